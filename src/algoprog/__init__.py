@@ -1,0 +1,5 @@
+"""Measure the compute-equivalent gain of algorithmic changes to language models."""
+
+from importlib.metadata import version
+
+__version__ = version("algoprog")

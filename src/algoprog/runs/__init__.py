@@ -1,0 +1,1 @@
+"""What a run leaves behind: the only contract between training and analysis."""

@@ -1,0 +1,117 @@
+"""The record of one run: frozen dataclasses that every reader shares.
+
+A run's folder holds `config.yaml` (the resolved configuration, written first), `curve.csv` (appended at every
+evaluation) and `record.json` (renamed into place last: its presence means "done").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA_VERSION = 1
+
+BASELINE = "none"
+"""Name of the variant in which no axis is changed."""
+
+FINISHED, DIVERGED = "finished", "diverged"
+
+CONFIG_FILE, CURVE_FILE, RECORD_FILE = "config.yaml", "curve.csv", "record.json"
+GAINS_CSV, GAINS_JSON, REPORT_FILE = "gains.csv", "gains.json", "report.html"
+
+COSTS: dict[str, str] = {"flops": "flops", "tokens": "tokens", "steps": "step", "seconds": "seconds"}
+"""Name of each cost axis and the curve column that holds it."""
+
+CURVE_COLUMNS = (
+    "step",  # optimizer steps taken
+    "tokens",  # training tokens seen
+    "flops",  # model FLOPs spent on training (forward + backward)
+    "seconds",  # wall-clock seconds of training, evaluation excluded
+    "train_loss",  # nats per token, mean since the row before
+    "val_loss",  # nats per token on the fixed validation windows
+    "val_perplexity",
+    "val_bits_per_byte",
+    "lr",
+)
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What was trained on; `sha256` identifies tokens and split exactly."""
+
+    name: str
+    tokenizer: str
+    sha256: str
+    vocab_size: int
+    train_tokens: int
+    val_tokens: int
+    val_bytes_per_token: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything about one run that is not a curve.
+
+    `run_id` is the hash of what determines the result; `cohort` is the same hash without the axes and the seed, so
+    runs of one cohort may be compared with each other and differ only in variant and seed.
+    """
+
+    run_id: str
+    cohort: str
+    variant: str
+    axes: dict[str, str]
+    model: str
+    seed: int
+    status: str
+    reason: str | None  # why a diverged run was ended
+    steps: int
+    tokens: int
+    train_flops: float
+    seconds: float
+    final_val_loss: float | None
+    min_val_loss: float | None
+    min_val_step: int | None
+    n_params: int
+    n_embedding_params: int
+    train_flops_per_token: float
+    attention_density: float  # attended keys / causal keys, measured
+    corpus_passes: float  # training tokens seen per token of the corpus
+    tokens_per_second: float
+    mfu: float | None  # model FLOPs utilisation; None where the peak of the device is unknown
+    peak_memory_bytes: int
+    data: DataInfo
+    flags: tuple[str, ...]  # warnings of the gates, short words
+    context: dict[str, Any]  # settings changed on the command line that are neither axis, model nor seed
+    overrides: tuple[str, ...]  # the command line that repeats the run
+    environment: dict[str, Any]  # versions, device, git state
+    created: str  # ISO 8601, UTC
+    schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Record:
+        """Rebuild a record from its JSON object.
+
+        Raises:
+            ValueError: a key is missing or unknown, or the schema is newer than this program.
+        """
+        version = raw.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise ValueError(f"schema_version is {version!r}, this algoprog reads {SCHEMA_VERSION}: update algoprog")
+        wanted = {f.name for f in fields(cls)}
+        if wanted != raw.keys():
+            raise ValueError(f"keys missing {sorted(wanted - raw.keys())}, unknown {sorted(raw.keys() - wanted)}")
+        data = DataInfo(**raw["data"])
+        return cls(**{**raw, "data": data, "flags": tuple(raw["flags"]), "overrides": tuple(raw["overrides"])})
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run as read back from its folder: the record and one array a curve column, rows in step order."""
+
+    record: Record
+    curve: dict[str, NDArray[np.float64]] = field(repr=False)
+    path: Path

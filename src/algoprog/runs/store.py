@@ -1,0 +1,104 @@
+"""Write and find runs on disk; every write of a whole file is atomic."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, Record, Run
+
+
+def write_atomic(path: Path, content: str) -> None:
+    """Write a text file so that a reader sees the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only the owner can read
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Rename `record.json` into place: from now on the run counts as done."""
+    write_atomic(folder / RECORD_FILE, json.dumps(_finite(asdict(record)), indent=2, allow_nan=False) + "\n")
+
+
+def append_curve(folder: Path, row: Mapping[str, float | int]) -> None:
+    """Append one evaluation to `curve.csv`; the header comes with the first row."""
+    path = folder / CURVE_FILE
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, CURVE_COLUMNS)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def read_curve(path: Path) -> dict[str, NDArray[np.float64]]:
+    """One float64 array a column of `curve.csv`.
+
+    Raises:
+        ValueError: a column is missing or a cell is no number, naming file, line and remedy.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    missing = [c for c in CURVE_COLUMNS if not rows or c not in rows[0]]
+    if missing:
+        raise ValueError(f"{path} has no rows or lacks the columns {missing}: delete its folder and run it again")
+    try:
+        return {c: np.array([float(row[c]) for row in rows]) for c in CURVE_COLUMNS}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): delete its folder and run it again") from error
+
+
+def load_run(folder: Path) -> Run:
+    """Read one finished run.
+
+    Raises:
+        ValueError: the record or the curve is damaged, naming the file and the remedy.
+    """
+    path = folder / RECORD_FILE
+    try:
+        record = Record.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): delete its folder and run it again") from error
+    return Run(record, read_curve(folder / CURVE_FILE), folder)
+
+
+def find_runs(root: Path) -> Iterator[Path]:
+    """Folders of finished runs below `root`, sorted by path."""
+    yield from sorted(path.parent for path in root.rglob(RECORD_FILE))
+
+
+def load_runs(root: Path) -> list[Run]:
+    """Every finished run below `root`, sorted by path."""
+    return [load_run(folder) for folder in find_runs(root)]
+
+
+def _finite(value: Any) -> Any:
+    """The value with every NaN and infinity as None, which JSON can hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
