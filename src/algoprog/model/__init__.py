@@ -1,0 +1,1 @@
+"""A composable GPT: every part behind a contract, one file an option."""

@@ -1,0 +1,126 @@
+"""Factorised sparse attention with O(n sqrt n) attended keys."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from algoprog.model.dims import Dims
+from algoprog.model.heads import HeadsAttention
+from algoprog.model.interface import Kernel, causal_mask
+
+
+class SparseAttention(HeadsAttention):
+    """The "fixed" and "strided" patterns of the Sparse Transformer, both factors merged in every head.
+
+    With windows of `window` positions, a query attends
+    - fixed: its own window up to itself, and the last `n_summary` positions of every window before;
+    - strided: the `window` positions up to itself, and every `window`-th position before it.
+
+    Args:
+        dims: sizes of the model.
+        pattern: `fixed` (for text; computed window by window, without the masked-out work) or `strided` (computed
+            with a mask: its column keys differ for every query of a window).
+        window: length of the local window, or `sqrt` for the power of two next above the root of the sequence length.
+        n_summary: positions of each earlier window that stay visible under `fixed`; unused by `strided`.
+
+    Raises:
+        ValueError: a knob is out of range.
+
+    Source: Child et al. 2019 (arXiv 1904.10509), sections 4.2 and 4.3.
+    """
+
+    def __init__(self, dims: Dims, *, pattern: str, window: int | str, n_summary: int) -> None:
+        super().__init__(dims, dims.n_heads)
+        if pattern not in ("fixed", "strided"):
+            raise ValueError(f"attention=sparse: attention.pattern={pattern} must be fixed or strided")
+        if window != "sqrt" and not (isinstance(window, int) and window >= 1):
+            raise ValueError(f"attention=sparse: attention.window={window} must be sqrt or at least 1")
+        self.pattern, self.window, self.n_summary = pattern, window, n_summary
+        if not 0 <= n_summary <= self.window_length(dims.seq_len):
+            raise ValueError(
+                f"attention=sparse: attention.n_summary={n_summary} must lie between 0 and the window of"
+                f" {self.window_length(dims.seq_len)} positions"
+            )
+
+    def window_length(self, seq_len: int) -> int:
+        """Length of a window in positions, at most the sequence."""
+        length = 2 ** math.ceil(math.log2(seq_len) / 2) if self.window == "sqrt" else int(self.window)
+        return min(length, seq_len)
+
+    def mask(self, seq_len: int) -> Bool[Tensor, "seq seq"]:
+        """The pattern, position by position."""
+        window = self.window_length(seq_len)
+        at = torch.arange(seq_len)
+        query, key = at[:, None], at[None, :]
+        if self.pattern == "strided":
+            pattern = (query - key < window) | ((query - key) % window == 0)
+        else:
+            pattern = (query // window == key // window) | (key % window >= window - self.n_summary)
+        return pattern & causal_mask(seq_len)
+
+    def attend(
+        self,
+        q: Float[Tensor, "batch heads seq d_head"],
+        k: Float[Tensor, "batch heads seq d_head"],
+        v: Float[Tensor, "batch heads seq d_head"],
+        kernel: Kernel,
+    ) -> Float[Tensor, "batch heads seq d_head"]:
+        """Mix the values along the pattern."""
+        seq_len = q.shape[2]
+        window = self.window_length(seq_len)
+        if window == seq_len:
+            return kernel(q, k, v, None)
+        if self.pattern == "strided":
+            return kernel(q, k, v, self.mask(seq_len).to(q.device))
+        return self._attend_windows(q, k, v, kernel, window)
+
+    def _attend_windows(self, q: Tensor, k: Tensor, v: Tensor, kernel: Kernel, window: int) -> Tensor:
+        """Attend window by window: `window + n_windows * n_summary` keys a query instead of the sequence.
+
+        The windows join the batch dimension. Each gets its own keys plus the summary positions of all windows;
+        padding fills the last window and stays unseen.
+        """
+        batch, _, seq_len, _ = q.shape
+        q, k, v = (_windows(x, window) for x in (q, k, v))
+        mask = self._window_mask(q.shape[1], window).to(q.device).repeat(batch, 1, 1, 1)
+        mixed = kernel(
+            _heads_first(q),
+            _heads_first(self._with_summaries(k)),
+            _heads_first(self._with_summaries(v)),
+            mask,
+        )
+        return mixed.transpose(1, 2).unflatten(0, (batch, -1)).flatten(1, 2)[:, :seq_len].transpose(1, 2)
+
+    def _with_summaries(
+        self, x: Float[Tensor, "batch windows window heads d_head"]
+    ) -> Float[Tensor, "batch windows keys heads d_head"]:
+        """Behind each window's own keys the summary positions of all windows."""
+        summaries = x[:, :, x.shape[2] - self.n_summary :].flatten(1, 2)
+        return torch.cat((x, summaries.unsqueeze(1).expand(-1, x.shape[1], -1, -1, -1)), dim=2)
+
+    def _window_mask(self, n_windows: int, window: int) -> Bool[Tensor, "windows one window keys"]:
+        """Causal inside the window; of the summaries only those of earlier windows."""
+        at = torch.arange(n_windows)
+        earlier = (at[:, None] > at[None, :]).repeat_interleave(self.n_summary, dim=1)
+        own = causal_mask(window).expand(n_windows, -1, -1)
+        return torch.cat((own, earlier[:, None].expand(-1, window, -1)), dim=2).unsqueeze(1)
+
+
+def _windows(
+    x: Float[Tensor, "batch heads seq d_head"], window: int
+) -> Float[Tensor, "batch windows window heads d_head"]:
+    """Cut the sequence into windows, the last one padded with zeros."""
+    padding = -x.shape[2] % window
+    return F.pad(x.transpose(1, 2), (0, 0, 0, 0, 0, padding)).unflatten(1, (-1, window))
+
+
+def _heads_first(
+    x: Float[Tensor, "batch windows keys heads d_head"],
+) -> Float[Tensor, "batch*windows heads keys d_head"]:
+    """The shape that kernels take."""
+    return x.flatten(0, 1).transpose(1, 2)

@@ -1,0 +1,49 @@
+"""Initial weights from one random stream a parameter."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+STD = 0.02
+"""Standard deviation of every weight matrix and embedding (GPT-2)."""
+
+
+@dataclass(frozen=True)
+class Init:
+    """Fills parameters from generators keyed by (seed, name).
+
+    Because no stream is shared, swapping one part leaves the initial weights of every other part bit-identical, and
+    variants of a seed are compared with common random numbers.
+    """
+
+    seed: int
+    n_layers: int
+    prefix: str = ""
+
+    def child(self, name: str) -> Init:
+        """The same streams below a longer name."""
+        return Init(self.seed, self.n_layers, f"{self.prefix}{name}.")
+
+    def normal(self, weight: Tensor, name: str) -> None:
+        """Fill in place from N(0, 0.02^2)."""
+        self._fill(weight, name, STD)
+
+    def residual(self, weight: Tensor, name: str) -> None:
+        """Fill in place from N(0, 0.02^2 / (2 n_layers)): for matrices that write the residual stream.
+
+        Source: GPT-2 (Radford et al. 2019, section 2.3).
+        """
+        self._fill(weight, name, STD / math.sqrt(2 * self.n_layers))
+
+    def _fill(self, weight: Tensor, name: str, std: float) -> None:
+        if weight.is_meta:
+            return
+        digest = hashlib.sha256(f"{self.seed}/{self.prefix}{name}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+        with torch.no_grad():  # drawn on the CPU in float32: the same weights on every device
+            weight.copy_(torch.empty(weight.shape).normal_(0.0, std, generator=generator))

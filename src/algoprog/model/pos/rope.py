@@ -1,0 +1,49 @@
+"""Rotary position embedding."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from algoprog.model.dims import Dims
+from algoprog.model.interface import Position
+
+
+class RotaryPosition(Position):
+    """Rotates pairs of features of queries and keys by an angle proportional to the position.
+
+    Args:
+        dims: sizes of the model; `d_head` must be even.
+        theta: base of the geometric series of wavelengths.
+
+    Raises:
+        ValueError: the heads have an odd width.
+
+    Source: Su et al. 2021 (arXiv 2104.09864), section 3.4; the halves of a head are paired as in GPT-NeoX.
+    """
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, dims: Dims, *, theta: float) -> None:
+        super().__init__()
+        if dims.d_head % 2:
+            raise ValueError(
+                f"pos=rope needs heads of even width, but model.d_model={dims.d_model} over"
+                f" model.n_heads={dims.n_heads} gives {dims.d_head}: change one of the two"
+            )
+        frequency = theta ** -(torch.arange(0, dims.d_head, 2, dtype=torch.float64) / dims.d_head)
+        angle = torch.arange(dims.seq_len, dtype=torch.float64)[:, None] * frequency
+        angle = torch.cat((angle, angle), dim=-1)
+        self.register_buffer("cos", angle.cos().float(), persistent=False)
+        self.register_buffer("sin", angle.sin().float(), persistent=False)
+
+    def rotate(
+        self, q: Float[Tensor, "batch heads seq d_head"], k: Float[Tensor, "batch kv_heads seq d_head"]
+    ) -> tuple[Float[Tensor, "batch heads seq d_head"], Float[Tensor, "batch kv_heads seq d_head"]]:
+        """Turn each by its position."""
+        return self._turn(q), self._turn(k)
+
+    def _turn(self, x: Float[Tensor, "batch heads seq d_head"]) -> Float[Tensor, "batch heads seq d_head"]:
+        first, second = x.chunk(2, dim=-1)
+        cos, sin = (table[: x.shape[2]].to(x.dtype) for table in (self.cos, self.sin))
+        return x * cos + torch.cat((-second, first), dim=-1) * sin
