@@ -1,0 +1,195 @@
+"""From configuration to objects: the only place that calls `hydra.utils.instantiate`; DictConfig stops here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from algoprog.config import AXES
+from algoprog.data.interface import padded_vocab_size
+from algoprog.data.prepare import prepare
+from algoprog.data.tokens import TokenStore
+from algoprog.data.windows import TrainWindows, ValidationWindows
+from algoprog.model.dims import Dims
+from algoprog.model.gpt import GPT
+from algoprog.training import budget
+from algoprog.variant import cohort, model_name, run_id, variant
+
+if TYPE_CHECKING:
+    from algoprog.training.module import LanguageModel
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run, checked and priced but not started: what a plan lists and what training starts from."""
+
+    config: dict[str, Any]  # resolved
+    tokens: TokenStore
+    run_id: str
+    cohort: str
+    variant: str
+    model: str
+    seed: int
+    n_params: int
+    n_embedding_params: int
+    flops_per_token: float  # training
+    attention_density: float
+    tokens_per_step: int
+    total_steps: int
+    accumulate: int  # micro-batches of one device in a step
+
+    @property
+    def name(self) -> str:
+        """Folder of the run inside its sweep."""
+        return f"{self.model}-{self.variant}-s{self.seed}-{self.run_id[:8]}"
+
+    def train_windows(self) -> TrainWindows:
+        """Every window of the run, in the order of its seed."""
+        n_windows = self.total_steps * int(self.config["batch_size"])
+        return TrainWindows(self.tokens.train, self.config["model"]["seq_len"], self.seed, n_windows)
+
+    def val_windows(self) -> ValidationWindows:
+        """The fixed windows of validation."""
+        return ValidationWindows(self.tokens.val, self.config["model"]["seq_len"], self.config["evaluation"]["tokens"])
+
+    def evaluation_steps(self) -> frozenset[int]:
+        """Steps after which the run is evaluated."""
+        evaluation = self.config["evaluation"]
+        return budget.evaluation_steps(self.total_steps, points=evaluation["points"], every=evaluation["every"])
+
+
+def resolve(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration as plain values.
+
+    Raises:
+        ValueError: a value is missing or an interpolation leads nowhere.
+    """
+    try:
+        own = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+        config = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ValueError(f"{str(error).splitlines()[0]}: set it on the command line") from error
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
+
+
+def tokens(config: dict[str, Any], *, progress: bool = True) -> TokenStore:
+    """The prepared tokens of a configuration, made now if need be.
+
+    Raises:
+        ValueError: corpus, tokenizer or prepared files are unusable, with the remedy.
+    """
+    corpus, tokenizer = construct(config["data"]), construct(config["tokenizer"])
+    return prepare(corpus, tokenizer, Path(config["cache_dir"]).expanduser(), progress=progress)
+
+
+def spec(config: dict[str, Any], store: TokenStore) -> RunSpec:
+    """Check and price one run on the meta device: milliseconds, no memory.
+
+    Raises:
+        ValueError: the configuration cannot be trained, saying what to change.
+    """
+    dims = _dims(config, store)
+    with torch.device("meta"):
+        gpt = _gpt(config, dims)
+    n_params = sum(parameter.numel() for parameter in gpt.parameters())
+    n_embedding = sum(part.weight.numel() for part in gpt.modules() if isinstance(part, torch.nn.Embedding))
+    flops_per_token = gpt.flops_per_token()
+    tokens_per_step = config["batch_size"] * dims.seq_len
+    total_steps = budget.steps(
+        config["budget"],
+        tokens_per_step=tokens_per_step,
+        flops_per_token=flops_per_token,
+        n_body_params=n_params - n_embedding,
+    )
+    checked = RunSpec(
+        config=config,
+        tokens=store,
+        run_id=run_id(config, store.info.sha256),
+        cohort=cohort(config, store.info.sha256),
+        variant=variant(config),
+        model=model_name(config),
+        seed=config["seed"],
+        n_params=n_params,
+        n_embedding_params=n_embedding,
+        flops_per_token=flops_per_token,
+        attention_density=gpt.attention_density(),
+        tokens_per_step=tokens_per_step,
+        total_steps=total_steps,
+        accumulate=_accumulate(config),
+    )
+    checked.evaluation_steps(), checked.train_windows(), checked.val_windows()  # raise now, not in training
+    construct(config["schedule"])
+    return checked
+
+
+def module(spec: RunSpec) -> LanguageModel:
+    """The model with its initial weights, ready to train."""
+    from algoprog.training.module import LanguageModel
+
+    gpt = _gpt(spec.config, _dims(spec.config, spec.tokens))
+    gpt.init_weights(spec.seed)
+    return LanguageModel(
+        gpt,
+        optimizer=construct(spec.config["optim"]),
+        schedule=construct(spec.config["schedule"]),
+        total_steps=spec.total_steps,
+        bytes_per_token=spec.tokens.info.val_bytes_per_token,
+        compiled=spec.config["trainer"]["compile"],
+    )
+
+
+def construct(part: dict[str, Any]) -> Any:
+    """What the part's `_target_` makes of its knobs.
+
+    Raises:
+        ValueError: the constructor refused a knob; the sentence is the constructor's own.
+    """
+    try:
+        return instantiate(part)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, ValueError):
+            raise ValueError(str(cause)) from error
+        raise ValueError(f"{part.get('_target_')}: {' '.join(str(cause or error).split())}") from error
+
+
+def _dims(config: dict[str, Any], store: TokenStore) -> Dims:
+    sizes = {key: value for key, value in config["model"].items() if key != "name"}
+    return Dims(vocab_size=padded_vocab_size(store.info.vocab_size), **sizes)
+
+
+def _gpt(config: dict[str, Any], dims: Dims) -> GPT:
+    return GPT(dims, **{axis: construct(config[axis]) for axis in AXES})
+
+
+def _accumulate(config: dict[str, Any]) -> int:
+    """Micro-batches that one device accumulates in a step.
+
+    Raises:
+        ValueError: the batch cannot be cut into equal micro-batches.
+    """
+    from algoprog.training.hardware import count_devices
+
+    batch, micro, trainer = config["batch_size"], config["micro_batch_size"], config["trainer"]
+    if batch < 1 or micro < 1:
+        raise ValueError(f"batch_size={batch} and micro_batch_size={micro} must be at least 1")
+    devices = count_devices(trainer["accelerator"], trainer["devices"]) * trainer["num_nodes"]
+    if batch % (micro * devices):
+        raise ValueError(
+            f"batch_size={batch} is not a multiple of micro_batch_size={micro} times {devices} device(s):"
+            f" use for example micro_batch_size={_largest_divisor(batch, devices, micro)}"
+        )
+    return int(batch // (micro * devices))
+
+
+def _largest_divisor(batch: int, devices: int, at_most: int) -> int:
+    share = batch // devices
+    return max((n for n in range(1, at_most + 1) if share and share % n == 0), default=1)

@@ -1,0 +1,97 @@
+"""The typed schema of the configuration: names, types and units. Values live in conf/ alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+AXES = ("attention", "norm", "final_norm", "pos", "mlp", "kernel")
+"""The choices that gains are measured for, in the order in which they appear in a variant's name."""
+
+EXECUTION = ("trainer", "logger", "cache_dir", "per_model")
+"""Top-level settings that say how and where a run is computed, never what comes out."""
+
+
+@dataclass
+class ModelConfig:
+    """Sizes of the model."""
+
+    name: str = MISSING
+    n_layers: int = MISSING
+    d_model: int = MISSING
+    n_heads: int = MISSING
+    seq_len: int = MISSING  # tokens
+    dropout: float = MISSING
+    bias: bool = MISSING
+
+
+@dataclass
+class BudgetConfig:
+    """How long a run trains; exactly one is set."""
+
+    steps: int | None = MISSING
+    tokens: float | None = MISSING
+    flops: float | None = MISSING
+    tokens_per_param: float | None = MISSING
+
+
+@dataclass
+class EvaluationConfig:
+    """When and on how much text the validation loss is measured; exactly one of points and every is set."""
+
+    points: int | None = MISSING
+    every: int | None = MISSING  # steps
+    tokens: int = MISSING
+
+
+@dataclass
+class TrainerConfig:
+    """The machine."""
+
+    accelerator: str = MISSING
+    devices: Any = MISSING  # a number, a list of indices or auto
+    num_nodes: int = MISSING
+    strategy: str = MISSING
+    threads: int | None = MISSING
+    compile: bool = MISSING
+
+
+@dataclass
+class Config:
+    """A run. The axes and the other parts with a `_target_` are typed by the constructors that they name."""
+
+    model: ModelConfig = MISSING
+    attention: Any = MISSING
+    norm: Any = MISSING
+    final_norm: Any = MISSING
+    pos: Any = MISSING
+    mlp: Any = MISSING
+    kernel: Any = MISSING
+    data: Any = MISSING
+    tokenizer: Any = MISSING
+    optim: Any = MISSING
+    schedule: Any = MISSING
+    budget: BudgetConfig = MISSING
+    evaluation: EvaluationConfig = MISSING
+    trainer: TrainerConfig = MISSING
+    logger: Any = MISSING
+    seed: int = MISSING
+    batch_size: int = MISSING  # sequences
+    micro_batch_size: int = MISSING  # sequences
+    gradient_clip: float = MISSING
+    precision: str = MISSING
+    cache_dir: str = MISSING
+    per_model: dict[str, Any] = MISSING  # settings that an experiment ties to the model, for interpolation
+
+
+ConfigStore.instance().store("schema", Config)
+
+
+def conf_dir() -> Path:
+    """The folder of the configuration: beside the sources in a clone, inside the package once installed."""
+    here = Path(__file__).resolve().parent
+    return here / "conf" if (here / "conf").is_dir() else here.parents[1] / "conf"

@@ -1,0 +1,35 @@
+"""What the words of a command line mean for a run: axis, size, seed, execution, or context."""
+
+from __future__ import annotations
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from algoprog.config import AXES, EXECUTION
+
+
+def parse(overrides: list[str]) -> list[Override]:
+    """Hydra's own reading of `key=value` words."""
+    return OverridesParser.create().parse_overrides(overrides)
+
+
+def subject(override: Override) -> str:
+    """The top-level key that an override changes: `attention` for `attention=mqa` and `attention.n_kv_heads=2`."""
+    key: str = override.package or override.key_or_group
+    return key.split(".")[0].split("/")[0]
+
+
+def without_axes(overrides: list[str]) -> list[str]:
+    """The command line of the baseline: every axis, its knobs and the variant taken out."""
+    kept = zip(overrides, parse(overrides), strict=True)
+    return [text for text, override in kept if subject(override) not in (*AXES, "variant")]
+
+
+def context(overrides: list[str]) -> dict[str, str]:
+    """The settings that are neither axis, variant, size preset, seed nor execution: what else was changed."""
+    known = (*AXES, *EXECUTION, "variant", "seed", "hydra")
+    return {
+        override.key_or_group: override.get_value_element_as_str()
+        for override in parse(overrides)
+        if subject(override) not in known and override.key_or_group != "model"
+    }

@@ -1,0 +1,126 @@
+"""Measures the loss curve: evaluates by optimizer step, writes `curve.csv`, notices divergence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch.utils.data import DataLoader
+
+from algoprog.runs.store import append_curve
+from algoprog.training.clock import Clock
+from algoprog.training.module import LanguageModel
+
+EXPLOSION = 1.5
+"""A validation loss above this multiple of the one before training counts as exploded."""
+
+CHECK_EVERY = 10
+"""Steps between two looks at the training loss; each look makes a GPU wait."""
+
+
+class Curve(Callback):
+    """Evaluates on fixed windows after chosen optimizer steps and appends a row to `curve.csv`.
+
+    Args:
+        folder: the run's folder.
+        loader: the validation windows.
+        at: optimizer steps after which to evaluate.
+        tokens_per_step: training tokens of one optimizer step over all devices.
+        flops_per_token: model FLOPs of training on one token.
+        clock: training time; paused while evaluating.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        loader: DataLoader[Any],
+        *,
+        at: frozenset[int],
+        tokens_per_step: int,
+        flops_per_token: float,
+        clock: Clock,
+    ) -> None:
+        self.folder, self.loader, self.at, self.clock = folder, loader, at, clock
+        self.tokens_per_step, self.flops_per_token = tokens_per_step, flops_per_token
+        self.rows: list[dict[str, float | int]] = []
+        self.diverged: str | None = None
+        self._last_step = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Measure the untrained model, then start the clock."""
+        self._evaluate(trainer, pl_module)
+        self.clock.start()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Evaluate where it is time, once an optimizer step."""
+        step = trainer.global_step
+        if step == self._last_step:  # a micro-batch whose gradient was only accumulated
+            return
+        self._last_step = step
+        self.clock.step_done(step)
+        if step % CHECK_EVERY == 0 or step in self.at:
+            self._check_training_loss(trainer, pl_module)
+        if step in self.at or self.diverged:
+            self.clock.stop()
+            self._evaluate(trainer, pl_module)
+            self.clock.start()
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop the clock."""
+        self.clock.stop()
+
+    def _check_training_loss(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        assert isinstance(module, LanguageModel)
+        if not math.isfinite(float(module.train_meter.nats)):
+            self._stop(trainer, f"training loss is not finite at step {trainer.global_step}")
+
+    def _evaluate(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        assert isinstance(module, LanguageModel)
+        train_loss = module.train_meter.compute()["loss"] if module.train_meter.update_called else math.nan
+        module.train_meter.reset()
+        val = self._validate(trainer, module)
+        step = trainer.global_step
+        tokens = step * self.tokens_per_step
+        row: dict[str, float | int] = {
+            "step": step,
+            "tokens": tokens,
+            "flops": tokens * self.flops_per_token,
+            "seconds": round(self.clock.seconds, 4),
+            "train_loss": train_loss,
+            "val_loss": val["loss"],
+            "val_perplexity": val["perplexity"],
+            "val_bits_per_byte": val["bits_per_byte"],
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+        }
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            append_curve(self.folder, row)
+        self._log(trainer, row)
+        if not self.diverged and not val["loss"] <= EXPLOSION * self.rows[0]["val_loss"]:
+            self._stop(trainer, f"validation loss reached {val['loss']:.3g} at step {step}")
+
+    def _validate(self, trainer: L.Trainer, module: LanguageModel) -> dict[str, float]:
+        module.eval()
+        meter = module.val_meter
+        meter.reset()
+        with torch.no_grad(), trainer.precision_plugin.forward_context():
+            for batch in self.loader:
+                inputs, targets = (part.to(module.device) for part in batch)
+                meter.update(module.loss((inputs, targets)), targets.numel())
+        module.train()
+        return meter.compute()
+
+    def _stop(self, trainer: L.Trainer, reason: str) -> None:
+        self.diverged = reason
+        trainer.should_stop = True
+
+    def _log(self, trainer: L.Trainer, row: Mapping[str, float | int]) -> None:
+        metrics = {name: value for name, value in row.items() if name != "step"}
+        speed = self.clock.steps_per_second(int(row["step"])) * self.tokens_per_step
+        for logger in trainer.loggers:
+            logger.log_metrics({**metrics, "tokens_per_second": speed}, step=int(row["step"]))

@@ -1,0 +1,71 @@
+"""The LightningModule: next-token loss, optimizer and schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from torch.optim import Optimizer
+
+from algoprog.model.gpt import GPT
+from algoprog.training.metrics import LanguageModelLoss
+from algoprog.training.schedule import Schedule
+
+Batch = tuple[Int[Tensor, "batch seq"], Int[Tensor, "batch seq"]]
+
+
+class LanguageModel(L.LightningModule):
+    """Trains a GPT to predict the next token.
+
+    Args:
+        gpt: the model.
+        optimizer: builds the optimizer from parameter groups.
+        schedule: factor on the peak learning rate.
+        total_steps: optimizer steps of the run.
+        bytes_per_token: of the validation text.
+        compiled: run the model through torch.compile.
+    """
+
+    def __init__(
+        self,
+        gpt: GPT,
+        *,
+        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        schedule: Schedule,
+        total_steps: int,
+        bytes_per_token: float,
+        compiled: bool,
+    ) -> None:
+        super().__init__()
+        self.gpt = gpt
+        self.optimizer, self.schedule, self.total_steps = optimizer, schedule, total_steps
+        self.train_meter = LanguageModelLoss(bytes_per_token)
+        self.val_meter = LanguageModelLoss(bytes_per_token)
+        # Kept out of the module tree: the compiled model shares the parameters of `gpt`.
+        self.__dict__["apply_gpt"] = torch.compile(gpt) if compiled else gpt
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Mean cross-entropy in nats."""
+        inputs, targets = batch
+        logits = self.__dict__["apply_gpt"](inputs)
+        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one micro-batch."""
+        loss = self.loss(batch)
+        self.train_meter.update(loss, batch[1].numel())
+        return loss
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """The optimizer and its schedule, stepped after every update."""
+        optimizer = self.optimizer(self.gpt.parameter_groups())
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: self.schedule.factor(step, self.total_steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,0 +1,83 @@
+"""Names and identity of a run, derived from its configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from algoprog.config import AXES, EXECUTION, conf_dir
+from algoprog.runs.record import BASELINE
+
+
+def option(part: Mapping[str, Any]) -> str:
+    """The option that a part's configuration names: the module of its `_target_`."""
+    return str(part["_target_"]).split(".")[-2]
+
+
+@cache
+def baseline() -> dict[str, str]:
+    """The baseline's option of every axis, from the defaults list of conf/config.yaml."""
+    defaults = OmegaConf.to_container(OmegaConf.load(conf_dir() / "config.yaml"))["defaults"]  # type: ignore[call-overload,index]
+    entries = {key: value for entry in defaults if isinstance(entry, dict) for key, value in entry.items()}
+    return {key.split("@")[-1]: value for key, value in entries.items() if key.split("@")[-1] in AXES}
+
+
+@cache
+def folder(axis: str) -> str:
+    """The folder of conf/ that holds an axis' options; the final norm shares those of `norm`."""
+    return "norm" if axis == "final_norm" else axis
+
+
+@cache
+def _defaults(axis: str, name: str) -> dict[str, Any]:
+    path = conf_dir() / folder(axis) / f"{name}.yaml"
+    return dict(OmegaConf.to_container(OmegaConf.load(path))) if path.exists() else {}  # type: ignore[arg-type]
+
+
+def variant(config: Mapping[str, Any]) -> str:
+    """The changes against the baseline, joined by `+`; `none` if there are none.
+
+    An option stands for itself (`mqa`), with the knobs that differ from its yaml in brackets
+    (`mqa(n_kv_heads=2)`); `none` and the final norm, whose options are ambiguous, carry the axis (`pos=none`).
+    """
+    changes = [change for axis in AXES if (change := _change(axis, config[axis]))]
+    return "+".join(changes) or BASELINE
+
+
+def _change(axis: str, part: Mapping[str, Any]) -> str:
+    name = option(part)
+    defaults = _defaults(axis, name)
+    knobs = [f"{key}={value}" for key, value in part.items() if key in defaults and defaults[key] != value]
+    if name == baseline()[axis] and not knobs:
+        return ""
+    label = f"{axis}={name}" if name == "none" or axis != folder(axis) else name
+    return label + (f"({','.join(knobs)})" if knobs else "")
+
+
+def model_name(config: Mapping[str, Any]) -> str:
+    """Name of the size preset, with the sizes changed on top of it in brackets."""
+    sizes = config["model"]
+    preset = _defaults("model", sizes["name"])
+    changed = [f"{key}={value}" for key, value in sizes.items() if key in preset and preset[key] != value]
+    return str(sizes["name"]) + (f"({','.join(changed)})" if changed else "")
+
+
+def run_id(config: Mapping[str, Any], data_sha256: str) -> str:
+    """Hash of everything that determines a run's losses: the resolved configuration less execution, and the data."""
+    return _digest(config, data_sha256, EXECUTION)
+
+
+def cohort(config: Mapping[str, Any], data_sha256: str) -> str:
+    """The same without axes and seed: runs that share it may be compared."""
+    return _digest(config, data_sha256, (*EXECUTION, *AXES, "seed"))
+
+
+def _digest(config: Mapping[str, Any], data_sha256: str, without: tuple[str, ...]) -> str:
+    kept = {key: value for key, value in config.items() if key not in (*without, "data")}
+    text = json.dumps({**kept, "data": data_sha256}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
