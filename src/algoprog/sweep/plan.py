@@ -1,0 +1,129 @@
+"""The runs of a sweep, checked and priced before the first one starts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from algoprog import build
+from algoprog.build import RunSpec
+from algoprog.data.tokens import TokenStore
+from algoprog.overrides import without_axes
+from algoprog.runs.record import BASELINE, CURVE_FILE, FINISHED, RECORD_FILE
+from algoprog.runs.store import find_runs, load_run
+from algoprog.variant import baseline
+
+Compose = Callable[[list[str]], DictConfig]
+
+
+@dataclass
+class Plan:
+    """What a sweep is going to do; `todo` and `done` partition its runs."""
+
+    todo: list[tuple[RunSpec, list[str]]] = field(default_factory=list)  # with the overrides that make each
+    done: list[RunSpec] = field(default_factory=list)  # finished in this sweep's folder before
+    added: list[RunSpec] = field(default_factory=list)  # baselines that nobody asked for, to be trained
+    reused: list[tuple[RunSpec, Path]] = field(default_factory=list)  # baselines found elsewhere
+    refused: list[tuple[list[str], str]] = field(default_factory=list)  # what cannot be trained, and why
+
+
+def plan(jobs: Sequence[Sequence[str]], compose: Compose, *, sweep_dir: Path, reuse: Path | None) -> Plan:
+    """Compose and check every run, add missing baselines, and leave out what is finished.
+
+    Args:
+        jobs: overrides of each run asked for.
+        compose: Hydra's composition of a run's overrides.
+        sweep_dir: folder of the sweep.
+        reuse: folder below which finished baselines may be found; None searches none.
+    """
+    result = Plan()
+    checked = _check(jobs, compose, result)
+    asked = {spec.run_id for spec, _ in checked}
+    baselines = _check(_baselines(checked, compose), compose, result)
+    finished = {load_run(folder).record.run_id for folder in find_runs(sweep_dir)}
+    elsewhere = _finished_elsewhere(reuse) if any(spec.run_id not in asked for spec, _ in baselines) else {}
+    seen: set[str] = set()
+    for spec, overrides in (*baselines, *checked):
+        if spec.run_id in seen:
+            continue
+        seen.add(spec.run_id)
+        if spec.run_id in finished:
+            result.done.append(spec)
+        elif spec.run_id in elsewhere and spec.run_id not in asked:
+            result.reused.append((spec, elsewhere[spec.run_id]))
+        else:
+            result.todo.append((spec, overrides))
+            if spec.run_id not in asked:
+                result.added.append(spec)
+    return result
+
+
+def adopt(reused: Sequence[tuple[RunSpec, Path]], sweep_dir: Path) -> None:
+    """Copy finished baselines into the sweep, so that its folder holds all that its gains rest on."""
+    for spec, source in reused:
+        target = sweep_dir / spec.name
+        target.mkdir(parents=True, exist_ok=True)
+        for path in sorted(source.iterdir(), key=lambda path: path.name == RECORD_FILE):  # the record last
+            if path.suffix in (".yaml", ".csv", ".json"):
+                shutil.copy2(path, target / path.name)
+
+
+def _check(jobs: Sequence[Sequence[str]], compose: Compose, result: Plan) -> list[tuple[RunSpec, list[str]]]:
+    """Specs of the runs that can be trained; the others are noted as refused."""
+    stores: dict[str, TokenStore] = {}
+    checked = []
+    for job in jobs:
+        overrides = list(job)
+        try:
+            config = build.resolve(compose(overrides))
+            checked.append((build.spec(config, _tokens(config, stores)), overrides))
+        except ValueError as error:
+            result.refused.append((overrides, str(error)))
+    return checked
+
+
+def _tokens(config: dict[str, Any], stores: dict[str, TokenStore]) -> TokenStore:
+    """Prepare each corpus once for all runs that share it."""
+    key = repr((config["data"], config["tokenizer"], config["cache_dir"]))
+    if key not in stores:
+        stores[key] = build.tokens(config)
+    return stores[key]
+
+
+def _baselines(checked: list[tuple[RunSpec, list[str]]], compose: Compose) -> list[list[str]]:
+    """Overrides of the baseline of every run, each once, baselines of the sweep itself among them."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for _, overrides in checked:
+        words = without_axes(overrides)
+        if tuple(words) not in found:
+            found[tuple(words)] = words if _is_baseline(compose(words)) else [*words, *_explicit_baseline()]
+    return list(found.values())
+
+
+def _is_baseline(cfg: DictConfig) -> bool:
+    from algoprog.variant import variant
+
+    return variant(build.resolve(cfg)) == BASELINE
+
+
+def _explicit_baseline() -> list[str]:
+    """Every axis spelled out, for experiments that change one in their yaml."""
+    return [f"{'norm@final_norm' if axis == 'final_norm' else axis}={name}" for axis, name in baseline().items()]
+
+
+def _finished_elsewhere(root: Path | None) -> dict[str, Path]:
+    """Folder of every run below `root` that finished, by its identity; damaged ones are passed over."""
+    found: dict[str, Path] = {}
+    for folder in find_runs(root) if root and root.is_dir() else ():
+        try:
+            record = load_run(folder).record
+        except ValueError:
+            continue
+        if record.status == FINISHED and (folder / CURVE_FILE).exists():
+            found[record.run_id] = folder
+    return found
