@@ -1,0 +1,1 @@
+"""Corpora, tokenizers and the token windows that runs train on."""

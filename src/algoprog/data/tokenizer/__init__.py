@@ -1,0 +1,1 @@
+"""Tokenizers: each yields a `tiktoken.Encoding`."""

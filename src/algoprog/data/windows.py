@@ -1,0 +1,140 @@
+"""Windows of tokens: which tokens the i-th sample of a run consists of.
+
+The order depends on the seed and the position alone, never on the variant or on where a run was resumed, so
+variants of one seed see identical batches. Nothing is shuffled in memory: the place of a window is computed,
+in the same time and memory for a corpus of any size.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+Tokens = NDArray[np.unsignedinteger]
+Window = tuple[Int64[Tensor, " seq_len"], Int64[Tensor, " seq_len"]]
+
+_MASK = 2**64 - 1
+_ROUNDS = 6
+
+
+class TrainWindows(Dataset[Window]):
+    """The training windows `start` to `n_windows` of a run; item i is window `start + i`.
+
+    Each epoch passes once over non-overlapping windows, in an order and with an offset that depend on (seed,
+    epoch). Less than two windows' worth of tokens at the ends is left out, another part in each epoch.
+    """
+
+    def __init__(self, tokens: Tokens, seq_len: int, seed: int, n_windows: int, start: int = 0) -> None:
+        """Describe the windows of a run.
+
+        Args:
+            tokens: the training split.
+            seq_len: tokens a window predicts.
+            seed: what the order depends on.
+            n_windows: windows in the whole run, over as many epochs as it takes.
+            start: windows that an interrupted run has already seen.
+
+        Raises:
+            ValueError: the split is shorter than one window.
+        """
+        _check_length(tokens, seq_len, "training")
+        self._tokens = np.asarray(tokens)  # slicing a plain view is cheaper than slicing a memmap
+        self._seq_len = seq_len
+        self._seed = seed
+        self._start = start
+        self._n_windows = n_windows
+        self.windows_per_epoch = max(1, (len(tokens) - 1) // seq_len - 1)
+
+    def __len__(self) -> int:
+        return max(0, self._n_windows - self._start)
+
+    def __getitem__(self, index: int) -> Window:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return _window(self._tokens, self.position(self._start + index), self._seq_len)
+
+    def position(self, window: int) -> int:
+        """Where window number `window` of the run begins in the token file."""
+        epoch, rank = divmod(window, self.windows_per_epoch)
+        key = _mix(_mix(self._seed & _MASK) ^ epoch)
+        slack = len(self._tokens) - 1 - self.windows_per_epoch * self._seq_len
+        return _mix(key) % (slack + 1) + permuted(rank, self.windows_per_epoch, key) * self._seq_len
+
+
+class ValidationWindows(Dataset[Window]):
+    """The same evenly spaced, non-overlapping windows at every evaluation of every run.
+
+    They hold at most `max_tokens` tokens, and one window at least.
+    """
+
+    def __init__(self, tokens: Tokens, seq_len: int, max_tokens: int) -> None:
+        """Choose the windows.
+
+        Raises:
+            ValueError: the split is shorter than one window.
+        """
+        _check_length(tokens, seq_len, "validation")
+        self._tokens = np.asarray(tokens)
+        self._seq_len = seq_len
+        self._n_windows = max(1, min(max_tokens, len(tokens) - 1) // seq_len)
+
+    def __len__(self) -> int:
+        return self._n_windows
+
+    def __getitem__(self, index: int) -> Window:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return _window(self._tokens, self.position(index), self._seq_len)
+
+    def position(self, window: int) -> int:
+        """Where window number `window` begins in the token file."""
+        return window * (len(self._tokens) - 1) // self._n_windows
+
+
+def permuted(rank: int, n: int, key: int) -> int:
+    """Image of `rank` under a permutation of 0..n-1 that `key` chooses, in constant time and memory.
+
+    A Feistel network on the pair (rank % a, rank // a) with a * b >= n; images from n on are permuted again.
+    Source: Black and Rogaway 2002, "Ciphers with arbitrary finite domains", sections 3 and 5.
+    """
+    a = math.isqrt(n - 1) + 1
+    b = -(-n // a)
+    image = rank
+    while True:
+        right, left = divmod(image, a)
+        for i in range(0, _ROUNDS, 2):
+            left = (left + _mix((key + i) ^ (right << 8))) % a
+            right = (right + _mix((key + i + 1) ^ (left << 8))) % b
+        image = right * a + left
+        if image < n:
+            return image
+
+
+def _mix(value: int) -> int:
+    """64 well-mixed bits. Source: splitmix64, Steele et al. 2014."""
+    value = (value + 0x9E3779B97F4A7C15) & _MASK
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & _MASK
+    return value ^ value >> 31
+
+
+def _window(tokens: Tokens, position: int, seq_len: int) -> Window:
+    """Inputs and the targets one token ahead, as int64."""
+    ids = torch.from_numpy(tokens[position : position + seq_len + 1].astype(np.int64))
+    return ids[:-1], ids[1:]
+
+
+def _check_length(tokens: Tokens, seq_len: int, split: str) -> None:
+    if seq_len < 1:
+        raise ValueError(f"model.seq_len is {seq_len}: give at least 1")
+    if len(tokens) <= seq_len:
+        raise ValueError(
+            f"model.seq_len is {seq_len} but the {split} split has only {len(tokens)} tokens: lower "
+            "model.seq_len or take a larger corpus"
+        )
