@@ -160,7 +160,7 @@ def _loggers(spec: RunSpec, folder: Path) -> list[Logger]:
             "n_params": spec.n_params,
         },
     )
-    return [build.construct(spec.config["logger"])(labels)]
+    return [build.construct(spec.config, "logger")(labels)]
 
 
 def _silence_lightning() -> None:

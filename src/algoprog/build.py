@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import getattr_static
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
 
 from algoprog.config import AXES
 from algoprog.data.interface import padded_vocab_size
@@ -72,10 +74,12 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         ValueError: a value is missing or an interpolation leads nowhere.
     """
     try:
-        own = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+        own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
         config = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ValueError(f"{error.full_key} has no value: add {error.full_key}=... to the command line") from error
     except OmegaConfBaseException as error:
-        raise ValueError(f"{str(error).splitlines()[0]}: set it on the command line") from error
+        raise ValueError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}
 
@@ -86,7 +90,7 @@ def tokens(config: dict[str, Any], *, progress: bool = True) -> TokenStore:
     Raises:
         ValueError: corpus, tokenizer or prepared files are unusable, with the remedy.
     """
-    corpus, tokenizer = construct(config["data"]), construct(config["tokenizer"])
+    corpus, tokenizer = construct(config, "data"), construct(config, "tokenizer")
     return prepare(corpus, tokenizer, Path(config["cache_dir"]).expanduser(), progress=progress)
 
 
@@ -97,17 +101,19 @@ def spec(config: dict[str, Any], store: TokenStore) -> RunSpec:
         ValueError: the configuration cannot be trained, saying what to change.
     """
     dims = _dims(config, store)
+    ValidationWindows(store.val, dims.seq_len, config["evaluation"]["tokens"])  # is a window shorter than the text?
+    TrainWindows(store.train, dims.seq_len, config["seed"], 1)
     with torch.device("meta"):
         gpt = _gpt(config, dims)
     n_params = sum(parameter.numel() for parameter in gpt.parameters())
-    n_embedding = sum(part.weight.numel() for part in gpt.modules() if isinstance(part, torch.nn.Embedding))
+    tables = sum(part.weight.numel() for part in gpt.modules() if isinstance(part, torch.nn.Embedding))
     flops_per_token = gpt.flops_per_token()
     tokens_per_step = config["batch_size"] * dims.seq_len
     total_steps = budget.steps(
         config["budget"],
         tokens_per_step=tokens_per_step,
         flops_per_token=flops_per_token,
-        n_body_params=n_params - n_embedding,
+        n_body_params=n_params - tables,
     )
     checked = RunSpec(
         config=config,
@@ -118,15 +124,16 @@ def spec(config: dict[str, Any], store: TokenStore) -> RunSpec:
         model=model_name(config),
         seed=config["seed"],
         n_params=n_params,
-        n_embedding_params=n_embedding,
+        n_embedding_params=gpt.embedding.table.weight.numel(),
         flops_per_token=flops_per_token,
         attention_density=gpt.attention_density(),
         tokens_per_step=tokens_per_step,
         total_steps=total_steps,
         accumulate=_accumulate(config),
     )
-    checked.evaluation_steps(), checked.train_windows(), checked.val_windows()  # raise now, not in training
-    construct(config["schedule"])
+    checked.evaluation_steps()  # raises now, not in training
+    for part in ("schedule", "optim", "logger"):
+        construct(config, part)
     return checked
 
 
@@ -138,27 +145,40 @@ def module(spec: RunSpec) -> LanguageModel:
     gpt.init_weights(spec.seed)
     return LanguageModel(
         gpt,
-        optimizer=construct(spec.config["optim"]),
-        schedule=construct(spec.config["schedule"]),
+        optimizer=construct(spec.config, "optim"),
+        schedule=construct(spec.config, "schedule"),
         total_steps=spec.total_steps,
         bytes_per_token=spec.tokens.info.val_bytes_per_token,
         compiled=spec.config["trainer"]["compile"],
     )
 
 
-def construct(part: dict[str, Any]) -> Any:
-    """What the part's `_target_` makes of its knobs.
+def construct(config: dict[str, Any], part: str) -> Any:
+    """What the `_target_` of one part of the configuration makes of its knobs.
 
     Raises:
-        ValueError: the constructor refused a knob; the sentence is the constructor's own.
+        ValueError: a knob has the wrong type, or the constructor refused it with a sentence of its own.
     """
+    _check_types(part, config[part])
     try:
-        return instantiate(part)
+        return instantiate(config[part])
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, ValueError):
             raise ValueError(str(cause)) from error
-        raise ValueError(f"{part.get('_target_')}: {' '.join(str(cause or error).split())}") from error
+        raise ValueError(f"{part}: {' '.join(str(cause or error).split())}") from error
+
+
+def _check_types(part: str, knobs: dict[str, Any]) -> None:
+    """Hold the knobs against the annotations of the constructor."""
+    target = get_object(knobs["_target_"])
+    hints = get_type_hints(getattr_static(target, "__init__") if isinstance(target, type) else target)
+    for name, value in knobs.items():
+        try:
+            TypeAdapter(hints.get(name, Any)).validate_python(value)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"]
+            raise ValueError(f"{part}.{name}={value} does not fit: {message[0].lower()}{message[1:]}") from error
 
 
 def _dims(config: dict[str, Any], store: TokenStore) -> Dims:
@@ -167,7 +187,7 @@ def _dims(config: dict[str, Any], store: TokenStore) -> Dims:
 
 
 def _gpt(config: dict[str, Any], dims: Dims) -> GPT:
-    return GPT(dims, **{axis: construct(config[axis]) for axis in AXES})
+    return GPT(dims, **{axis: construct(config, axis) for axis in AXES})
 
 
 def _accumulate(config: dict[str, Any]) -> int:

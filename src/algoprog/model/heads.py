@@ -48,9 +48,13 @@ class HeadsAttention(Attention):
         """Mix the values; a pattern other than causal overrides this together with `mask`."""
         return kernel(q, k, v, None)
 
-    def mask(self, seq_len: int) -> Bool[Tensor, "seq seq"]:
+    def mask(self, seq_len: int, device: torch.device | None = None) -> Bool[Tensor, "seq seq"]:
         """Every position sees itself and all before it."""
-        return causal_mask(seq_len)
+        return causal_mask(seq_len, device)
+
+    def attended_keys(self, seq_len: int) -> int:
+        """The lower triangle with its diagonal."""
+        return seq_len * (seq_len + 1) // 2
 
     def flops_per_token(self, seq_len: int) -> float:
         """Projections, scores and mixing over the keys attended."""

@@ -79,16 +79,16 @@ class Attention(Part):
         """The update of the residual stream."""
 
     @abstractmethod
-    def mask(self, seq_len: int) -> Bool[Tensor, "seq seq"]:
+    def mask(self, seq_len: int, device: torch.device | None = None) -> Bool[Tensor, "seq seq"]:
         """Who may look at whom (row: query, column: key): the definition that every fast path must agree with."""
 
     def density(self, seq_len: int) -> float:
-        """Attended keys over causal keys, measured on the mask; 1 for full causal attention."""
+        """Attended keys over causal keys; 1 for full causal attention."""
         return self.attended_keys(seq_len) / (seq_len * (seq_len + 1) / 2)
 
+    @abstractmethod
     def attended_keys(self, seq_len: int) -> int:
-        """Number of (query, key) pairs attended in one sequence, counted on the mask."""
-        return int(self.mask(seq_len).sum())
+        """Number of (query, key) pairs attended in one sequence: as many as `mask` holds."""
 
 
 class Mlp(Part):
@@ -99,6 +99,6 @@ class Mlp(Part):
         """The update of the residual stream."""
 
 
-def causal_mask(seq_len: int) -> Bool[Tensor, "seq seq"]:
+def causal_mask(seq_len: int, device: torch.device | None = None) -> Bool[Tensor, "seq seq"]:
     """True on and below the diagonal."""
-    return torch.ones(seq_len, seq_len, dtype=torch.bool).tril()
+    return torch.ones(seq_len, seq_len, dtype=torch.bool, device=device).tril()

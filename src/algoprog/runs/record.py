@@ -21,6 +21,8 @@ BASELINE = "none"
 FINISHED, DIVERGED = "finished", "diverged"
 
 CONFIG_FILE, CURVE_FILE, RECORD_FILE = "config.yaml", "curve.csv", "record.json"
+SWEEP_FILE = "sweep.json"
+"""What a sweep set out to do: its command line, and name and overrides of every run."""
 GAINS_CSV, GAINS_JSON, REPORT_FILE = "gains.csv", "gains.json", "report.html"
 
 COSTS: dict[str, str] = {"flops": "flops", "tokens": "tokens", "steps": "step", "seconds": "seconds"}

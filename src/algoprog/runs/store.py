@@ -7,7 +7,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, Record, Run
+from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, SWEEP_FILE, Record, Run
 
 
 def write_atomic(path: Path, content: str) -> None:
@@ -81,6 +81,34 @@ def load_run(folder: Path) -> Run:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}): delete its folder and run it again") from error
     return Run(record, read_curve(folder / CURVE_FILE), folder)
+
+
+def write_sweep(folder: Path, command: str, runs: Mapping[str, Sequence[str]]) -> None:
+    """Write `sweep.json`, keeping the runs that earlier calls in the same folder set out to do.
+
+    Args:
+        folder: the sweep's folder.
+        command: the command line of the whole sweep.
+        runs: overrides of every run by the name of its folder.
+    """
+    before = read_sweep(folder).get("runs", {})
+    content = {"command": command, "runs": {**before, **{name: list(words) for name, words in runs.items()}}}
+    write_atomic(folder / SWEEP_FILE, json.dumps(content, indent=2) + "\n")
+
+
+def read_sweep(folder: Path) -> dict[str, Any]:
+    """The content of `sweep.json`; empty for a folder of records that no sweep wrote.
+
+    Raises:
+        ValueError: the file is damaged, naming the remedy.
+    """
+    path = folder / SWEEP_FILE
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): delete it, the runs beside it are not affected") from error
 
 
 def find_runs(root: Path) -> Iterator[Path]:

@@ -4,7 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from algoprog.ceg.curves import curves_from_runs
+from algoprog.ceg.gains import compute_gains
+from algoprog.ceg.write import write_gains
+from algoprog.report.table import gains_table
+from algoprog.report.write import write_report
+from algoprog.runs.store import load_runs, read_sweep
+
 
 def analyse(folder: Path) -> None:
-    """Placeholder until ceg lands."""
-    print(folder)
+    """Compute the gains of a sweep's finished runs; print the table, write the files and say where they are.
+
+    Args:
+        folder: the sweep's folder.
+
+    Raises:
+        ValueError: the folder holds no finished run or no baseline, or a record is damaged.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: give the folder of a sweep, for example multirun/2026-01-31/12-00-00")
+    runs = load_runs(folder)
+    if not runs:
+        raise ValueError(f"{folder} holds no finished run (no record.json): wait for the sweep, or give another folder")
+    gains = compute_gains(curves_from_runs(runs))
+    write_gains(folder, gains)
+    page = write_report(folder, gains, runs, command=read_sweep(folder).get("command"))
+    print(f"\n{gains_table(gains, runs)}\nGains in {folder / 'gains.csv'} and gains.json, report in {page}", flush=True)

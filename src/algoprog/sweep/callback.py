@@ -17,9 +17,21 @@ class Gains(Callback):
         """Analyse what the sweep's folder holds.
 
         Raises:
-            SystemExit: a run left no record; the gains of the others have been computed all the same.
+            SystemExit: nothing can be analysed (2), or a run failed (1): the gains of the others stand all the same.
         """
+        from algoprog.runs.record import RECORD_FILE
+        from algoprog.runs.store import read_sweep
         from algoprog.sweep.analysis import analyse
 
-        analyse(Path(config.hydra.sweep.dir))
-        sys.stdout.flush()
+        folder = Path(config.hydra.sweep.dir)
+        failed = [name for name in read_sweep(folder).get("runs", {}) if not (folder / name / RECORD_FILE).exists()]
+        try:
+            analyse(folder)
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        finally:
+            for name in failed:
+                print(f"FAILED: {name}, see {folder / name / 'run.log'}", file=sys.stderr)
+        if failed:
+            raise SystemExit(1)

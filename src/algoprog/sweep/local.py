@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -57,8 +58,10 @@ class Local(Launcher):
         self.config: DictConfig | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what launching needs."""
+        """Keep what launching needs, and let the server load the imports while the sweep is planned."""
         self.config = config
+        multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
+        forkserver.ensure_running()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run every job; a failed one does not stop the others."""
@@ -78,7 +81,6 @@ class _Pool:
 
     def __init__(self, jobs: list[Job], environments: list[dict[str, str]]) -> None:
         self.context: ForkServerContext = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(PRELOAD)
         self.waiting = list(enumerate(jobs))[::-1]
         self.jobs, self.free = jobs, environments
         self.running: dict[int, tuple[int, ForkServerProcess, dict[str, str], float]] = {}
@@ -112,10 +114,8 @@ class _Pool:
         self.free.append(environment)
         job = self.jobs[index]
         self.returns[index] = _job_return(job, process.exitcode)
-        print(
-            f"[{len(self.returns)}/{len(self.jobs)}] {_summary(job, self.returns[index], started)}",
-            flush=True,
-        )
+        count = f"[{len(self.returns)}/{len(self.jobs)}]"
+        print(count, _summary(job, self.returns[index], started), flush=True)
 
     def _end_all(self) -> None:
         for _, process, _, _ in self.running.values():

@@ -14,21 +14,25 @@ from algoprog import build
 from algoprog.build import RunSpec
 from algoprog.data.tokens import TokenStore
 from algoprog.overrides import without_axes
-from algoprog.runs.record import BASELINE, CURVE_FILE, FINISHED, RECORD_FILE
+from algoprog.runs.record import BASELINE, CONFIG_FILE, CURVE_FILE, FINISHED, RECORD_FILE
 from algoprog.runs.store import find_runs, load_run
-from algoprog.variant import baseline
+from algoprog.variant import baseline, variant
+
+Checked = tuple[RunSpec, list[str]]
+"""A run that can be trained, with the overrides that make it."""
 
 Compose = Callable[[list[str]], DictConfig]
 
 
 @dataclass
 class Plan:
-    """What a sweep is going to do; `todo` and `done` partition its runs."""
+    """What a sweep is going to do; `todo`, `done` and `reused` partition its runs."""
 
-    todo: list[tuple[RunSpec, list[str]]] = field(default_factory=list)  # with the overrides that make each
-    done: list[RunSpec] = field(default_factory=list)  # finished in this sweep's folder before
-    added: list[RunSpec] = field(default_factory=list)  # baselines that nobody asked for, to be trained
-    reused: list[tuple[RunSpec, Path]] = field(default_factory=list)  # baselines found elsewhere
+    todo: list[Checked] = field(default_factory=list)
+    done: list[Checked] = field(default_factory=list)  # finished in this sweep's folder before
+    reused: list[Checked] = field(default_factory=list)  # baselines nobody asked for, finished elsewhere
+    sources: dict[str, Path] = field(default_factory=dict)  # folder of each reused run, by identity
+    added: list[RunSpec] = field(default_factory=list)  # baselines nobody asked for, among `todo`
     refused: list[tuple[list[str], str]] = field(default_factory=list)  # what cannot be trained, and why
 
 
@@ -53,9 +57,10 @@ def plan(jobs: Sequence[Sequence[str]], compose: Compose, *, sweep_dir: Path, re
             continue
         seen.add(spec.run_id)
         if spec.run_id in finished:
-            result.done.append(spec)
+            result.done.append((spec, overrides))
         elif spec.run_id in elsewhere and spec.run_id not in asked:
-            result.reused.append((spec, elsewhere[spec.run_id]))
+            result.reused.append((spec, overrides))
+            result.sources[spec.run_id] = elsewhere[spec.run_id]
         else:
             result.todo.append((spec, overrides))
             if spec.run_id not in asked:
@@ -63,17 +68,16 @@ def plan(jobs: Sequence[Sequence[str]], compose: Compose, *, sweep_dir: Path, re
     return result
 
 
-def adopt(reused: Sequence[tuple[RunSpec, Path]], sweep_dir: Path) -> None:
-    """Copy finished baselines into the sweep, so that its folder holds all that its gains rest on."""
-    for spec, source in reused:
-        target = sweep_dir / spec.name
+def adopt(planned: Plan, sweep_dir: Path) -> None:
+    """Copy the reused baselines into the sweep, so that its folder holds all that its gains rest on."""
+    for spec, _ in planned.reused:
+        source, target = planned.sources[spec.run_id], sweep_dir / spec.name
         target.mkdir(parents=True, exist_ok=True)
-        for path in sorted(source.iterdir(), key=lambda path: path.name == RECORD_FILE):  # the record last
-            if path.suffix in (".yaml", ".csv", ".json"):
-                shutil.copy2(path, target / path.name)
+        for name in (CONFIG_FILE, CURVE_FILE, RECORD_FILE):  # the record last: it means "done"
+            shutil.copy2(source / name, target / name)
 
 
-def _check(jobs: Sequence[Sequence[str]], compose: Compose, result: Plan) -> list[tuple[RunSpec, list[str]]]:
+def _check(jobs: Sequence[Sequence[str]], compose: Compose, result: Plan) -> list[Checked]:
     """Specs of the runs that can be trained; the others are noted as refused."""
     stores: dict[str, TokenStore] = {}
     checked = []
@@ -95,7 +99,7 @@ def _tokens(config: dict[str, Any], stores: dict[str, TokenStore]) -> TokenStore
     return stores[key]
 
 
-def _baselines(checked: list[tuple[RunSpec, list[str]]], compose: Compose) -> list[list[str]]:
+def _baselines(checked: list[Checked], compose: Compose) -> list[list[str]]:
     """Overrides of the baseline of every run, each once, baselines of the sweep itself among them."""
     found: dict[tuple[str, ...], list[str]] = {}
     for _, overrides in checked:
@@ -106,8 +110,6 @@ def _baselines(checked: list[tuple[RunSpec, list[str]]], compose: Compose) -> li
 
 
 def _is_baseline(cfg: DictConfig) -> bool:
-    from algoprog.variant import variant
-
     return variant(build.resolve(cfg)) == BASELINE
 
 

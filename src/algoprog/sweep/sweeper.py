@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
+from algoprog.runs.store import write_sweep
 from algoprog.sweep.plan import Plan, adopt, plan
 
 
@@ -41,9 +43,16 @@ class Sweeper(BasicSweeper):
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(2) from None
         _announce(planned, sweep_dir)
-        adopt(planned.reused, sweep_dir)
+        runs = {spec.name: overrides for spec, overrides in (*planned.done, *planned.reused, *planned.todo)}
+        write_sweep(sweep_dir, shlex.join(["python", *sys.argv]), runs)
+        adopt(planned, sweep_dir)
         jobs = [[*overrides, f"hydra.sweep.subdir='{spec.name}'"] for spec, overrides in planned.todo]
-        return self.launcher.launch(jobs, initial_job_idx=0) if jobs else []
+        try:
+            return self.launcher.launch(jobs, initial_job_idx=0) if jobs else []
+        except KeyboardInterrupt:
+            again = f"the same command with hydra.sweep.dir={sweep_dir} goes on with the others"
+            print(f"\ninterrupted: finished runs are kept, {again}", file=sys.stderr)
+            raise SystemExit(130) from None
 
     def _jobs(self, arguments: list[str]) -> list[list[str]]:
         assert self.hydra_context is not None
@@ -68,6 +77,6 @@ def _announce(planned: Plan, sweep_dir: Path) -> None:
     print(f"{total} runs in {sweep_dir}: {len(planned.todo)} to train, {len(planned.done)} finished before")
     for spec in planned.added:
         print(f"  added the baseline {spec.name}: gains are measured against it")
-    for spec, source in planned.reused:
-        print(f"  found the baseline {spec.name} in {source}")
+    for spec, _ in planned.reused:
+        print(f"  found the baseline {spec.name} in {planned.sources[spec.run_id]}")
     sys.stdout.flush()

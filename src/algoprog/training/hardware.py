@@ -82,9 +82,19 @@ def count_devices(accelerator: str, devices: int | str | list[int]) -> int:
     Args:
         accelerator: `cpu`, `gpu` or `auto`, as Lightning takes them.
         devices: a number, a list of indices, or `auto` (-1) for all.
+
+    Raises:
+        ValueError: a GPU is asked for and there is none, or there are fewer than asked for.
     """
-    if isinstance(devices, list):
-        return len(devices)
-    if devices not in ("auto", -1, "-1"):
-        return int(devices)
-    return max(1, torch.cuda.device_count()) if accelerator in ("gpu", "cuda", "auto") else 1
+    there = torch.cuda.device_count()
+    if accelerator in ("gpu", "cuda") and not there:
+        raise ValueError(
+            f"trainer.accelerator={accelerator} but torch {torch.__version__} sees no GPU: use trainer=cpu"
+        )
+    on_gpu = there > 0 and accelerator in ("gpu", "cuda", "auto")
+    if devices in ("auto", -1, "-1"):
+        return there if on_gpu else 1
+    wanted = len(devices) if isinstance(devices, list) else int(devices)
+    if on_gpu and wanted > there:
+        raise ValueError(f"trainer.devices={devices} but torch sees {there} GPU(s): ask for fewer")
+    return wanted

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,18 @@ class RunLabels:
     config: dict[str, Any]
 
 
-def csv_logger(labels: RunLabels) -> Logger:
+class Csv:
     """`csv/metrics.csv` in the run's folder."""
-    return CSVLogger(save_dir=labels.folder, name="", version="csv")
+
+    def __call__(self, labels: RunLabels) -> Logger:
+        """The logger of one run."""
+        return CSVLogger(save_dir=labels.folder, name="", version="csv")
 
 
-def wandb_logger(labels: RunLabels, *, project: str, entity: str | None, mode: str, tags: list[str]) -> Logger:
-    """One W&B run, grouped by sweep; never asks for a key.
+class Wandb:
+    """One W&B run for every run, grouped by sweep; never asks for a key.
 
     Args:
-        labels: of the run.
         project: W&B project.
         entity: W&B user or team; None takes the default one.
         mode: `online`, `offline`, `disabled`, or `auto`: online where a key is configured, else offline.
@@ -41,23 +44,33 @@ def wandb_logger(labels: RunLabels, *, project: str, entity: str | None, mode: s
     Raises:
         ValueError: unknown mode, or `online` without a key.
     """
-    if mode not in ("auto", "online", "offline", "disabled"):
-        raise ValueError(f"logger.mode={mode} must be auto, online, offline or disabled")
-    if mode == "online" and not _has_key():
-        raise ValueError("logger.mode=online needs a W&B key: run `wandb login`, or use logger.mode=offline")
-    if mode == "auto":
-        mode = "online" if _has_key() else "offline"
-    return WandbLogger(
-        name=labels.name,
-        save_dir=labels.folder,
-        project=project,
-        entity=entity,
-        group=labels.group,
-        tags=tags,
-        config=labels.config,
-        mode=mode,
-        settings={"silent": True, "console": "off"},
-    )
+
+    def __init__(self, *, project: str, entity: str | None, mode: str, tags: list[str]) -> None:
+        if mode not in ("auto", "online", "offline", "disabled"):
+            raise ValueError(f"logger.mode={mode} must be auto, online, offline or disabled")
+        if mode == "online" and not _has_key():
+            raise ValueError("logger.mode=online needs a W&B key: run `wandb login`, or use logger.mode=offline")
+        self.mode = mode if mode != "auto" else "online" if _has_key() else "offline"
+        self.project, self.entity, self.tags = project, entity, tags
+
+    def __call__(self, labels: RunLabels) -> Logger:
+        """The logger of one run; on processes other than the first a stand-in that logs nothing."""
+        if getattr(rank_zero_only, "rank", 0):
+            return WandbLogger()
+        import wandb
+
+        run = wandb.init(
+            name=labels.name,
+            dir=labels.folder,
+            project=self.project,
+            entity=self.entity,
+            group=labels.group,
+            tags=self.tags,
+            config=labels.config,
+            mode=self.mode,  # type: ignore[arg-type]
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+        return WandbLogger(experiment=run)
 
 
 def finish(loggers: list[Logger], *, exit_code: int) -> None:
@@ -65,7 +78,7 @@ def finish(loggers: list[Logger], *, exit_code: int) -> None:
     for logger in loggers:
         logger.finalize("success" if exit_code == 0 else "failed")
         if isinstance(logger, WandbLogger):
-            logger.experiment.finish(exit_code=exit_code, quiet=True)
+            logger.experiment.finish(exit_code=exit_code)
 
 
 def _has_key() -> bool:

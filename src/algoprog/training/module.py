@@ -69,3 +69,10 @@ class LanguageModel(L.LightningModule):
             optimizer, lambda step: self.schedule.factor(step, self.total_steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the gradient's norm; Lightning's own refuses fused optimizers under mixed precision."""
+        if gradient_clip_val:
+            torch.nn.utils.clip_grad_norm_(self.gpt.parameters(), gradient_clip_val)

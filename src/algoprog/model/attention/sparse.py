@@ -6,12 +6,15 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from algoprog.model.dims import Dims
 from algoprog.model.heads import HeadsAttention
 from algoprog.model.interface import Kernel, causal_mask
+
+ROWS_COUNTED = 512
+"""Queries whose keys are counted at a time, which bounds the memory for long contexts."""
 
 
 class SparseAttention(HeadsAttention):
@@ -52,16 +55,26 @@ class SparseAttention(HeadsAttention):
         length = 2 ** math.ceil(math.log2(seq_len) / 2) if self.window == "sqrt" else int(self.window)
         return min(length, seq_len)
 
-    def mask(self, seq_len: int) -> Bool[Tensor, "seq seq"]:
+    def mask(self, seq_len: int, device: torch.device | None = None) -> Bool[Tensor, "seq seq"]:
         """The pattern, position by position."""
-        window = self.window_length(seq_len)
-        at = torch.arange(seq_len)
-        query, key = at[:, None], at[None, :]
+        at = torch.arange(seq_len, device=device)
+        return self._visible(at, at, self.window_length(seq_len))
+
+    def attended_keys(self, seq_len: int) -> int:
+        """Number of (query, key) pairs attended in one sequence, counted on the mask a few rows at a time."""
+        at, window = torch.arange(seq_len, device="cpu"), self.window_length(seq_len)
+        return sum(int(self._visible(rows, at, window).sum()) for rows in at.split(ROWS_COUNTED))
+
+    def _visible(
+        self, queries: Int[Tensor, " queries"], keys: Int[Tensor, " keys"], window: int
+    ) -> Bool[Tensor, "queries keys"]:
+        """Whether the query at one position may look at the key at another."""
+        query, key = queries[:, None], keys[None, :]
         if self.pattern == "strided":
             pattern = (query - key < window) | ((query - key) % window == 0)
         else:
             pattern = (query // window == key // window) | (key % window >= window - self.n_summary)
-        return pattern & causal_mask(seq_len)
+        return pattern & (key <= query)
 
     def attend(
         self,
@@ -76,7 +89,7 @@ class SparseAttention(HeadsAttention):
         if window == seq_len:
             return kernel(q, k, v, None)
         if self.pattern == "strided":
-            return kernel(q, k, v, self.mask(seq_len).to(q.device))
+            return kernel(q, k, v, self.mask(seq_len, q.device))
         return self._attend_windows(q, k, v, kernel, window)
 
     def _attend_windows(self, q: Tensor, k: Tensor, v: Tensor, kernel: Kernel, window: int) -> Tensor:
@@ -87,7 +100,7 @@ class SparseAttention(HeadsAttention):
         """
         batch, _, seq_len, _ = q.shape
         q, k, v = (_windows(x, window) for x in (q, k, v))
-        mask = self._window_mask(q.shape[1], window).to(q.device).repeat(batch, 1, 1, 1)
+        mask = self._window_mask(q.shape[1], window, q.device).repeat(batch, 1, 1, 1)
         mixed = kernel(
             _heads_first(q),
             _heads_first(self._with_summaries(k)),
@@ -96,18 +109,25 @@ class SparseAttention(HeadsAttention):
         )
         return mixed.transpose(1, 2).unflatten(0, (batch, -1)).flatten(1, 2)[:, :seq_len].transpose(1, 2)
 
+    def _summaries(self, window: int) -> int:
+        """Summary positions of a window: all of it in sequences so short that `sqrt` falls below `n_summary`."""
+        return min(self.n_summary, window)
+
     def _with_summaries(
         self, x: Float[Tensor, "batch windows window heads d_head"]
     ) -> Float[Tensor, "batch windows keys heads d_head"]:
         """Behind each window's own keys the summary positions of all windows."""
-        summaries = x[:, :, x.shape[2] - self.n_summary :].flatten(1, 2)
+        window = x.shape[2]
+        summaries = x[:, :, window - self._summaries(window) :].flatten(1, 2)
         return torch.cat((x, summaries.unsqueeze(1).expand(-1, x.shape[1], -1, -1, -1)), dim=2)
 
-    def _window_mask(self, n_windows: int, window: int) -> Bool[Tensor, "windows one window keys"]:
+    def _window_mask(
+        self, n_windows: int, window: int, device: torch.device
+    ) -> Bool[Tensor, "windows one window keys"]:
         """Causal inside the window; of the summaries only those of earlier windows."""
-        at = torch.arange(n_windows)
-        earlier = (at[:, None] > at[None, :]).repeat_interleave(self.n_summary, dim=1)
-        own = causal_mask(window).expand(n_windows, -1, -1)
+        at = torch.arange(n_windows, device=device)
+        earlier = (at[:, None] > at[None, :]).repeat_interleave(self._summaries(window), dim=1)
+        own = causal_mask(window, device).expand(n_windows, -1, -1)
         return torch.cat((own, earlier[:, None].expand(-1, window, -1)), dim=2).unsqueeze(1)
 
 

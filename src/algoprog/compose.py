@@ -1,0 +1,25 @@
+"""The configuration outside of `train.py`: for commands, plans and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+
+from algoprog.config import conf_dir
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
+    """What `python train.py OVERRIDES` would run.
+
+    Raises:
+        ValueError: an override names no option or no setting, with Hydra's sentence on what there is.
+    """
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        try:
+            return hydra_compose("config", list(overrides))
+        except HydraException as error:
+            raise ValueError(str(error)) from error
