@@ -1,0 +1,74 @@
+"""Loss curves of one arm: seeds put on one grid, their mean, their range, and where they reach a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algoprog.report.summary import Arm
+from algoprog.runs.record import COSTS, DIVERGED, Run
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Band:
+    """Mean validation loss over the seeds with its range, at the same evaluations on every cost axis."""
+
+    costs: dict[str, Array]
+    mean: Array
+    low: Array
+    high: Array
+    n_seeds: int
+
+    def crossing(self, cost: str, target: float) -> float | None:
+        """Cost at which the mean first falls to the target, interpolated in log cost; None if never."""
+        x, below = self.costs[cost], np.flatnonzero(self.mean <= target)
+        if not below.size:
+            return None
+        i = int(below[0])
+        if i == 0 or x[i - 1] <= 0:
+            return float(x[i])
+        share = (self.mean[i - 1] - target) / (self.mean[i - 1] - self.mean[i])
+        return float(np.exp(np.log(x[i - 1]) + share * (np.log(x[i]) - np.log(x[i - 1]))))
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A diverged seed: its curve up to the last finite evaluation."""
+
+    costs: dict[str, Array]
+    loss: Array
+
+
+def band(arm: Arm) -> Band | None:
+    """The band over the arm's finished seeds; None where no seed finished with a finite loss."""
+    runs = [run for run in arm.runs if run.record.status != DIVERGED and np.isfinite(run.curve["val_loss"]).any()]
+    if not runs:
+        return None
+    steps = max((run.curve["step"] for run in runs), key=len)
+    steps = steps[(steps > 0) & (steps <= min(run.curve["step"][-1] for run in runs))]
+    if not steps.size:
+        return None
+    loss = np.array([_at(run, "val_loss", steps) for run in runs])
+    costs = {cost: np.mean([_at(run, column, steps) for run in runs], axis=0) for cost, column in COSTS.items()}
+    return Band(costs, loss.mean(axis=0), loss.min(axis=0), loss.max(axis=0), len(runs))
+
+
+def broken(arm: Arm) -> list[Broken]:
+    """The finite parts of the arm's diverged seeds."""
+    result = []
+    for run in arm.runs:
+        keep = np.isfinite(run.curve["val_loss"]) & (run.curve["step"] > 0)
+        if run.record.status == DIVERGED and keep.any():
+            costs = {cost: run.curve[column][keep] for cost, column in COSTS.items()}
+            result.append(Broken(costs, run.curve["val_loss"][keep]))
+    return result
+
+
+def _at(run: Run, column: str, steps: Array) -> Array:
+    """A column of the run's curve at the given steps; evaluations without a finite loss are left out."""
+    keep = np.isfinite(run.curve["val_loss"])
+    return np.interp(steps, run.curve["step"][keep], run.curve[column][keep])

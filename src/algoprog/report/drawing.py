@@ -1,0 +1,87 @@
+"""What all figures share: settings, files, ticks, legend."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from algoprog.report.naming import printable, scientific, shorten
+from algoprog.report.style import RC, Style
+
+WIDTH = 7.2
+"""Width of a figure in inches: the text width of a page."""
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Our settings, and no complaint about a name in a script that the font lacks."""
+    with mpl.rc_context(RC), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def to_svg(figure: Figure, *, text: bool = False) -> str:
+    """The figure as SVG, the same bytes every time; `text` keeps letters as text instead of outlines."""
+    target = BytesIO()
+    empty = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    with styled(), mpl.rc_context({"svg.fonttype": "none" if text else "path"}):
+        figure.savefig(target, format="svg", metadata=empty, transparent=text)
+    return target.getvalue().decode("utf-8")
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as PNG at print resolution."""
+    target = BytesIO()
+    with styled():
+        figure.savefig(target, format="png", metadata={"Software": None}, facecolor="white")
+    return target.getvalue()
+
+
+def display_names(variants: Iterable[str]) -> dict[str, str]:
+    """Names short enough for a legend."""
+    return {name: printable(short) for name, short in shorten(variants, 26).items()}
+
+
+def line(style: Style) -> dict[str, Any]:
+    """Colour and dash of a variant's line."""
+    return {"color": style.color, "linestyle": (0, style.dash) if style.dash else "-"}
+
+
+def point(style: Style, *, hollow: bool = False, size: float = 6) -> dict[str, Any]:
+    """A variant's marker; hollow for values that are not primary."""
+    face = "white" if hollow else style.color
+    edge = style.color if hollow else "white"
+    look = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": 1.2 if hollow else 0.5}
+    size *= 1.3 if style.marker in "PX" else 1.0
+    return {"marker": style.marker, "markersize": size, "linestyle": "none", "color": style.color, **look}
+
+
+def log_ticks(axes: Axes) -> None:
+    """Powers of ten on the x axis, with numbers between where it spans little."""
+    low, high = axes.get_xlim()
+    subs = (1.0,) if high / low > 300 else (1.0, 3.0) if high / low > 20 else (1.0, 2.0, 5.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: scientific(x)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def legend(figure: Figure, styles: dict[str, Style], *, markers: bool) -> None:
+    """One legend below the panels: line and marker of every variant."""
+    names = display_names(styles)
+    handles: list[Artist] = [
+        Line2D([], [], **{**(point(style) if markers else {}), **line(style)}, label=names[name])
+        for name, style in styles.items()
+    ]
+    if handles:
+        columns = min(len(handles), 7 if max(map(len, names.values())) < 14 else 3)
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.2, columnspacing=1.4)

@@ -1,0 +1,164 @@
+"""Gains and runs joined into what every view shows: groups of comparable runs, one arm a variant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from algoprog.report.naming import order_variants
+from algoprog.runs.record import BASELINE, DIVERGED, Record, Run
+
+if TYPE_CHECKING:  # scipy comes with it, which takes seconds
+    from algoprog.ceg.gains import Gain
+
+EXECUTION_AXES = frozenset({"kernel"})
+"""Axes that change how a function is computed, not which: judged on seconds, an A/A test elsewhere."""
+
+ESTIMATORS = ("iso_loss", "paper")
+"""Estimators in the order of display; the first is the one that verdicts and figures use."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One variant at one model: its seeds and its gains."""
+
+    variant: str
+    runs: tuple[Run, ...]
+    gains: tuple[Gain, ...]
+    execution_only: bool
+
+    @property
+    def final_loss(self) -> float | None:
+        """Mean over the seeds of the last validation loss; None without a finite one."""
+        return _mean([run.record.final_val_loss for run in self.runs])
+
+    @property
+    def min_loss(self) -> float | None:
+        """Mean over the seeds of the lowest validation loss; None without a finite one."""
+        return _mean([run.record.min_val_loss for run in self.runs])
+
+    @property
+    def n_diverged(self) -> int:
+        """Number of seeds that diverged."""
+        return sum(run.record.status == DIVERGED for run in self.runs)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether every seed diverged."""
+        return self.n_diverged == len(self.runs) > 0
+
+    def gain(self, estimator: str, cost: str) -> Gain | None:
+        """The value to show: the primary one, else the auxiliary, else the bound."""
+        found = {g.kind: g for g in self.gains if (g.estimator, g.cost) == (estimator, cost)}
+        return found.get("primary") or found.get("auxiliary") or found.get("bound")
+
+    def bound(self, estimator: str, cost: str) -> Gain | None:
+        """The bound, where the variant did not reach the target."""
+        wanted = (estimator, cost, "bound")
+        return next((g for g in self.gains if (g.estimator, g.cost, g.kind) == wanted), None)
+
+    def flags(self, cost: str | None = None) -> tuple[str, ...]:
+        """Warnings of the arm's gains (of one cost axis) and of its runs, each once."""
+        gains = [flag for g in self.gains if cost in (None, g.cost) for flag in g.flags]
+        runs = [flag for run in self.runs for flag in run.record.flags]
+        diverged = [DIVERGED] if self.n_diverged else []
+        return tuple(dict.fromkeys(gains + runs + diverged))
+
+
+@dataclass(frozen=True)
+class Group:
+    """One model (and, where several were swept, one setting such as a learning rate) with its arms."""
+
+    label: str
+    baseline: str
+    n_params: int | None
+    arms: tuple[Arm, ...]
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run of the group."""
+        return [run for arm in self.arms for run in arm.runs]
+
+    def arm(self, variant: str) -> Arm | None:
+        """The arm of a variant, None where it was not run."""
+        return next((arm for arm in self.arms if arm.variant == variant), None)
+
+    @property
+    def reference(self) -> Arm | None:
+        """The baseline's arm."""
+        return self.arm(self.baseline)
+
+    @property
+    def target(self) -> float | None:
+        """Loss that primary gains and bounds are measured at, else where the baseline ended."""
+        for arm in self.arms:
+            for gain in arm.gains:
+                if gain.estimator == ESTIMATORS[0] and gain.kind != "auxiliary" and gain.target_loss is not None:
+                    return gain.target_loss
+        return self.reference.final_loss if self.reference else None
+
+    @property
+    def compute(self) -> float | None:
+        """Training FLOPs of the baseline, mean over its seeds."""
+        runs = self.reference.runs if self.reference else tuple(self.runs)
+        return _mean([run.record.train_flops for run in runs])
+
+
+def summarise(gains: Sequence[Gain], runs: Sequence[Run]) -> list[Group]:
+    """Groups in order of their parameters; what has gains but no runs (or the reverse) is kept."""
+    records = [run.record for run in runs]
+    labels = cohort_labels(records)
+    renamed = {f"{r.model}@{r.cohort[:8]}": labels[r.cohort] for r in records}  # as the gains name cohorts
+    gains = [replace(gain, model=renamed.get(gain.model, gain.model)) for gain in gains]
+    by_label: dict[str, list[Run]] = {}
+    for run in runs:
+        by_label.setdefault(labels[run.record.cohort], []).append(run)
+    names = dict.fromkeys([*by_label, *(gain.model for gain in gains)])
+    groups = [_group(name, [g for g in gains if g.model == name], by_label.get(name, [])) for name in names]
+    return sorted(groups, key=lambda g: (g.n_params is None, g.n_params or 0, g.label))
+
+
+def cohort_labels(records: Sequence[Record]) -> dict[str, str]:
+    """A label per cohort: the model's name, with the differing settings where several cohorts share it."""
+    first = {record.cohort: record for record in sorted(records, key=lambda r: (r.created, r.run_id))}
+    labels: dict[str, str] = {}
+    for cohort, record in first.items():
+        peers = [other.context for other in first.values() if other.model == record.model]
+        keys = sorted({k for context in peers for k in context if any(c.get(k) != context[k] for c in peers)})
+        changed = ", ".join(f"{key}={record.context[key]}" for key in keys if key in record.context)
+        label = record.model if len(peers) == 1 else f"{record.model} ({changed or 'default'})"
+        labels[cohort] = label if label not in labels.values() else f"{label} #{cohort[:8]}"
+    return labels
+
+
+def _group(label: str, gains: Sequence[Gain], runs: Sequence[Run]) -> Group:
+    baseline = gains[0].baseline if gains else BASELINE
+    variants = order_variants([g.variant for g in gains] + [run.record.variant for run in runs])
+    axes = {run.record.variant: run.record.axes for run in runs}
+    arms = tuple(
+        Arm(
+            name,
+            tuple(sorted((r for r in runs if r.record.variant == name), key=lambda r: r.record.seed)),
+            tuple(g for g in gains if g.variant == name),
+            _execution_only(axes.get(name), axes.get(baseline)),
+        )
+        for name in variants
+    )
+    reference = [run.record.n_params for run in runs if run.record.variant == baseline]
+    sizes = reference or [run.record.n_params for run in runs]
+    return Group(label, baseline, sizes[0] if sizes else None, arms)
+
+
+def _execution_only(axes: dict[str, str] | None, baseline: dict[str, str] | None) -> bool:
+    if axes is None or baseline is None:
+        return False
+    changed = {axis for axis in axes.keys() | baseline.keys() if axes.get(axis) != baseline.get(axis)}
+    return bool(changed) and changed <= EXECUTION_AXES
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    finite = [v for v in values if v is not None and math.isfinite(v)]
+    return fmean(finite) if finite else None

@@ -1,0 +1,89 @@
+"""One sentence a variant: what the sweep says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from algoprog.ceg.gains import Gain
+from algoprog.report.naming import COST_TITLES, order_variants, ratio
+from algoprog.report.summary import ESTIMATORS, Arm, Group
+from algoprog.report.words import bound_sign
+
+_LEADS = {
+    "helps": ("reaches", "seems to reach", "the loss of {} at a lower cost"),
+    "hurts": ("needs", "seems to need", "a higher cost than {} for the same loss"),
+    "unclear": ("cannot", "cannot", "be told from {}"),
+    "mixed": ("does not", "does not", "act the same way at every model"),
+    "diverged": ("diverged", "diverged", "and has no gain"),
+    "unmeasured": ("has", "has", "no gain over {} that could be measured"),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`word` is helps, hurts, unclear, mixed, diverged or unmeasured; `tentative` where one seed must do."""
+
+    variant: str
+    word: str
+    sentence: str
+    tentative: bool
+
+
+def verdicts(groups: Sequence[Group], *, cost: str, confidence: float) -> list[Verdict]:
+    """A verdict for every variant but the baseline; execution-only variants are judged on seconds."""
+    names = order_variants(arm.variant for g in groups for arm in g.arms if arm.variant != g.baseline)
+    return [_verdict(name, groups, cost, confidence) for name in names]
+
+
+def _verdict(variant: str, groups: Sequence[Group], cost: str, confidence: float) -> Verdict:
+    arms = [(group, arm) for group in groups if (arm := group.arm(variant))]
+    axis = "seconds" if any(arm.execution_only for _, arm in arms) else cost
+    found = [(group, gain) for group, arm in arms if (gain := _known(arm, axis))]
+    word = _word([direction(gain) for _, gain in found], [arm for _, arm in arms])
+    tentative = bool(found) and all(gain.n_seeds < 2 for _, gain in found)
+    sure, perhaps, rest = _LEADS[word]
+    lead = f"{perhaps if tentative else sure} {rest.format(groups[0].baseline)}"
+    values = ", ".join(_value(group.label, gain, i == 0, confidence) for i, (group, gain) in enumerate(found))
+    detail = f": its CEG in {COST_TITLES[axis]} is {values}" if found else ""
+    return Verdict(variant, word, f"{lead}{detail}.{_remark(found, arms)}", tentative)
+
+
+def direction(gain: Gain) -> str:
+    """Whether a gain helps, hurts or is unclear: its interval decides, else its value; noise is unclear."""
+    if "indistinguishable" in gain.flags or gain.ceg is None:
+        return "unclear"
+    if gain.kind == "bound":
+        below = bound_sign(gain) == "<"
+        return "hurts" if below and gain.ceg <= 1 else "helps" if not below and gain.ceg >= 1 else "unclear"
+    low = gain.ceg if gain.ci_low is None else gain.ci_low
+    high = gain.ceg if gain.ci_high is None else gain.ci_high
+    return "helps" if low > 1 else "hurts" if high < 1 else "unclear"
+
+
+def _known(arm: Arm, cost: str) -> Gain | None:
+    gain = arm.gain(ESTIMATORS[0], cost)
+    return gain if gain is not None and gain.ceg is not None else None
+
+
+def _word(directions: Sequence[str], arms: Sequence[Arm]) -> str:
+    if not directions:
+        return "diverged" if any(arm.n_diverged for arm in arms) else "unmeasured"
+    return directions[0] if len(set(directions)) == 1 else "mixed"
+
+
+def _value(label: str, gain: Gain, first: bool, confidence: float) -> str:
+    sign = {"<": "below ", ">": "above "}[bound_sign(gain)] if gain.kind == "bound" else ""
+    interval = ""
+    if gain.kind != "bound" and gain.ci_low is not None and gain.ci_high is not None:
+        name = f"{confidence:.0%} interval " if first else ""
+        interval = f" ({name}{ratio(gain.ci_low)} to {ratio(gain.ci_high)})"
+    return f"{sign}{ratio(gain.ceg)}{interval} at {label}"
+
+
+def _remark(found: Sequence[tuple[Group, Gain]], arms: Sequence[tuple[Group, Arm]]) -> str:
+    """What a reader must know beside the values."""
+    late = [group.label for group, gain in found if gain.kind != "primary"]
+    broken = [group.label for group, arm in arms if arm.n_diverged]
+    text = f" It never reached the target at {', '.join(late)}: measured at its own lowest loss." if late else ""
+    return text + (f" Seeds diverged at {', '.join(broken)}." if broken else "")

@@ -1,0 +1,62 @@
+"""What flags and kinds of gain mean, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from algoprog.report.naming import ratio
+
+if TYPE_CHECKING:  # scipy comes with it, which takes seconds
+    from algoprog.ceg.gains import Gain
+
+FLAGS: dict[str, str] = {
+    "diverged": "at least one seed ended in NaN or a loss explosion; it has no gain and is not averaged in",
+    "rising": "the validation loss rises after its minimum, so the last loss is not the best one",
+    "single-seed": "one seed: an interval is from evaluation noise alone; another seed may differ by more",
+    "extrapolated": "the target lies outside the losses that were measured, so the gain rests on the fit",
+    "indistinguishable": "cannot be told from no gain: 1 is inside the interval or the noise floor",
+    "mixed": "only some of the seeds reached the target; the others stand in with their auxiliary value",
+    "unpaired": "the variant and the baseline share no seed, so their seeds were compared in order",
+    "seeds-missing": "some seeds were run for only one of variant and baseline and could not be used",
+    "no-baseline": "the baseline was not run at this model and setting, so there is no gain",
+    "resampled": "evaluations are uneven, so the paper's estimator read the curve on its even grid",
+    "few-points": "too few evaluations near the target for a trustworthy interpolation",
+    "dense-sparsity": "attention that should be sparse attended more keys than configured",
+    "dead-parameters": "some parameters never received a gradient",
+    "repeated-data": "the training data was seen more than four times",
+    "embedding-heavy": "more than 40 % of the parameters are embeddings, which few of the changes touch",
+    "mixed-ladder": "the models differ in more than size and budget",
+    "lr-edge": "the best learning rate is at the edge of its grid",
+}
+
+KINDS: dict[str, str] = {
+    "primary": "cost at which the baseline first reaches its final loss, over the variant's",
+    "auxiliary": "never reached the target; measured at the variant's own lowest loss",
+    "bound": "never reached the target; the gain is only known to lie beyond this value",
+}
+
+
+def explain(flag: str) -> str:
+    """One sentence about a flag; an unknown one explains itself by its name."""
+    return FLAGS.get(flag, "reported by the run or the estimator")
+
+
+def bound_sign(gain: Gain) -> str:
+    """`>` where the gain is known to be larger than its value, else `<`."""
+    return ">" if gain.ci_low is not None and gain.ci_high is None else "<"
+
+
+def gain_text(gain: Gain | None) -> str:
+    """A gain with its mark: `1.836`, `0.673 a` (auxiliary), `<0.981` (bound), `-` (none)."""
+    if gain is None or gain.ceg is None:
+        return "-"
+    if gain.kind == "bound":
+        return bound_sign(gain) + ratio(gain.ceg)
+    return f"{ratio(gain.ceg)} a" if gain.kind == "auxiliary" else ratio(gain.ceg)
+
+
+def interval_text(gain: Gain | None) -> str:
+    """The interval as `[0.601, 0.702]`; empty where there is none, as for the baseline itself."""
+    if gain is None or gain.variant == gain.baseline or gain.ci_low is None or gain.ci_high is None:
+        return ""
+    return f"[{ratio(gain.ci_low)}, {ratio(gain.ci_high)}]"

@@ -1,0 +1,45 @@
+"""Write a sweep's report: figures as files and one page that shows everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from algoprog.ceg.gains import Gain
+from algoprog.report.figures import draw_figures, write_figures
+from algoprog.report.html import render
+from algoprog.report.style import styles
+from algoprog.report.summary import summarise
+from algoprog.runs.record import BASELINE, REPORT_FILE, Run
+from algoprog.runs.store import write_atomic
+
+FIGURES = "figures"
+
+
+def write_report(
+    folder: Path,
+    gains: Sequence[Gain],
+    runs: Sequence[Run],
+    *,
+    cost: str = "flops",
+    confidence: float = 0.9,
+    command: str | None = None,
+) -> Path:
+    """Write `figures/*.svg`, `figures/*.png` and `report.html`; returns the page's path.
+
+    Args:
+        folder: where to write, usually the sweep's own folder.
+        gains: what `compute_gains` returned; may be empty.
+        runs: the runs behind the gains; may be empty.
+        cost: cost axis that the page opens with and that verdicts use.
+        confidence: level that the gains' intervals were computed for.
+        command: the command line of the whole sweep, shown for repeating it.
+    """
+    groups = summarise(gains, runs)
+    baselines = [group.baseline for group in groups] or [BASELINE]
+    looks = styles([arm.variant for group in groups for arm in group.arms], baselines[0])
+    figures = draw_figures(groups, looks, costs=dict.fromkeys((cost, "seconds")) if gains else ())
+    page = render(groups, figures, looks, cost=cost, confidence=confidence, command=command)
+    write_figures(folder / FIGURES, figures)
+    write_atomic(folder / REPORT_FILE, page)
+    return folder / REPORT_FILE

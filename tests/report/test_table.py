@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from algoprog.report.naming import order_variants, shorten
+from algoprog.report.table import WIDTH, gains_table
+
+
+def rows(table: str, name: str) -> list[str]:
+    return [line for line in table.splitlines() if line.startswith(name + " ")]
+
+
+def body(table: str) -> str:
+    return table[: table.rindex("-" * WIDTH)]
+
+
+def test_one_row_a_variant_and_model_with_both_estimators(write_sweep, make_gains, sweep):
+    shape = sweep(models=("micro", "nano"))
+    table = gains_table(make_gains(shape), write_sweep(shape))
+    assert table.index("nano, 250k") < table.index("micro, 1.2M")
+    (nano, micro) = rows(table, "rope")
+    assert nano.split()[2:5] == ["1.900", "[1.767,", "2.052]"]
+    assert "1.843" in nano
+    assert "1.710" in micro
+    names = [line.split()[0] for line in body(table).splitlines() if line and line[0].isalpha()]
+    arms = [name for name in names if name in shape.variants]
+    assert arms == 2 * ["mqa", "sparse", "none", "flash", "ln", "rope", "ln+rope+flash"]
+
+
+def test_marks_auxiliary_bounds_and_seconds(write_sweep, make_gains, sweep):
+    shape = sweep(models=("nano",))
+    gains = [
+        replace(g, kind="bound", ci_low=None, ci_high=g.ceg) if g.variant == "sparse" else g for g in make_gains(shape)
+    ]
+    table = gains_table(gains, write_sweep(shape))
+    assert "0.737 a" in rows(table, "mqa")[0]
+    assert "<0.688" in rows(table, "sparse")[0]
+    assert "1.429" in rows(table, "flash")[0]
+    assert "never reached the target" in table
+
+
+def test_every_line_fits_and_survives_any_pipe(write_sweep, make_gains, sweep):
+    names = {"rope": "répé\x1b[31m+" + "x" * 70, "ln": "ln" + "y" * 300, "mqa": "ln" + "y" * 200 + "z" * 100}
+    shape = sweep(names=names, diverged=("ln",), seeds=2)
+    gains = [replace(g, flags=(*g.flags, f"odd-{g.variant[:3]}", "rising")) for g in make_gains(shape)]
+    table = gains_table(gains, write_sweep(shape))
+    assert max(map(len, table.splitlines())) == WIDTH == 80
+    assert table.isascii()
+    assert "\x1b" not in table
+
+
+@pytest.mark.parametrize("cost", ["flops", "tokens", "steps", "seconds"])
+def test_fits_at_every_cost_axis(write_sweep, make_gains, sweep, cost):
+    shape = sweep(seeds=1)
+    table = gains_table(make_gains(shape), write_sweep(shape), cost=cost)
+    assert max(map(len, table.splitlines())) == WIDTH
+
+
+def test_extreme_numbers_stay_in_their_columns(write_sweep, make_gains, sweep):
+    shape = sweep(models=("nano",), variants=("none", "rope"))
+    huge = [replace(g, ceg=123456.7, ci_low=98765.4, ci_high=1e9) for g in make_gains(shape)]
+    assert max(map(len, gains_table(huge, write_sweep(shape)).splitlines())) == WIDTH
+
+
+def test_a_diverged_variant_says_so(write_sweep, make_gains, sweep):
+    shape = sweep(models=("nano",), diverged=("ln",))
+    table = gains_table(make_gains(shape), write_sweep(shape))
+    assert "diverged" in rows(table, "ln")[0]
+    assert "NaN" in table
+
+
+def test_without_gains_or_runs(write_sweep, make_gains, sweep):
+    assert gains_table([], []) == "No runs and no gains: nothing to show.\n"
+    shape = sweep(models=("nano",))
+    assert "1.900" in gains_table(make_gains(shape), [])
+    assert "rope" in gains_table([], write_sweep(shape))
+
+
+def test_short_names_are_distinct_and_explained(write_sweep, make_gains, sweep):
+    shape = sweep(
+        models=("nano",), names={"ln": "a" * 20 + "-first-" + "b" * 20, "rope": "a" * 20 + "-other-" + "b" * 20}
+    )
+    table = gains_table(make_gains(shape), write_sweep(shape))
+    assert "-first-" in table.replace("\n   ", "")
+    assert "-other-" in table.replace("\n   ", "")
+
+
+def test_shorten_never_collides():
+    names = [f"{'x' * 30}{i:04d}{'y' * 30}" for i in range(200)] + ["short"]
+    short = shorten(names, 18)
+    assert list(short) == names
+    assert len(set(short.values())) == len(names)
+    assert max(map(len, short.values())) <= 18
+    assert short["short"] == "short"
+
+
+def test_order_of_variants():
+    assert order_variants(["zeta", "rope", "none", "gqa", "mqa"]) == ["mqa", "none", "rope", "gqa", "zeta"]
+
+
+def test_importing_the_table_is_fast():
+    slow = "{'matplotlib', 'plotly', 'jinja2', 'scipy'}"
+    code = f"import sys, algoprog.report.table; sys.exit(bool({slow} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

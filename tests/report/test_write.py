@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from algoprog.ceg.curves import curves_from_runs
+from algoprog.ceg.gains import compute_gains
+from algoprog.report.summary import cohort_labels, summarise
+from algoprog.report.table import gains_table
+from algoprog.report.write import write_report
+from algoprog.runs.store import load_runs
+
+HOSTILE = "</script><img src=x onerror=alert(1)>&\"'<b>$x_{$"
+
+
+class Page(HTMLParser):
+    """What a browser would build: tags with attributes, and the text outside scripts."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.scripts: dict[str, str] = {}
+        self._script: str | None = None
+        self._open: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._script = dict(attrs).get("id") or tag
+
+    def handle_endtag(self, tag):
+        if tag in ("script", "style"):
+            self._script = None
+
+    def handle_data(self, data):
+        if self._script:
+            self.scripts[self._script] = self.scripts.get(self._script, "") + data
+        else:
+            self.text += data
+
+    def ids(self) -> list[str]:
+        return [attrs["id"] for _, attrs in self.tags if attrs.get("id")]
+
+
+@pytest.fixture
+def report(write_sweep, make_gains, tmp_path):
+    def write(shape, **options) -> Path:
+        return write_report(tmp_path / "out", make_gains(shape), write_sweep(shape), **options)
+
+    return write
+
+
+def test_figures_and_page_are_written(report, sweep):
+    path = report(sweep(models=("nano", "micro"), seeds=2))
+    names = {file.name for file in (path.parent / "figures").iterdir()}
+    stems = {"loss-nano", "loss-micro", "gain-flops", "gain-seconds"}
+    assert names == {f"{stem}.{kind}" for stem in stems for kind in ("svg", "png")}
+    for svg in (path.parent / "figures").glob("*.svg"):
+        ElementTree.parse(svg)
+    assert not list(path.parent.rglob("*.tmp"))
+
+
+def test_the_same_input_gives_the_same_bytes(write_sweep, make_gains, sweep, tmp_path):
+    shape = sweep(models=("nano",), seeds=2)
+    runs, gains = write_sweep(shape), make_gains(shape)
+    first, second = (write_report(tmp_path / name, gains, runs).parent for name in ("a", "b"))
+    files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert len(files) == 7
+    assert all((first / file).read_bytes() == (second / file).read_bytes() for file in files)
+
+
+def test_the_page_says_what_was_found(report, sweep):
+    page = Page(report(sweep(models=("nano", "micro")), command="python train.py -m seed=0,1,2"))
+    assert "rope reaches the loss of none at a lower cost: its CEG in training FLOPs is 1.900" in page.text
+    assert "mqa needs a higher cost than none" in page.text
+    assert "flash reaches the loss of none at a lower cost: its CEG in seconds is 1.429" in page.text
+    assert "python train.py -m seed=0,1,2" in page.text
+    assert "python train.py variant=ln+rope+flash model=micro seed=2" in page.text
+    assert "5f" * 32 in page.text
+    assert "0123abc" in page.text
+    assert "more than 40 % of the parameters" in page.text
+
+
+def test_one_seed_is_not_a_certainty(report, sweep):
+    page = Page(report(sweep(models=("nano",), seeds=1)))
+    assert "rope seems to reach" in page.text
+    assert "helps?" in page.text
+
+
+def test_nothing_is_fetched(report, sweep):
+    page = Page(report(sweep(models=("nano",), seeds=1)))
+    for tag, attrs in page.tags:
+        for name in ("src", "href", "xlink:href", "data", "action", "poster", "srcset"):
+            value = attrs.get(name) or "#"
+            assert value.startswith(("#", "data:,")), (tag, name, value)
+    assert not re.search(r"@import|url\((?!#)", page.scripts["style"])
+    assert "http" not in page.scripts["script"]
+    policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv"))
+    assert "default-src 'none'" in policy
+
+
+def test_charts_have_data_and_a_library(report, sweep):
+    page = Page(report(sweep(models=("nano",), seeds=2)))
+    data = json.loads(page.scripts["chart-data"])
+    assert list(data["styles"]) == ["mqa", "sparse", "none", "flash", "ln", "rope", "ln+rope+flash"]
+    assert {len(arm["band"]["mean"]) for arm in data["losses"][0]["arms"]} == {39}
+    assert "Plotly" in gzip.decompress(base64.b64decode(page.scripts["plotting-library"])).decode()
+
+
+def test_ids_are_unique_and_tables_are_tables(report, sweep):
+    page = Page(report(sweep(models=("nano", "micro"), seeds=1)))
+    assert len(page.ids()) == len(set(page.ids()))
+    cells = [attrs for tag, attrs in page.tags if tag == "th"]
+    assert cells
+    assert all("scope" in attrs for attrs in cells)
+
+
+def test_hostile_names_stay_text(report, sweep):
+    names = {"rope": HOSTILE, "ln": "\x00\x1b]0;x", "mqa": "名前"}
+    path = report(sweep(models=("nano",), seeds=1, names=names), command=HOSTILE)
+    page = Page(path)
+    assert HOSTILE in page.text
+    assert not any(tag == "img" for tag, _ in page.tags)
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+    assert HOSTILE in json.loads(page.scripts["chart-data"])["styles"]
+    for svg in (path.parent / "figures").glob("*.svg"):
+        ElementTree.parse(svg)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"models": ("nano",), "variants": ("none",)},
+        {"models": ("nano",), "variants": ("rope",)},
+        {"models": ("nano",), "diverged": ("ln", "none")},
+        {"models": ("nano",), "variants": ("none", "rope"), "diverged": ("none", "rope")},
+        {"models": ("nano",), "variants": ("none", "rope"), "seeds": 12},
+        {"models": ("../../nano",), "variants": ("none", "rope"), "seeds": 1},
+    ],
+)
+def test_odd_sweeps(report, sweep, change):
+    path = report(sweep(**change))
+    assert Page(path).text.count("Verdict") == 2
+    assert {file.parent.name for file in path.parent.rglob("*.svg")} == {"figures"}
+
+
+def test_gains_without_runs_and_runs_without_gains(write_sweep, make_gains, sweep, tmp_path):
+    shape = sweep(models=("nano",), seeds=1)
+    page = Page(write_report(tmp_path / "gains", make_gains(shape), []))
+    assert "No curves" in page.text
+    page = Page(write_report(tmp_path / "runs", [], write_sweep(shape)))
+    assert "No gains" in page.text
+    page = Page(write_report(tmp_path / "nothing", [], []))
+    assert "No runs and no gains" in page.text
+
+
+def test_cohorts_are_told_apart_by_what_differs(write_sweep, sweep, tmp_path):
+    shape = sweep(models=("nano",), seeds=1, contexts=({"optim.lr": "0.001"}, {"optim.lr": "0.003"}))
+    runs = write_sweep(shape)
+    labels = set(cohort_labels([run.record for run in runs]).values())
+    assert labels == {"nano (optim.lr=0.001)", "nano (optim.lr=0.003)"}
+    path = write_report(tmp_path / "out", [], runs)
+    assert len(list((path.parent / "figures").glob("loss-*.svg"))) == 2
+
+
+def test_measured_gains_of_several_cohorts_meet_their_runs(write_sweep, sweep, tmp_path):
+    shape = sweep(models=("nano",), seeds=2, contexts=({"optim.lr": "0.001"}, {"optim.lr": "0.003"}))
+    runs = write_sweep(shape)
+    groups = summarise(compute_gains(curves_from_runs(runs)), runs)
+    assert [group.label for group in groups] == ["nano (optim.lr=0.001)", "nano (optim.lr=0.003)"]
+    assert all(arm.runs and arm.gains for group in groups for arm in group.arms)
+
+
+def test_measured_gains_of_a_sweep(write_sweep, sweep, tmp_path):
+    shape = sweep(models=("nano", "micro"), diverged=("ln",))
+    runs = write_sweep(shape)
+    gains = compute_gains(curves_from_runs(runs))
+    page = Page(write_report(tmp_path / "out", gains, runs))
+    assert "rope reaches the loss of none at a lower cost" in page.text
+    assert "bound <" in page.text
+    table = gains_table(gains, runs)
+    assert max(map(len, table.splitlines())) == 80
+    assert "reported by the run or the estimator" not in table
+
+
+def test_records_are_not_changed_by_reading(write_sweep, make_gains, sweep, tmp_path):
+    shape = sweep(models=("nano",), seeds=1)
+    runs = write_sweep(shape)
+    write_report(tmp_path / "sweep", make_gains(shape), runs)
+    assert [run.record for run in load_runs(tmp_path / "sweep")] == [run.record for run in runs]
