@@ -100,7 +100,7 @@ class Record:
         Raises:
             ValueError: a key is missing or unknown, or the schema is newer than this program.
         """
-        version = raw.get("schema_version")
+        version = raw.get("schema_version") if isinstance(raw, dict) else None
         if version != SCHEMA_VERSION:
             raise ValueError(f"schema_version is {version!r}, this algoprog reads {SCHEMA_VERSION}: update algoprog")
         wanted = {f.name for f in fields(cls)}

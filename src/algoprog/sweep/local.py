@@ -30,7 +30,7 @@ from algoprog.runs.store import load_run
 
 LOG_FILE = "run.log"
 MAX_CPU_SLOTS = 8
-PRELOAD = ["algoprog.app", "algoprog.training.module", "torchmetrics", "tokenizers"]
+PRELOAD = ["algoprog.app", "algoprog.fit", "algoprog.training.module"]
 
 
 class RunFailedError(Exception):

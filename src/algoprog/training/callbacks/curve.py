@@ -108,7 +108,8 @@ class Curve(Callback):
         module.eval()
         meter = module.val_meter
         meter.reset()
-        with torch.no_grad(), trainer.precision_plugin.forward_context():
+        # A DataLoader draws a number whenever it starts, from the stream that dropout uses.
+        with torch.no_grad(), torch.random.fork_rng(devices=()), trainer.precision_plugin.forward_context():
             for batch in self.loader:
                 inputs, targets = (part.to(module.device) for part in batch)
                 meter.update(module.loss((inputs, targets)), targets.numel())

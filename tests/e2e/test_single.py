@@ -1,0 +1,121 @@
+"""One run from the command line, and every way to ask for one that cannot work."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from tests.e2e.conftest import TINY, Program
+
+from algoprog import app
+from algoprog.runs.record import CURVE_COLUMNS
+from algoprog.runs.store import load_run
+
+
+def test_help_is_quick_and_shows_axes_and_options(train: Program) -> None:
+    started = time.monotonic()
+    result = train("--help")
+    took = time.monotonic() - started
+    assert result.returncode == 0, result.stderr
+    for line in ("attention: dense, gqa, mqa, sparse", "norm: ln, none, rmsnorm", "kernel: flash, math"):
+        assert line in result.stdout
+    assert all(len(line) <= 120 for line in result.stdout.splitlines())
+    assert took < 3 * 4, f"{took:.1f} s"  # 3 s on a quiet machine; tests share theirs
+
+
+def test_a_run_leaves_config_curve_and_record(train: Program, tmp_path: Path) -> None:
+    result = train(*TINY, "attention=mqa", "budget.steps=4", f"hydra.run.dir={tmp_path}")
+    assert result.returncode == 0, result.stderr
+    run = load_run(tmp_path)
+    assert run.record.status == "finished"
+    assert run.record.variant == "mqa"
+    assert run.record.steps == 4
+    assert tuple(run.curve) == CURVE_COLUMNS
+    assert run.curve["step"][0] == 0
+    assert run.curve["step"][-1] == 4
+    assert OmegaConf.load(tmp_path / "config.yaml").attention.n_kv_heads == 1
+    assert (tmp_path / "csv" / "metrics.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["model.d_model=64", "model.n_heads=3"], ["model.n_heads=3", "does not divide", "model.n_heads=2"]),
+        (["model.seq_len=9999999"], ["model.seq_len is 9999999", "lower model.seq_len"]),
+        (["data=local", "data.path=no/such/file.txt"], ["no/such/file.txt", "does not exist"]),
+        (["data=local"], ["add data.path=..."]),
+        (["data=local", "data.path={empty}"], ["empty"]),
+        (["data=wikitext103"], ["cannot be reached", "data=sotu"]),
+        (["attention=mqa", "attention.n_kv_heads=many"], ["attention.n_kv_heads=many", "integer"]),
+        (["logger=wandb", "logger.mode=loud"], ["logger.mode=loud"]),
+        (["trainer=gpu"], ["use trainer=cpu"]),
+        (["budget.tokens=1000"], ["budget.steps=500 and budget.tokens=1000", "null"]),
+    ],
+    ids=lambda value: " ".join(value)[:40],
+)
+def test_a_mistake_gets_a_sentence_before_anything_is_trained(
+    compose: Callable[..., dict[str, Any]], tmp_path: Path, words: list[str], says: list[str]
+) -> None:
+    empty = tmp_path / "empty.txt"
+    empty.write_text("")
+    with pytest.raises(ValueError, match=re.escape(says[0])) as caught:  # noqa: PT012 - either may refuse
+        config = compose("tokenizer=bytes", *(word.format(empty=empty) for word in words))
+        app.prepare(config)
+    message = str(caught.value)
+    assert all(part in message for part in says)
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["attention=nope"], ["Could not find 'attention/nope'", "mqa"]),
+        (["seed=abc"], ["seed", "Integer"]),
+        (["model.d_model=64", "model.n_heads=3"], ["error: model.n_heads=3", "does not divide", "model.n_heads=2"]),
+    ],
+    ids=lambda value: value[-1],
+)
+def test_no_mistake_shows_a_traceback(train: Program, tmp_path: Path, words: list[str], says: list[str]) -> None:
+    result = train("tokenizer=bytes", *words, f"hydra.run.dir={tmp_path}")
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    assert all(part in result.stderr for part in says)
+    assert not (tmp_path / "curve.csv").exists()
+
+
+def test_a_corrupt_token_file_is_found_before_training(train: Program, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("\n\n".join(f"Paragraph {number} says that {number} is a number." for number in range(400)))
+    words = [*TINY, "data=local", f"data.path={text}", "budget.steps=2"]
+    cache = {"ALGOPROG_CACHE": str(tmp_path / "cache")}
+    first = train(*words, f"hydra.run.dir={tmp_path / 'one'}", **cache)
+    assert first.returncode == 0, first.stderr
+    (tokens,) = (tmp_path / "cache").glob("tokens/*/train.bin")
+    content = bytearray(tokens.read_bytes())
+    content[100] ^= 1
+    tokens.write_bytes(content)
+    second = train(*words, f"hydra.run.dir={tmp_path / 'two'}", **cache)
+    assert second.returncode == 2
+    assert "damaged" in second.stderr
+    assert "delete" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert not (tmp_path / "two" / "curve.csv").exists()
+
+
+def test_data_prepare_is_a_command_of_its_own(algoprog: Program, tmp_path: Path) -> None:
+    result = algoprog("data", "prepare", "data=sotu", "tokenizer=bytes", ALGOPROG_CACHE=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert "sotu with bytes" in result.stdout
+    assert list(tmp_path.glob("tokens/sotu-*/train.bin"))
+
+
+def test_data_prepare_names_the_remedy(algoprog: Program) -> None:
+    result = algoprog("data", "prepare", "data=nope")
+    assert result.returncode == 2
+    assert "Could not find 'data/nope'" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,86 @@
+"""Records on disk: atomic, strict, and honest about damage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.report.conftest import Sweep, write_run
+
+from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE
+from algoprog.runs.store import (
+    find_runs,
+    load_run,
+    read_curve,
+    read_sweep,
+    write_atomic,
+    write_record,
+    write_sweep,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A finished run."""
+    write_run(tmp_path / "run", Sweep(), "nano", "ln", 0, {})
+    return tmp_path / "run"
+
+
+def test_what_is_written_is_read_back(folder: Path) -> None:
+    run = load_run(folder)
+    write_record(folder / "copy", run.record)
+    shutil.copy(folder / CURVE_FILE, folder / "copy")
+    assert load_run(folder / "copy").record == run.record
+    assert tuple(run.curve) == CURVE_COLUMNS
+    assert list(find_runs(folder.parent)) == [folder, folder / "copy"]
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_atomic(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomic(path, "\ud800")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nan_becomes_null(folder: Path) -> None:
+    write_record(folder, replace(load_run(folder).record, final_val_loss=float("nan")))
+    assert json.loads((folder / RECORD_FILE).read_text())["final_val_loss"] is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace('"seed"', '"sead"'),
+        lambda text: text.replace('"schema_version": 1', '"schema_version": 99'),
+        lambda text: "[]",
+    ],
+    ids=["truncated", "renamed key", "newer schema", "another document"],
+)
+def test_a_damaged_record_is_named_with_the_remedy(folder: Path, damage: object) -> None:
+    path = folder / RECORD_FILE
+    assert callable(damage)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(ValueError, match=r"record\.json cannot be read") as caught:
+        load_run(folder)
+    assert "run it again" in str(caught.value) or "update algoprog" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "step,tokens\n1,2\n", None], ids=["empty", "columns missing", "no numbers"])
+def test_a_damaged_curve_is_named_with_the_remedy(folder: Path, content: str | None) -> None:
+    path = folder / CURVE_FILE
+    path.write_text(content if content is not None else path.read_text().replace("0.", "half"))
+    with pytest.raises(ValueError, match=r"curve.csv .*run it again"):
+        read_curve(path)
+
+
+def test_sweep_json_keeps_earlier_runs(tmp_path: Path) -> None:
+    assert read_sweep(tmp_path) == {}
+    write_sweep(tmp_path, "first", {"a": ["x=1"]})
+    write_sweep(tmp_path, "second", {"b": ["x=2"]})
+    assert read_sweep(tmp_path) == {"command": "second", "runs": {"a": ["x=1"], "b": ["x=2"]}}

@@ -1,0 +1,60 @@
+"""The documentation's code runs and its commands exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+import yaml
+from tests.configs import TINY, gpt, tokens
+
+from algoprog.model.dims import Dims
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _blocks(path: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / path).read_text(), flags=re.S)
+
+
+def test_the_example_of_an_option_works() -> None:
+    (source,) = _blocks("docs/extending.md", "python")
+    (knobs,) = (yaml.safe_load(block) for block in _blocks("docs/extending.md", "yaml"))
+    module: dict[str, object] = {}
+    exec(compile(source, "docs/extending.md", "exec"), module)
+    build = module[knobs["_target_"].rsplit(".", 1)[1]]
+    assert callable(build)
+
+    def mlp(dims: Dims) -> object:
+        return build(dims, expansion=knobs["expansion"])
+
+    model = type(gpt())(TINY, **{**_parts(), "mlp": mlp})
+    model.init_weights(0)
+    logits = model(tokens(2))
+    assert torch.isfinite(logits).all()
+    assert model.flops_per_token() > 0
+
+
+def _parts() -> dict[str, object]:
+    from tests.configs import compose
+
+    from algoprog import build
+    from algoprog.config import AXES
+
+    config = compose()
+    return {axis: build.construct(config, axis) for axis in AXES}
+
+
+def test_every_make_target_that_the_readme_names_exists() -> None:
+    text = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
+    named = set(re.findall(r"make ([a-z-]+)", text))
+    assert named
+    assert named <= targets
+
+
+def test_every_file_that_the_readme_links_exists() -> None:
+    for source in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)\)", source.read_text()):
+            assert link.startswith("https://") or (source.parent / link).exists(), f"{source.name}: {link}"
