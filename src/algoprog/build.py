@@ -26,6 +26,7 @@ from algoprog.variant import cohort, model_name, run_id, variant
 
 if TYPE_CHECKING:
     from algoprog.training.module import LanguageModel
+    from algoprog.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,27 @@ class RunSpec:
         """Folder of the run inside its sweep."""
         return f"{self.model}-{self.variant}-s{self.seed}-{self.run_id[:8]}"
 
-    def train_windows(self) -> TrainWindows:
-        """Every window of the run, in the order of its seed."""
-        n_windows = self.total_steps * int(self.config["batch_size"])
-        return TrainWindows(self.tokens.train, self.config["model"]["seq_len"], self.seed, n_windows)
+    def train_windows(self, step: int = 0) -> TrainWindows:
+        """The windows of the run from an optimizer step on, in the order of its seed."""
+        batch = int(self.config["batch_size"])
+        seq_len = self.config["model"]["seq_len"]
+        return TrainWindows(self.tokens.train, seq_len, self.seed, self.total_steps * batch, step * batch)
 
     def val_windows(self) -> ValidationWindows:
         """The fixed windows of validation."""
         return ValidationWindows(self.tokens.val, self.config["model"]["seq_len"], self.config["evaluation"]["tokens"])
+
+    def branches(self) -> tuple[tuple[int, int], ...]:
+        """Annealed budgets below the whole one, as (step of leaving the trunk, last step).
+
+        Raises:
+            ValueError: the schedule has no room for them, or several devices are asked for.
+        """
+        schedule: Schedule = construct(self.config, "schedule")
+        found = schedule.branches(self.total_steps)
+        if found and self.accumulate * self.config["micro_batch_size"] != self.config["batch_size"]:
+            raise ValueError("schedule.branches needs a single device: use trainer.devices=1 or schedule.branches=1")
+        return found
 
     def evaluation_steps(self) -> frozenset[int]:
         """Steps after which the run is evaluated."""
@@ -131,8 +145,8 @@ def spec(config: dict[str, Any], store: TokenStore) -> RunSpec:
         total_steps=total_steps,
         accumulate=_accumulate(config),
     )
-    checked.evaluation_steps()  # raises now, not in training
-    for part in ("schedule", "optim", "logger"):
+    checked.evaluation_steps(), checked.branches()  # raise now, not in training
+    for part in ("optim", "logger"):
         construct(config, part)
     return checked
 

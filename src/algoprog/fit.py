@@ -24,6 +24,7 @@ from algoprog.provenance import environment
 from algoprog.runs.record import CONFIG_FILE, CURVE_FILE, DIVERGED, FINISHED, RECORD_FILE, Record
 from algoprog.runs.store import write_atomic, write_record
 from algoprog.training import hardware, loggers
+from algoprog.training.callbacks.branches import Branches
 from algoprog.training.callbacks.curve import Curve
 from algoprog.training.callbacks.progress import Progress
 from algoprog.training.clock import Clock
@@ -100,17 +101,26 @@ def _trainer(spec: RunSpec, folder: Path, views: list[Logger]) -> tuple[L.Traine
         enable_model_summary=False,
     )
     device = trainer.strategy.root_device
+    branches = spec.branches()
     curve = Curve(
         folder,
         _loader(spec.val_windows(), spec),
         at=spec.evaluation_steps(),
+        annealed_at=frozenset({spec.total_steps} if branches else ()),
         tokens_per_step=spec.tokens_per_step,
         flops_per_token=spec.flops_per_token,
         clock=Clock(device),
     )
     peak = hardware.peak_flops(device, spec.config["precision"])
     progress = Progress(curve, total_steps=spec.total_steps, peak_flops=peak and peak * trainer.world_size)
-    trainer.callbacks.extend((curve, progress))  # type: ignore[attr-defined]
+    annealing = Branches(
+        curve,
+        branches,
+        loader=lambda step: _loader(spec.train_windows(step), spec),
+        accumulate=spec.accumulate,
+        gradient_clip=spec.config["gradient_clip"],
+    )
+    trainer.callbacks.extend((curve, annealing, progress))  # type: ignore[attr-defined]
     return trainer, curve
 
 

@@ -99,6 +99,7 @@ def curve_row(step: int, loss: float, flops: float, pace: float) -> dict[str, fl
         "val_perplexity": math.exp(loss),
         "val_bits_per_byte": loss / 2.9,
         "lr": 6e-4,
+        "annealed": 0,
     }
 
 

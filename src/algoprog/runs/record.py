@@ -38,6 +38,7 @@ CURVE_COLUMNS = (
     "val_perplexity",
     "val_bits_per_byte",
     "lr",
+    "annealed",  # 1 at the end of an annealed budget (a branch, or the end of a run with branches), else 0
 )
 
 

@@ -30,6 +30,7 @@ class Curve(Callback):
         folder: the run's folder.
         loader: the validation windows.
         at: optimizer steps after which to evaluate.
+        annealed_at: those of them at which an annealed budget ends.
         tokens_per_step: training tokens of one optimizer step over all devices.
         flops_per_token: model FLOPs of training on one token.
         clock: training time; paused while evaluating.
@@ -41,11 +42,13 @@ class Curve(Callback):
         loader: DataLoader[Any],
         *,
         at: frozenset[int],
+        annealed_at: frozenset[int],
         tokens_per_step: int,
         flops_per_token: float,
         clock: Clock,
     ) -> None:
-        self.folder, self.loader, self.at, self.clock = folder, loader, at, clock
+        self.folder, self.loader, self.clock = folder, loader, clock
+        self.at, self.annealed_at = at, annealed_at
         self.tokens_per_step, self.flops_per_token = tokens_per_step, flops_per_token
         self.rows: list[dict[str, float | int]] = []
         self.diverged: str | None = None
@@ -79,30 +82,52 @@ class Curve(Callback):
         if not math.isfinite(float(module.train_meter.nats)):
             self._stop(trainer, f"training loss is not finite at step {trainer.global_step}")
 
-    def _evaluate(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        assert isinstance(module, LanguageModel)
-        train_loss = module.train_meter.compute()["loss"] if module.train_meter.update_called else math.nan
-        module.train_meter.reset()
+    def measure(
+        self,
+        trainer: L.Trainer,
+        module: LanguageModel,
+        *,
+        step: int,
+        seconds: float,
+        train_loss: float,
+        annealed: bool,
+    ) -> dict[str, float | int]:
+        """A row of the curve for the weights as they are; `step` is what they have cost."""
         val = self._validate(trainer, module)
-        step = trainer.global_step
         tokens = step * self.tokens_per_step
-        row: dict[str, float | int] = {
+        return {
             "step": step,
             "tokens": tokens,
             "flops": tokens * self.flops_per_token,
-            "seconds": round(self.clock.seconds, 4),
+            "seconds": round(seconds, 4),
             "train_loss": train_loss,
             "val_loss": val["loss"],
             "val_perplexity": val["perplexity"],
             "val_bits_per_byte": val["bits_per_byte"],
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "annealed": int(annealed),
         }
-        self.rows.append(row)
+
+    def write(self, trainer: L.Trainer, row: Mapping[str, float | int]) -> None:
+        """Append a row to `curve.csv` and show it to the loggers."""
         if trainer.is_global_zero:
             append_curve(self.folder, row)
-        self._log(trainer, row)
-        if not self.diverged and not val["loss"] <= EXPLOSION * self.rows[0]["val_loss"]:
-            self._stop(trainer, f"validation loss reached {val['loss']:.3g} at step {step}")
+        metrics = {name: value for name, value in row.items() if name != "step"}
+        speed = self.clock.steps_per_second(trainer.global_step) * self.tokens_per_step
+        for logger in trainer.loggers:
+            logger.log_metrics({**metrics, "tokens_per_second": speed}, step=int(row["step"]))
+
+    def _evaluate(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        assert isinstance(module, LanguageModel)
+        train_loss = module.train_meter.compute()["loss"] if module.train_meter.update_called else math.nan
+        module.train_meter.reset()
+        step, seconds = trainer.global_step, self.clock.seconds
+        annealed = step in self.annealed_at
+        row = self.measure(trainer, module, step=step, seconds=seconds, train_loss=train_loss, annealed=annealed)
+        self.rows.append(row)
+        self.write(trainer, row)
+        if not self.diverged and not row["val_loss"] <= EXPLOSION * self.rows[0]["val_loss"]:
+            self._stop(trainer, f"validation loss reached {row['val_loss']:.3g} at step {step}")
 
     def _validate(self, trainer: L.Trainer, module: LanguageModel) -> dict[str, float]:
         module.eval()
@@ -119,9 +144,3 @@ class Curve(Callback):
     def _stop(self, trainer: L.Trainer, reason: str) -> None:
         self.diverged = reason
         trainer.should_stop = True
-
-    def _log(self, trainer: L.Trainer, row: Mapping[str, float | int]) -> None:
-        metrics = {name: value for name, value in row.items() if name != "step"}
-        speed = self.clock.steps_per_second(int(row["step"])) * self.tokens_per_step
-        for logger in trainer.loggers:
-            logger.log_metrics({**metrics, "tokens_per_second": speed}, step=int(row["step"]))
