@@ -1,0 +1,100 @@
+"""The real configuration at sizes that take milliseconds."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from typing import Any
+
+import hydra
+import torch
+from omegaconf import OmegaConf
+
+from algoprog import build
+from algoprog.config import AXES, conf_dir
+from algoprog.model.dims import Dims
+from algoprog.model.gpt import GPT
+from algoprog.variant import baseline, folder
+
+TINY = Dims(d_model=16, n_layers=2, n_heads=4, seq_len=13, vocab_size=32, dropout=0.0, bias=True)
+
+TINY_RUN = (
+    "model.n_layers=1",
+    "model.d_model=16",
+    "model.n_heads=2",
+    "model.seq_len=32",
+    "batch_size=4",
+    "micro_batch_size=2",
+    "budget.steps=6",
+    "evaluation.points=4",
+    "evaluation.tokens=256",
+    "tokenizer=bytes",
+    "trainer=cpu",
+    "trainer.threads=1",
+)
+
+KNOBS = {
+    "attention": (
+        {"mqa": {"n_kv_heads": 2}},
+        {"sparse": {"pattern": "strided"}},
+        {"sparse": {"window": 3, "n_summary": 2}},
+        {"sparse": {"window": 5, "n_summary": 0}},
+    )
+}
+"""Settings worth a test of every property besides the options as they stand in conf/."""
+
+
+def compose(*overrides: str) -> dict[str, Any]:
+    """What `python train.py OVERRIDES` would be given."""
+    return copy.deepcopy(_compose(overrides))
+
+
+@cache
+def _compose(overrides: tuple[str, ...]) -> dict[str, Any]:
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        return build.resolve(hydra.compose("config", overrides=list(overrides)))
+
+
+def options(axis: str) -> list[str]:
+    """Every option of an axis, from the names of its files."""
+    return sorted(path.stem for path in (conf_dir() / folder(axis)).glob("*.yaml"))
+
+
+def part(axis: str, option: str, **knobs: Any) -> dict[str, Any]:
+    """The yaml of an option, with some knobs changed."""
+    config = OmegaConf.to_container(OmegaConf.load(conf_dir() / folder(axis) / f"{option}.yaml"))
+    assert isinstance(config, dict)
+    assert knobs.keys() <= config.keys()
+    return {**config, **knobs}
+
+
+def cases(axis: str) -> list[dict[str, Any]]:
+    """Every option of an axis and every setting in KNOBS."""
+    chosen = [part(axis, option) for option in options(axis)]
+    return chosen + [part(axis, option, **knobs) for entry in KNOBS.get(axis, ()) for option, knobs in entry.items()]
+
+
+def gpt(dims: Dims = TINY, *, seed: int | None = 0, **parts: str | dict[str, Any]) -> GPT:
+    """The baseline with some axes changed, in evaluation mode; without initial weights where the seed is None."""
+    assert parts.keys() <= baseline().keys() == set(AXES)
+    chosen = {axis: parts.get(axis, option) for axis, option in baseline().items()}
+    config = {axis: part(axis, choice) if isinstance(choice, str) else choice for axis, choice in chosen.items()}
+    model = GPT(dims, **{axis: build.construct(config, axis) for axis in AXES})
+    if seed is not None:
+        model.init_weights(seed)
+    return model.eval()
+
+
+def shaken(model: GPT) -> GPT:
+    """The model with every parameter, biases and gains included, drawn so large that each matters to the logits."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
+    return model
+
+
+def tokens(batch: int, dims: Dims = TINY, seq_len: int | None = None) -> torch.Tensor:
+    """The same random tokens each time."""
+    generator = torch.Generator().manual_seed(7)
+    return torch.randint(dims.vocab_size, (batch, seq_len or dims.seq_len), generator=generator)

@@ -1,0 +1,43 @@
+"""What every test shares: checked shapes, the real configuration, one thread, one cache of prepared tokens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+# Before anything imports the model: from here on its shapes and types are checked at every call.
+install_import_hook("algoprog.model", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """The order of a sum depends on the number of threads."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Prepared tokens go below pytest's own folder, one for all workers of a session."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "algoprog-cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALGOPROG_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def compose(cache_dir: Path) -> Callable[..., dict[str, Any]]:
+    """The resolved configuration of a command line."""
+    from tests.configs import compose  # here, behind the hook
+
+    return compose

@@ -1,0 +1,49 @@
+"""Short float32 runs, one for every option, whose losses are kept in losses.json."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from tests.configs import TINY_RUN, compose, options
+
+from algoprog import app, fit
+from algoprog.config import AXES
+from algoprog.runs.store import load_run
+from algoprog.variant import baseline, folder
+
+FILE = Path(__file__).parent / "losses.json"
+
+SETTINGS = (
+    *TINY_RUN,
+    "model.n_layers=2",
+    "model.d_model=32",
+    "model.n_heads=4",
+    "norm=ln",  # so that a few steps are enough for attention to matter
+    "budget.steps=12",
+    "optim.lr=2e-2",
+    "schedule.warmup_fraction=0.1",
+    "evaluation.points=null",
+    "evaluation.every=4",
+)
+
+CASES = {
+    "ln": (),
+    **{
+        f"{axis}={option}": (f"{folder(axis)}{'@final_norm' if axis == 'final_norm' else ''}={option}",)
+        for axis in AXES
+        for option in options(axis)
+        if option != ("ln" if axis == "norm" else baseline()[axis])
+    },
+    "attention=sparse, strided": ("attention=sparse", "attention.pattern=strided"),
+    **{f"schedule={name}": (f"schedule={name}", "schedule.warmup_fraction=0.1") for name in ("linear", "wsd")},
+    "everything": ("attention=gqa", "norm=ln", "norm@final_norm=rmsnorm", "pos=rope", "mlp=swiglu", "kernel=flash"),
+}
+
+
+def losses(case: str) -> list[float]:
+    """Validation losses in nats after 0, 4, 8 and 12 steps."""
+    spec = app.prepare(compose(*SETTINGS, *CASES[case]))
+    with tempfile.TemporaryDirectory() as path:
+        fit.run(spec, Path(path), [])
+        return [float(loss) for loss in load_run(Path(path)).curve["val_loss"]]

@@ -1,0 +1,44 @@
+"""A kernel whose matrix products are exactly the attended work, so that a FLOP counter can be believed."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from algoprog.model.dims import Dims
+from algoprog.model.interface import Kernel, causal_mask
+
+
+class CountingKernel(Kernel):
+    """Gathers, for each query, the keys that it may see, and multiplies with these alone."""
+
+    def __init__(self, dims: Dims) -> None:
+        super().__init__()
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """Attend query by query."""
+        batch, heads, n_queries, _ = q.shape
+        if mask is None:
+            mask = causal_mask(n_queries)
+        mask = mask.expand(batch, 1, n_queries, k.shape[2])[:, 0]
+        k, v = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (k, v))
+        rows = [
+            torch.stack([self._query(q[b, :, i], k[b][:, mask[b, i]], v[b][:, mask[b, i]]) for i in range(n_queries)])
+            for b in range(batch)
+        ]
+        return torch.stack(rows).transpose(1, 2)
+
+    def _query(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """One query of every head (heads, d_head) over its keys (heads, keys, d_head)."""
+        weights = torch.softmax(q[:, None] @ k.transpose(1, 2) / math.sqrt(q.shape[-1]), dim=-1)
+        return (weights @ v)[:, 0]
+
+
+def counted(run: object) -> int:
+    """FLOPs of the matrix products that happen in `run()`."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()

@@ -1,0 +1,199 @@
+"""Options that coincide for some knobs, and fast paths that agree with the definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tests.configs import TINY, cases, gpt, options, part, shaken, tokens
+from tests.model.test_flops import label
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.profiler import ProfilerActivity, profile
+
+from algoprog.model.attention.sparse import SparseAttention
+from algoprog.model.interface import Kernel
+from algoprog.model.kernel.flash import FlashKernel
+from algoprog.model.kernel.math import MathKernel
+
+
+def outcome(**parts: str | dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Logits and gradients of the shaken model."""
+    model, x = shaken(gpt(**parts)), tokens(2)
+    logits = model(x)
+    cross_entropy(logits.flatten(0, 1), x.flatten()).backward()
+    return logits.detach(), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+ALIKE = [
+    pytest.param(part("attention", "mqa", n_kv_heads=TINY.n_heads), "dense", id="mqa of all heads is dense"),
+    pytest.param(part("attention", "gqa", group_size=1), "dense", id="gqa of groups of one is dense"),
+    pytest.param(part("attention", "gqa", group_size=TINY.n_heads), "mqa", id="gqa of one group is mqa"),
+    pytest.param(part("attention", "gqa"), part("attention", "mqa", n_kv_heads=2), id="gqa in between is mqa"),
+    pytest.param(part("attention", "sparse", window=TINY.seq_len), "dense", id="sparse of one window is dense"),
+    pytest.param(part("attention", "sparse", window=99), "dense", id="sparse of a longer window is dense"),
+    pytest.param(part("attention", "sparse", window=1, n_summary=1), "dense", id="sparse that sees all is dense"),
+    pytest.param(
+        part("attention", "sparse", pattern="strided", window=1), "dense", id="strided by one position is dense"
+    ),
+]
+
+
+@pytest.mark.parametrize("kernel", options("kernel"))
+@pytest.mark.parametrize(("special", "plain"), ALIKE)
+def test_options_coincide(special: dict[str, Any], plain: Any, kernel: str) -> None:
+    logits, gradients = outcome(attention=special, kernel=kernel)
+    torch.testing.assert_close((logits, gradients), outcome(attention=plain, kernel=kernel), atol=1e-4, rtol=1e-4)
+    special_model, plain_model = (gpt(attention=a) for a in (special, plain))
+    for one, other in zip(special_model.parameters(), plain_model.parameters(), strict=True):
+        assert one.equal(other), "they begin alike, too"
+    assert special_model.flops_per_token() == plain_model.flops_per_token()
+
+
+@pytest.mark.parametrize("pos", options("pos"))
+@pytest.mark.parametrize("attention", cases("attention"), ids=label)
+def test_kernels_agree(attention: dict[str, Any], pos: str) -> None:
+    """FlashAttention on or off is an A/A test: the same function and the same gradients."""
+    plain = outcome(attention=attention, pos=pos, kernel="math")
+    for kernel in set(options("kernel")) - {"math"}:
+        torch.testing.assert_close(outcome(attention=attention, pos=pos, kernel=kernel), plain, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kernel", [MathKernel, FlashKernel])
+@pytest.mark.parametrize("n_kv_heads", [1, 2, 4])
+def test_kernel_against_the_formula(kernel: Callable[..., Kernel], n_kv_heads: int) -> None:
+    """Query head h uses key/value head h // (heads / kv_heads); the scores are divided by the root of d_head."""
+    q, k, v = heads(7, TINY.n_heads), heads(7, n_kv_heads), heads(7, n_kv_heads)
+    mixed = kernel(TINY)(q, k, v, None)
+    for head in range(TINY.n_heads):
+        shared = head * n_kv_heads // TINY.n_heads
+        for i in range(7):
+            scores = k[0, shared, : i + 1] @ q[0, head, i] / TINY.d_head**0.5
+            weights = scores.exp() / scores.exp().sum()
+            torch.testing.assert_close(mixed[0, head, i], weights @ v[0, shared, : i + 1])
+
+
+def test_mqa_never_copies_keys_or_values_on_the_flash_path() -> None:
+    dims = replace(TINY, d_model=512, n_heads=16, seq_len=512)
+    q, k, v = heads(512, 16, dims.d_head), heads(512, 1, dims.d_head), heads(512, 1, dims.d_head)
+    one_copy = q.nbytes
+    many = allocated(lambda: FlashKernel(dims)(q, k.repeat(1, 16, 1, 1), v.repeat(1, 16, 1, 1), None))
+    few = allocated(lambda: FlashKernel(dims)(q, k, v, None))
+    assert many - few >= 2 * one_copy, "the measurement sees copies where they are made"
+    assert few < 2 * one_copy, "the output and a little scratch memory"
+
+
+def allocated(run: Callable[[], object]) -> int:
+    """Bytes that are allocated in `run()`, freed again or not."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as trace:
+        run()
+    return sum(max(0, event.self_cpu_memory_usage) for event in trace.key_averages())
+
+
+def heads(seq_len: int, n_heads: int, d_head: int = TINY.d_head, batch: int = 1) -> Tensor:
+    return torch.randn(batch, n_heads, seq_len, d_head, generator=torch.Generator().manual_seed(seq_len + n_heads))
+
+
+@pytest.mark.parametrize("attention", cases("attention"), ids=label)
+@pytest.mark.parametrize("kernel", options("kernel"))
+def test_who_looks_at_whom_is_the_mask(attention: dict[str, Any], kernel: str) -> None:
+    """The gradient of the output at i by the input at j is not zero exactly where mask[i, j] is True."""
+    model = shaken(gpt(attention=attention, kernel=kernel))
+    layer = model.blocks[0].attention
+    x = torch.randn(1, TINY.seq_len, TINY.d_model, requires_grad=True)
+    out = layer(x, model.pos, model.kernel)
+    looks = [torch.autograd.grad(row.sum(), x, retain_graph=True)[0][0].abs().amax(dim=-1) > 1e-6 for row in out[0]]
+    assert torch.stack(looks).equal(layer.mask(TINY.seq_len))
+    assert layer.attended_keys(TINY.seq_len) == layer.mask(TINY.seq_len).sum()
+    assert layer.density(TINY.seq_len) == layer.mask(TINY.seq_len).sum() / (13 * 14 / 2)
+
+
+SPARSE = {
+    "pattern": st.sampled_from(["fixed", "strided"]),
+    "window": st.one_of(st.just("sqrt"), st.integers(1, 12)),
+    "n_summary": st.integers(0, 12),
+    "context": st.integers(1, 40),
+    "shorter": st.integers(0, 39),
+}
+
+
+def sparse(pattern: str, window: int | str, n_summary: int, seq_len: int) -> SparseAttention:
+    dims = replace(TINY, seq_len=seq_len)
+    allowed = seq_len if window == "sqrt" else min(int(window), seq_len)
+    while True:
+        try:
+            return SparseAttention(dims, pattern=pattern, window=window, n_summary=min(n_summary, allowed))
+        except ValueError:  # the window of sqrt is shorter still
+            allowed -= 1
+
+
+@given(**SPARSE)
+def test_sparse_pattern_is_as_described(
+    pattern: str, window: int | str, n_summary: int, context: int, shorter: int
+) -> None:
+    layer, n = sparse(pattern, window, n_summary, context), max(1, context - shorter)
+    w, s = layer.window_length(n), layer.n_summary
+    for i, row in enumerate(layer.mask(n).tolist()):
+        for j, seen in enumerate(row):
+            if pattern == "fixed":
+                described = j <= i and (i // w == j // w or j % w in range(max(0, w - s), w))
+            else:
+                described = j <= i and (i - j < w or (i - j) % w == 0)
+            assert seen == described, (i, j)
+    assert layer.attended_keys(n) == layer.mask(n).sum()
+
+
+@settings(max_examples=60)
+@example(pattern="fixed", window="sqrt", n_summary=6, context=40, shorter=36)
+@given(**SPARSE)
+def test_fast_path_is_the_masked_path(
+    pattern: str, window: int | str, n_summary: int, context: int, shorter: int
+) -> None:
+    layer, n = sparse(pattern, window, n_summary, context), max(1, context - shorter)
+    inputs = [heads(n, TINY.n_heads, batch=2).roll(shift).requires_grad_() for shift in range(3)]
+    weights = torch.randn(2, TINY.n_heads, n, TINY.d_head, generator=torch.Generator().manual_seed(n))
+    kernel = MathKernel(TINY)
+    slow = kernel(*inputs, layer.mask(n))
+    gradients = torch.autograd.grad((slow * weights).sum(), inputs)
+    for fast_kernel in (kernel, FlashKernel(TINY)):
+        fast = layer.attend(*inputs, fast_kernel)
+        torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-5)
+        fast_gradients = torch.autograd.grad((fast * weights).sum(), inputs)
+        torch.testing.assert_close(fast_gradients, gradients, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("pattern", ["fixed", "strided"])
+@pytest.mark.parametrize("n", [64, 100, 256, 300, 1024])
+def test_sparse_keys_grow_as_n_sqrt_n(pattern: str, n: int) -> None:
+    few, many = (sparse(pattern, "sqrt", 1, length).attended_keys(length) for length in (n, 4 * n))
+    assert many / few <= 8.5
+    assert few <= 2 * n * n**0.5 + n
+    assert gpt(replace(TINY, seq_len=1024), attention="sparse").attention_density() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        (
+            part("attention", "mqa", n_kv_heads=3),
+            "attention.n_kv_heads=3 does not divide model.n_heads=4",
+        ),
+        (part("attention", "mqa", n_kv_heads=0), "attention.n_kv_heads=0"),
+        (
+            part("attention", "gqa", group_size=3),
+            "attention.group_size=3 does not divide model.n_heads=4",
+        ),
+        (part("attention", "sparse", pattern="blocks"), "attention.pattern=blocks must be fixed or strided"),
+        (part("attention", "sparse", window=0), "attention.window=0 must be sqrt or at least 1"),
+        (part("attention", "sparse", window=4, n_summary=5), "n_summary=5 must lie between 0 and the window of 4"),
+        (part("attention", "sparse", n_summary=-1), "n_summary=-1"),
+    ],
+)
+def test_refusals_name_the_knob(parts: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        gpt(attention=parts)

@@ -1,0 +1,254 @@
+"""Every yaml of conf/ against the code it names: a new option is held to this without a line added here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+from tests.configs import TINY, compose, gpt, part, shaken, tokens
+
+from algoprog import build
+from algoprog.config import AXES, BudgetConfig, Config, EvaluationConfig, ModelConfig, TrainerConfig, conf_dir
+from algoprog.model import interface
+from algoprog.model.dims import Dims
+from algoprog.variant import folder, option
+
+CONTRACTS = {
+    "attention": interface.Attention,
+    "norm": interface.Norm,
+    "pos": interface.Position,
+    "mlp": interface.Mlp,
+    "kernel": interface.Kernel,
+}
+COUNTS = {"attention": 4, "norm": 3, "pos": 3, "mlp": 2, "kernel": 2, "optim": 1, "schedule": 4, "logger": 2}
+SCHEMAS = {"model": ModelConfig, "budget": BudgetConfig, "evaluation": EvaluationConfig, "trainer": TrainerConfig}
+PRESETS = {"nano", "micro", "mini", "small", "medium", "compact", "full"}
+
+FILES = [path for group in COUNTS for path in sorted((conf_dir() / group).glob("*.yaml"))]
+OPTIONS = [path for path in FILES if path.parent.name in CONTRACTS]
+MAYBE_GLOBAL = [path for group in SCHEMAS for path in sorted((conf_dir() / group).glob("*.yaml"))]
+
+GIVEN = {"attention": 1, "norm": 1, "pos": 1, "mlp": 1, "kernel": 1, "optim": 1, "schedule": 0, "logger": 0}
+"""Positional parameters, which the program hands over; everything else is yaml's."""
+
+
+def name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def load(path: Path) -> dict[str, Any]:
+    config = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(config, dict)
+    return config
+
+
+def knobs(path: Path) -> dict[str, Any]:
+    return {key: value for key, value in load(path).items() if not key.startswith("_")}
+
+
+KNOBS = [
+    pytest.param(axis, path.stem, knob, id=f"{axis}={path.stem}.{knob}")
+    for axis in AXES
+    for path in OPTIONS
+    for knob in knobs(path)
+    if path.parent.name == folder(axis)
+]
+SCHEDULE_KNOBS = [
+    pytest.param(path, knob, id=f"{path.stem}.{knob}")
+    for path in FILES
+    if path.parent.name == "schedule"
+    for knob in knobs(path)
+]
+
+
+def test_all_are_found() -> None:
+    assert {group: sum(path.parent.name == group for path in FILES) for group in COUNTS} == COUNTS
+    assert len(KNOBS) == 12
+
+
+def test_every_axis_has_a_folder_and_every_folder_a_meaning() -> None:
+    axes = {folder(axis) for axis in AXES}
+    assert axes == CONTRACTS.keys()
+    run = {"model", "data", "tokenizer", "optim", "schedule", "budget", "evaluation", "trainer", "logger"}
+    assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == axes | run | {
+        "variant",
+        "experiment",
+        "hydra",
+    }
+    packages = {path.parent.name for path in Path(inspect.getfile(interface)).parent.glob("*/__init__.py")}
+    assert packages == axes
+
+
+@pytest.mark.parametrize("axis", CONTRACTS)
+def test_every_module_of_an_axis_has_a_yaml(axis: str) -> None:
+    package = Path(str(import_module(f"algoprog.model.{axis}").__file__)).parent
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    assert modules == {path.stem for path in OPTIONS if path.parent.name == axis}
+
+
+@pytest.mark.parametrize("path", OPTIONS, ids=name)
+def test_option_is_named_alike_everywhere(path: Path) -> None:
+    axis, target = path.parent.name, load(path)["_target_"]
+    assert target.rpartition(".")[0] == f"algoprog.model.{axis}.{path.stem}"
+    assert option(load(path)) == path.stem
+    assert issubclass(get_object(target), CONTRACTS[axis])
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_yaml_and_constructor_agree(path: Path) -> None:
+    """The rule of the star: before it what the program hands over, after it what yaml owns, no default anywhere."""
+    config = load(path)
+    parameters = inspect.signature(get_object(config["_target_"])).parameters.values()
+    assert [p.name for p in parameters if p.default is not p.empty] == []
+    assert {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} == knobs(path).keys()
+    given = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert len(given) == GIVEN[path.parent.name]
+    assert len(given) + len(knobs(path)) == len(parameters), "no *args, no **kwargs"
+    assert config.get("_partial_", False) is bool(given), "partial exactly where something is handed over"
+    assert config.keys() == knobs(path).keys() | ({"_target_", "_partial_"} if given else {"_target_"})
+    assert len(knobs(path)) <= 5
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_docstrings_explain(path: Path) -> None:
+    target = get_object(load(path)["_target_"])
+    doc = inspect.getdoc(target)
+    assert doc
+    assert target.__doc__, "its own, not the contract's"
+    published = path.parent.name in CONTRACTS or path.parent.name == "optim"
+    if published and name(path) != "norm/none":
+        assert "Source:" in doc
+    for knob in knobs(path) if path.parent.name in CONTRACTS else ():
+        assert f"{knob}:" in doc, f"the meaning of {knob}"
+
+
+@pytest.mark.parametrize(("axis", "stem", "knob"), KNOBS)
+def test_no_knob_is_dead(axis: str, stem: str, knob: str) -> None:
+    """Some other value of the knob must change the parameters, the FLOPs or the output."""
+    as_is = behaviour(**{axis: part(axis, stem)})
+    others = list(accepted(axis, stem, knob))
+    assert others, "no other value is accepted"
+    assert any(behaviour(**{axis: other}) != as_is for other in others)
+
+
+def behaviour(**parts: dict[str, Any]) -> tuple[Any, ...]:
+    """Everything by which two models could be told apart."""
+    model = shaken(gpt(**parts))
+    shapes = [(path, tuple(parameter.shape)) for path, parameter in model.named_parameters()]
+    with torch.no_grad():
+        # Small activations, so that the epsilon of a norm is not lost in rounding.
+        model.embedding.table.weight.mul_(0.02)
+        logits = model(tokens(1))
+    return shapes, model.flops_per_token(), model.attention_density(), logits.double().sum().item()
+
+
+def accepted(axis: str, stem: str, knob: str) -> Iterator[dict[str, Any]]:
+    """The option with another value of the knob, for every other value that its constructor takes."""
+    for value in candidates(axis, stem, knob):
+        other = part(axis, stem, **{knob: value})
+        try:
+            gpt(seed=None, **{axis: other})
+        except ValueError:
+            continue
+        yield other
+
+
+def candidates(axis: str, stem: str, knob: str) -> list[Any]:
+    value = part(axis, stem)[knob]
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int | float):
+        return [value * 2, value + 1, value / 2 if isinstance(value, float) else max(1, value // 2)]
+    assert isinstance(value, str), "a new kind of knob: say here how to change it"
+    with pytest.raises(ValueError, match=rf"{folder(axis)}\.{knob}=nonsense") as refusal:
+        gpt(seed=None, **{axis: part(axis, stem, **{knob: "nonsense"})})
+    words = str(refusal.value).partition("must be")[2].replace(",", " ").split()  # the sentence names alternatives
+    return [number for word in words if (number := int(word) if word.isdigit() else word) != value]
+
+
+@pytest.mark.parametrize("size", [field.name for field in fields(Dims)])
+def test_no_size_is_dead(size: str) -> None:
+    changes = {"d_model": 32, "n_layers": 3, "n_heads": 2, "seq_len": 14, "vocab_size": 64, "dropout": 0.5}
+    dims = replace(TINY, **({"bias": False} if size == "bias" else {size: changes[size]}))
+
+    def outcome(dims: Dims) -> tuple[Any, ...]:
+        model = shaken(gpt(dims)).train()
+        torch.manual_seed(0)
+        return sum(p.numel() for p in model.parameters()), model(tokens(1)).sum().item()
+
+    assert outcome(dims) != outcome(TINY)
+
+
+@pytest.mark.parametrize("path", MAYBE_GLOBAL, ids=name)
+def test_preset_sets_every_field_of_its_schema(path: Path) -> None:
+    group = path.parent.name
+    config = load(path)
+    keys = config.get(group, config).keys()  # budget=smoke reaches further than its group
+    assert keys == {field.name for field in fields(SCHEMAS[group])}
+
+
+def test_schema_owns_no_value() -> None:
+    for schema in (Config, *SCHEMAS.values()):
+        assert {field.default for field in fields(schema)} == {"???"}
+
+
+def test_presets_of_the_model() -> None:
+    assert {path.stem for path in (conf_dir() / "model").glob("*.yaml")} == PRESETS
+    assert {field.name for field in fields(Dims)} - {"vocab_size"} == {f.name for f in fields(ModelConfig)} - {"name"}
+    for preset in PRESETS:
+        config = load(conf_dir() / "model" / f"{preset}.yaml")
+        assert config.pop("name") == preset
+        assert Dims(vocab_size=64, **config).d_head % 2 == 0, "rope works at every size"
+
+
+def test_the_ladder_differs_in_size_only() -> None:
+    ladder = [load(conf_dir() / "model" / f"{preset}.yaml") for preset in ("nano", "micro", "mini", "small", "medium")]
+    for config in ladder:
+        assert (config["seq_len"], config["dropout"], config["bias"]) == (256, 0.0, True)
+        assert config["d_model"] // config["n_heads"] == 32
+    assert [config["d_model"] for config in ladder] == sorted(config["d_model"] for config in ladder)
+
+
+def test_paper_sizes() -> None:
+    keys = ("n_layers", "n_heads", "d_model", "seq_len", "dropout", "bias")
+    for preset, sizes in (("compact", (6, 6, 384, 512, 0.2, True)), ("full", (10, 12, 768, 1024, 0.4, True))):
+        assert tuple(compose(f"model={preset}")["model"][key] for key in keys) == sizes
+
+
+@pytest.mark.parametrize(("path", "knob"), SCHEDULE_KNOBS)
+def test_no_knob_of_a_schedule_is_dead(path: Path, knob: str) -> None:
+    config = load(path)
+    if knob == "branch_ratio":
+        config["branches"] = 2  # the ratio of a budget to itself says nothing
+    other = {**config, knob: config[knob] + (1 if isinstance(config[knob], int) else 0.05)}
+
+    def plan(config: dict[str, Any]) -> tuple[object, ...]:
+        schedule = build.construct({"schedule": config}, "schedule")
+        return schedule.branches(100), [schedule.factor(step, 100) for step in range(100)]
+
+    assert plan(other) != plan(config)
+
+
+@pytest.mark.parametrize("knob", ["lr", "betas", "eps", "weight_decay"])
+def test_no_knob_of_the_optimizer_is_dead(knob: str) -> None:
+    config = load(conf_dir() / "optim" / "adamw.yaml")
+    changed = {"lr": 2e-3, "betas": [0.8, 0.95], "eps": 1e-3, "weight_decay": 0.2}
+    assert changed.keys() == knobs(conf_dir() / "optim" / "adamw.yaml").keys()
+
+    def trained(config: dict[str, Any]) -> float:
+        model = gpt()
+        optimizer = build.construct({"optim": config}, "optim")(model.parameter_groups())
+        for _ in range(2):
+            model(tokens(1)).square().sum().backward()
+            optimizer.step()
+        return sum(parameter.double().sum().item() for parameter in model.parameters())
+
+    assert trained({**config, knob: changed[knob]}) != trained(config)

@@ -1,0 +1,28 @@
+"""Losses that only a deliberate change may move; `make golden` measures them again."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+
+import pytest
+from tests.golden.measure import CASES, FILE, losses
+
+GOLDEN = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+
+
+def test_every_option_has_a_golden_curve() -> None:
+    assert GOLDEN.keys() == CASES.keys(), "run `make golden`"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_losses_are_golden(case: str) -> None:
+    assert losses(case) == pytest.approx(GOLDEN[case], rel=1e-4)
+
+
+def test_golden_curves_tell_the_options_apart() -> None:
+    """Except kernels, which compute the same function."""
+    curves = dict(GOLDEN)
+    assert curves.pop("kernel=flash") == pytest.approx(curves["ln"], rel=1e-4)
+    for one, other in combinations(curves, 2):
+        assert curves[one] != pytest.approx(curves[other], rel=1e-3), (one, other)
