@@ -1,0 +1,1 @@
+"""Compute-equivalent gains from loss curves; numpy and scipy only."""

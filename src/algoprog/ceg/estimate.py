@@ -1,0 +1,85 @@
+"""What every estimator answers for one pair of runs, and the interface it answers through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from algoprog.ceg.curves import Curve
+
+Target = Literal["final", "min"] | float
+"""The baseline's last loss, the baseline's lowest loss, or a loss in nats per token."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """ln CEG of one pair of runs.
+
+    Where the target was reached by both, `log_gain` is taken there; otherwise at `auxiliary_target`, the lowest loss
+    that both reached, and `log_bound` is what the unreached target still tells (an upper bound when the variant
+    did not reach it, a lower bound when the baseline did not, None when neither did).
+    """
+
+    target: float  # nats per token
+    log_gain: float
+    error: Callable[[], float] = field(repr=False)  # see log_sd; only computed where one seed has to do
+    auxiliary_target: float | None = None
+    log_bound: float | None = None
+    bound_is_upper: bool = True
+    flags: tuple[str, ...] = ()
+
+    @property
+    def log_sd(self) -> float:
+        """Standard deviation of `log_gain` from evaluation noise alone."""
+        return self.error()
+
+    @property
+    def reached(self) -> bool:
+        """Whether both runs reached the target."""
+        return self.auxiliary_target is None
+
+
+class Estimator(Protocol):
+    """CEG of a variant's run over a baseline's run of the same model and seed."""
+
+    @property
+    def name(self) -> str:
+        """The name on the command line and in tables."""
+        ...
+
+    def __call__(self, baseline: Curve, variant: Curve, cost: str, target: Target) -> Estimate:
+        """Estimate ln CEG = ln(cost of the baseline / cost of the variant) at equal loss.
+
+        Raises:
+            ValueError: a curve lacks the cost axis or has too few evaluations.
+        """
+        ...
+
+
+CostAt = Callable[[float], float]
+"""ln of the cost at which a run first reached a loss; asked only for losses that it reached."""
+
+
+def compare(
+    wanted: float,
+    lowest: tuple[float, float],
+    log_cost_at: tuple[CostAt, CostAt],
+    log_ends: tuple[float, float],
+    log_sd: Callable[[float], float],
+    flags: tuple[str, ...] = (),
+) -> Estimate:
+    """The estimate from what (baseline, variant) reached: at the target, or at the auxiliary target with the bound.
+
+    The auxiliary target is the lowest loss that both reached; `log_sd` gives the error of ln CEG at a loss.
+    """
+    common = max(wanted, *lowest)
+    log_gain = log_cost_at[0](common) - log_cost_at[1](common)
+    if common == wanted:
+        return Estimate(wanted, log_gain, lambda: log_sd(common), flags=flags)
+    bound, upper = None, lowest[0] <= wanted
+    if upper:
+        bound = log_cost_at[0](wanted) - log_ends[1]
+    elif lowest[1] <= wanted:
+        bound = log_ends[0] - log_cost_at[1](wanted)
+    return Estimate(wanted, log_gain, lambda: log_sd(common), common, bound, upper, flags)

@@ -1,0 +1,90 @@
+"""The noise floor: the gain that arms score which, by construction, have none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy import stats
+
+from algoprog.ceg.curves import Curve
+from algoprog.ceg.estimate import Estimator, Target
+from algoprog.ceg.iso_loss import IsoLoss
+from algoprog.ceg.pairing import pair_up
+from algoprog.ceg.smoothing import MIN_POINTS
+from algoprog.runs.record import BASELINE
+
+EXECUTION_AXES = ("kernel",)
+"""Axes whose options compute the same function, so that a variant changing only them is an A/A test."""
+
+
+@dataclass(frozen=True)
+class NoiseFloor:
+    """Spread of ln CEG between runs that should have none, for one model and cost axis."""
+
+    model: str
+    cost: str
+    log_sd: float  # root mean square of ln CEG of one A/A pair, whose true value is 0
+    degrees: int
+    pairs: int
+
+    def factor(self, n_seeds: int, confidence: float = 0.9) -> float:
+        """Largest CEG (its inverse the smallest) that noise alone explains over n seeds: exp(t log_sd / sqrt(n))."""
+        half = stats.t.ppf((1 + confidence) / 2, self.degrees) * self.log_sd / np.sqrt(n_seeds)
+        return float(np.exp(half))
+
+
+def aa_variants(curves: Sequence[Curve], baseline: str = BASELINE) -> tuple[str, ...]:
+    """Variants that differ from the baseline in nothing but how the same function is executed."""
+    base = next((curve.axes for curve in curves if curve.variant == baseline and curve.axes), None)
+    if base is None:
+        return ()
+    changed = {
+        curve.variant: {axis for axis in base.keys() | curve.axes.keys() if base.get(axis) != curve.axes.get(axis)}
+        for curve in curves
+    }
+    return tuple(name for name, axes in changed.items() if axes and axes <= set(EXECUTION_AXES))
+
+
+def noise_floors(
+    curves: Sequence[Curve],
+    *,
+    cost: str = "flops",
+    baseline: str = BASELINE,
+    aa: Collection[str] | None = None,
+    target: Target = "final",
+    estimator: Estimator | None = None,
+) -> dict[str, NoiseFloor]:
+    """The floor of every model that has A/A pairs: kernel-only arms with their seeds, and the baseline's seeds.
+
+    Every two seeds of the baseline make a pair of different seeds, which overstates the noise of paired seeds somewhat:
+    the floor errs on the side of calling a gain noise. k seeds count as k - 1 degrees of freedom, an A/A arm as one a
+    seed. Kernel-only arms are left out on the seconds axis, where they may truly differ. `aa` names the arms where the
+    curves do not know their axes.
+
+    Raises:
+        ValueError: as `compute_gains`.
+    """
+    names = set(aa_variants(curves, baseline) if aa is None else aa) if cost != "seconds" else set()
+    estimate = estimator or IsoLoss()
+    logs: dict[str, list[float]] = {}
+    degrees: dict[str, int] = {}
+    for group in pair_up(curves, baseline):
+        pairs = list(group.pairs)
+        if group.variant == baseline:
+            pairs = list(combinations([base for base, _ in group.pairs], 2))
+            degrees[group.model] = degrees.get(group.model, 0) + max(0, len(group.pairs) - 1)
+        elif group.variant in names:
+            degrees[group.model] = degrees.get(group.model, 0) + len(pairs)
+        else:
+            continue
+        usable = [pair for pair in pairs if min(len(curve.points(cost)[0]) for curve in pair) >= MIN_POINTS]
+        logs.setdefault(group.model, []).extend(estimate(a, b, cost, target).log_gain for a, b in usable)
+    finite = {model: [value for value in values if np.isfinite(value)] for model, values in logs.items()}
+    return {
+        model: NoiseFloor(model, cost, float(np.sqrt(np.mean(np.square(values)))), degrees[model], len(values))
+        for model, values in finite.items()
+        if values
+    }

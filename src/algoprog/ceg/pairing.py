@@ -1,0 +1,67 @@
+"""Which run is compared with which: same model and cohort, variant against baseline, seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from algoprog.ceg.curves import Curve
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The runs of one variant beside those of the baseline; `flags` say what could not be used."""
+
+    model: str
+    variant: str
+    pairs: tuple[tuple[Curve, Curve], ...]  # (baseline, variant), both finished, one a seed
+    flags: tuple[str, ...]
+
+
+def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
+    """Pair every variant of every model and cohort with its baseline, the baseline itself included.
+
+    Raises:
+        ValueError: there are no curves, no run of the baseline, or two runs of one variant, model, cohort and seed.
+    """
+    if not curves:
+        raise ValueError("there are no curves: name a folder of finished runs or a CSV of curves")
+    if all(curve.variant != baseline for curve in curves):
+        names = ", ".join(sorted({curve.variant for curve in curves}))
+        raise ValueError(f"no run of the baseline {baseline!r}: run it, or choose --baseline among {names}")
+    groups: dict[tuple[str, str], dict[str, dict[int, Curve]]] = {}
+    for curve in curves:
+        seeds = groups.setdefault((curve.model, curve.cohort), {}).setdefault(curve.variant, {})
+        if curve.seed in seeds:
+            raise ValueError(f"{curve} repeats {seeds[curve.seed]}: leave one of the two out, or number their seeds")
+        seeds[curve.seed] = curve
+    labels = _labels(list(groups))
+    return [
+        _pairs(labels[key], name, arms.get(baseline, {}), arms[name])
+        for key, arms in groups.items()
+        for name in sorted(arms, key=lambda name: name != baseline)
+    ]
+
+
+def _labels(keys: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The model's name, with its cohort only where a model was run in several."""
+    models = [model for model, _ in keys]
+    return {key: key[0] if models.count(key[0]) == 1 else f"{key[0]}@{key[1][:8]}" for key in keys}
+
+
+def _pairs(model: str, variant: str, base: dict[int, Curve], arm: dict[int, Curve]) -> Pairs:
+    flags = {flag for curve in (*base.values(), *arm.values()) for flag in curve.flags}
+    if not base:
+        return Pairs(model, variant, (), tuple(sorted(flags | {"no-baseline"})))
+    seeds = sorted(base.keys() & arm.keys())
+    if seeds:
+        pairs = [(base[seed], arm[seed]) for seed in seeds]
+    else:
+        pairs = [(base[b], arm[a]) for b, a in zip(sorted(base), sorted(arm), strict=False)]
+        flags.add("unpaired")
+    if len(pairs) < max(len(base), len(arm)):
+        flags.add("seeds-missing")
+    finished = tuple(pair for pair in pairs if not pair[0].diverged and not pair[1].diverged)
+    if len(finished) < len(pairs):
+        flags.add("diverged")
+    return Pairs(model, variant, finished, tuple(sorted(flags)))

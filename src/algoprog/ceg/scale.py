@@ -1,0 +1,180 @@
+"""Does a gain grow with compute? Slope of ln CEG on ln C over a ladder of models, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from algoprog.ceg.curves import Curve
+from algoprog.ceg.estimate import Estimate, Estimator, Target
+from algoprog.ceg.iso_loss import IsoLoss
+from algoprog.ceg.pairing import pair_up
+from algoprog.runs.record import BASELINE
+
+DELTA = float(np.log(1.1) / np.log(10.0))
+"""A slope this small changes the gain by 10 % per decade of compute: what `independent` tolerates by default."""
+
+SIMILAR = 1.1
+MAX_SEEDS = 100
+
+Verdict = Literal["independent", "dependent", "inverse", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class ScaleDependence:
+    """How the gain of one variant changes with compute.
+
+    `slope` is d ln CEG / d ln C; a decade of compute multiplies the gain by 10^slope. For an inconclusive verdict
+    `seeds_needed` (a model, same ladder) or `decades_needed` (of compute between the ends of the ladder, same seeds)
+    would settle it if the slope and the scatter stay as measured; None where 100 seeds would not, or nothing is needed.
+    """
+
+    variant: str
+    cost: str
+    models: tuple[str, ...]  # by rising compute
+    log_cost: tuple[float, ...]
+    log_gain: tuple[float, ...]  # mean over seeds
+    slope: float
+    slope_low: float | None
+    slope_high: float | None
+    intercept: float  # ln CEG at ln C = 0
+    verdict: Verdict
+    two_point: Literal["independent", "dependent"]
+    seeds_needed: int | None
+    decades_needed: float | None
+
+
+def scale_dependence(
+    curves: Sequence[Curve],
+    *,
+    cost: str = "flops",
+    baseline: str = BASELINE,
+    target: Target = "final",
+    confidence: float = 0.9,
+    delta: float = DELTA,
+    estimator: Estimator | None = None,
+) -> list[ScaleDependence]:
+    """One verdict for each variant that was compared with its baseline at two models or more.
+
+    Each pair of runs is one point: x the ln of what the baseline's run cost, y its ln CEG. Pairs of different models
+    share nothing, so the slope is ordinary least squares over all of them and its interval Student's with n - 2 degrees
+    of freedom; with two points in all, evaluation noise alone gives the interval.
+
+    Raises:
+        ValueError: as `compute_gains`.
+    """
+    estimate = estimator or IsoLoss()
+    points: dict[str, list[_Point]] = {}
+    for group in pair_up(curves, baseline):
+        if group.variant != baseline:
+            points.setdefault(group.variant, []).extend(
+                _Point(group.model, float(np.log(base.points(cost)[0][-1])), estimate(base, arm, cost, target))
+                for base, arm in group.pairs
+            )
+    return [
+        _dependence(variant, cost, found, confidence, delta)
+        for variant, found in points.items()
+        if len({point.model for point in found}) > 1
+    ]
+
+
+@dataclass(frozen=True)
+class _Point:
+    model: str
+    log_cost: float
+    estimate: Estimate
+
+
+def _dependence(variant: str, cost: str, points: list[_Point], confidence: float, delta: float) -> ScaleDependence:
+    x = np.array([point.log_cost for point in points])
+    y = np.array([point.estimate.log_gain for point in points])
+    spread = float(((x - x.mean()) ** 2).sum())
+    slope = float(((x - x.mean()) * y).sum() / spread)
+    free = len(x) - 2
+    if free:
+        scatter = float(np.sqrt(((y - y.mean() - slope * (x - x.mean())) ** 2).sum() / free))
+        half = _quantile(confidence, free) * scatter / np.sqrt(spread)
+    else:
+        scatter = float(np.sqrt(np.mean([point.estimate.log_sd**2 for point in points])))
+        half = _quantile(confidence, None) * scatter / np.sqrt(spread)
+    verdict = _verdict(slope - half, slope + half, delta)
+    models = sorted({point.model for point in points}, key=lambda m: np.mean(x[[p.model == m for p in points]]))
+    members = [[point.model == model for point in points] for model in models]
+    means = [float(y[member].mean()) for member in members]
+    known = bool(np.isfinite(half))
+    per_model = len(points) / len(models)
+    settle = _Settle(slope, scatter, spread, len(points), confidence, delta)
+    open_ = verdict == "inconclusive" and known
+    return ScaleDependence(
+        variant=variant,
+        cost=cost,
+        models=tuple(models),
+        log_cost=tuple(float(x[member].mean()) for member in members),
+        log_gain=tuple(means),
+        slope=slope,
+        slope_low=slope - half if known else None,
+        slope_high=slope + half if known else None,
+        intercept=float(y.mean() - slope * x.mean()),
+        verdict=verdict,
+        two_point=two_point_rule(float(np.exp(means[0])), float(np.exp(means[-1]))),
+        seeds_needed=settle.seeds(per_model) if open_ else None,
+        decades_needed=settle.decades(float(np.ptp(x)) / np.log(10)) if open_ else None,
+    )
+
+
+def _quantile(confidence: float, degrees: int | None) -> float:
+    tail = (1 + confidence) / 2
+    return float(stats.norm.ppf(tail) if degrees is None else stats.t.ppf(tail, degrees))
+
+
+def _verdict(low: float, high: float, delta: float) -> Verdict:
+    if -delta <= low and high <= delta:
+        return "independent"
+    if low > 0:
+        return "dependent"
+    return "inverse" if high < 0 else "inconclusive"
+
+
+def two_point_rule(ceg_low: float, ceg_high: float) -> Literal["independent", "dependent"]:
+    """The paper's reading of its two scales: dependent if there was little or no gain at low compute and more at high.
+
+    Little means up to 10 %, more means 10 % above. It looks at no interval, so noise decides close cases.
+
+    Source: Sanderson et al. 2025, arXiv 2505.04075, Table 1.
+    """
+    return "dependent" if ceg_low <= SIMILAR and ceg_high >= SIMILAR * ceg_low else "independent"
+
+
+@dataclass(frozen=True)
+class _Settle:
+    """What would make the interval narrow enough for a verdict, slope and scatter staying as they are."""
+
+    slope: float
+    scatter: float
+    spread: float
+    points: int
+    confidence: float
+    delta: float
+
+    @property
+    def _half(self) -> float:
+        """Half-width that is enough: to exclude zero, or to stay within the tolerance, whichever is wider."""
+        return max(abs(self.slope), self.delta - abs(self.slope))
+
+    def seeds(self, now: float) -> int | None:
+        """Smallest number of seeds a model above `now` that is enough."""
+        for seeds in range(int(now) + 1, MAX_SEEDS + 1):
+            points = self.points * seeds / now
+            half = _quantile(self.confidence, max(1, round(points) - 2)) * self.scatter
+            if half / np.sqrt(self.spread * seeds / now) <= self._half:
+                return seeds
+        return None
+
+    def decades(self, now: float) -> float:
+        """Decades of compute between the ends of a ladder of as many models, spaced alike, that are enough."""
+        quantile = _quantile(self.confidence, self.points - 2 or None)
+        return float(now * quantile * self.scatter / np.sqrt(self.spread) / self._half)

@@ -1,0 +1,129 @@
+"""CSV files of curves: algoprog's tidy columns or a W&B export."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from algoprog.ceg.curves import Curve
+from algoprog.runs.record import COSTS
+
+KEYS = ("variant", "model", "seed", "val_loss")
+WANDB_COLUMN = re.compile(r"^(?P<model>.+?) - (?P<variant>.+?)(?: - seed ?(?P<seed>\d+))? - (?P<metric>val[/_ ]loss)$")
+Row = Mapping[str | None, str | list[str] | None]
+
+
+def read_table(path: Path) -> list[Curve]:
+    """The curves of a CSV file.
+
+    Raises:
+        ValueError: a column is missing, a line is cut short, a cell is no number, or steps repeat or go back; one
+            sentence that names file, line and remedy.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        try:
+            reader = csv.DictReader(file, restkey=None)
+            rows, header = list(reader), list(reader.fieldnames or [])
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is no CSV text ({error}): export it again as UTF-8 CSV") from error
+    if not rows:
+        raise ValueError(f"{path} is empty: it needs a header and one line an evaluation")
+    for number, row in enumerate(rows, start=2):
+        if None in row or any(value is None for value in row.values()):
+            raise ValueError(f"{path} line {number} has not {len(header)} cells like its header: export the file again")
+    return _read_wandb(path, header, rows) if _is_wandb(header) else _read_tidy(path, header, rows)
+
+
+def _is_wandb(header: Sequence[str]) -> bool:
+    return "Step" in header and "val_loss" not in header
+
+
+def _read_tidy(path: Path, header: Sequence[str], rows: Sequence[Row]) -> list[Curve]:
+    missing = [key for key in KEYS if key not in header]
+    axes = {axis: column for axis, column in COSTS.items() if column in header}
+    if missing or not axes:
+        wanted = ", ".join(missing) or "one of " + ", ".join(COSTS.values())
+        raise ValueError(f"{path} lacks the column {wanted}: add it, or rename yours in the header")
+    groups: dict[tuple[str, str, int], _Columns] = {}
+    for number, row in enumerate(rows, start=2):
+        key = (str(row["variant"]), str(row["model"]), _seed(path, number, str(row["seed"])))
+        columns = groups.setdefault(key, _Columns({axis: [] for axis in axes}, []))
+        for axis, column in axes.items():
+            columns.costs[axis].append(_number(path, number, column, str(row[column])))
+        columns.loss.append(_number(path, number, "val_loss", str(row["val_loss"])))
+    return [_curve(path, *key, columns) for key, columns in groups.items()]
+
+
+def _read_wandb(path: Path, header: Sequence[str], rows: Sequence[Row]) -> list[Curve]:
+    matches = {column: match for column in header if (match := WANDB_COLUMN.match(column))}
+    if not matches:
+        raise ValueError(
+            f"{path} has no column like 'compact - rope - val/loss': name the runs 'MODEL - VARIANT' in W&B"
+        )
+    curves = []
+    for column, match in matches.items():
+        columns = _Columns({"steps": []}, [])
+        for number, row in enumerate(rows, start=2):
+            if row[column] != "":  # runs that evaluate at other steps leave the cell empty
+                columns.costs["steps"].append(_number(path, number, "Step", str(row["Step"])))
+                columns.loss.append(_number(path, number, column, str(row[column])))
+        if not columns.loss:
+            raise ValueError(f"{path} has no value in its column {column!r}: export it again or delete that column")
+        curves.append(_curve(path, match["variant"], match["model"], int(match["seed"] or 0), columns))
+    return curves
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The cells of one run while a file is read."""
+
+    costs: dict[str, list[float]]
+    loss: list[float]
+
+
+def _curve(path: Path, variant: str, model: str, seed: int, columns: _Columns) -> Curve:
+    curve = Curve(
+        variant=variant,
+        model=model,
+        seed=seed,
+        val_loss=np.array(columns.loss),
+        costs={axis: np.array(cost) for axis, cost in columns.costs.items() if not np.isnan(cost).all()},
+        source=str(path),
+    )
+    for axis, cost in curve.costs.items():
+        if np.isnan(cost).any():
+            raise ValueError(f"{curve} has evaluations without {COSTS[axis]}: fill that column in or delete it")
+        if (np.diff(cost) <= 0).any():
+            raise ValueError(
+                f"{curve} has {COSTS[axis]} that repeat or go back: sort its lines and keep one an evaluation"
+            )
+        if cost[0] < 0:
+            raise ValueError(f"{curve} has a negative {COSTS[axis]}: correct that column")
+    if not np.isfinite(curve.val_loss).any():
+        raise ValueError(f"{curve} has no finite val_loss: leave the run out or export its losses again")
+    if len(curve.val_loss) < 2:
+        raise ValueError(f"{curve} has one evaluation only: a gain needs a curve, export every evaluation")
+    return curve
+
+
+def _number(path: Path, line: int, column: str, text: str) -> float:
+    """A cell as a float; an empty one and the words for NaN and infinity are allowed, they mean divergence."""
+    try:
+        return float(text) if text.strip() else math.nan
+    except ValueError as error:
+        raise ValueError(f"{path} line {line}: {column} is {text!r}, which is no number: correct that cell") from error
+
+
+def _seed(path: Path, line: int, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} line {line}: seed is {text!r}, not a whole number: number the seeds 0, 1, 2"
+        ) from error

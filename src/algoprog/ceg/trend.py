@@ -1,0 +1,86 @@
+"""The smooth trend of one noisy loss curve in log cost, with its uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from algoprog.ceg.curves import Array
+
+GRID = 256
+"""Points of a trend; linear interpolation between them is off by less than 1e-4 of a cost."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trend:
+    """A fitted curve on a grid of log cost; losses and errors in nats per token.
+
+    `anneal` is the part of the loss that goes with a cosine learning rate, from its peak at the start to none at the
+    end; `lever` is what the fitted loss changes by for each nat that it is corrected by.
+    """
+
+    log_cost: Array
+    loss: Array
+    error: Array  # standard error of the loss
+    noise_sd: float  # of one evaluation around the trend
+    n_points: int  # evaluations that were smoothed
+    anneal: float
+    anneal_sd: float
+    lever: Array
+
+    @property
+    def envelope(self) -> Array:
+        """The best loss so far."""
+        return np.minimum.accumulate(self.loss)
+
+    @property
+    def smoothed_start(self) -> float:
+        """Loss of the trend where its smoothed part begins."""
+        return float(self.loss[-GRID])
+
+    @property
+    def end(self) -> float:
+        """Loss of the trend at the run's last evaluation."""
+        return float(self.loss[-1])
+
+    @property
+    def lowest(self) -> float:
+        """Lowest loss of the trend."""
+        return float(self.loss.min())
+
+    @property
+    def rising(self) -> bool:
+        """Whether the end lies above the minimum by more than the noise of the fit explains."""
+        return bool(self.end - self.lowest > 3 * self.error[-1] + 1e-9)
+
+    def log_cost_at(self, loss: float) -> float:
+        """Log of the cost at which the trend first reaches a loss, linear in ln cost between grid points."""
+        index = int(np.argmax(self.loss <= loss))
+        assert self.loss[index] <= loss, "the caller checks that the loss was reached"
+        if index == 0:
+            return float(self.log_cost[0])
+        high, low = self.loss[index - 1], self.loss[index]
+        part = (high - loss) / (high - low)
+        return float(self.log_cost[index - 1] + part * (self.log_cost[index] - self.log_cost[index - 1]))
+
+    def at(self, values: Array, log_cost: float) -> float:
+        """A quantity of the grid (`error`, `lever`) at a cost."""
+        return float(np.interp(log_cost, self.log_cost, values))
+
+    def slope_at(self, log_cost: float) -> float:
+        """Nats that the envelope falls for each e-fold of cost, over a tenth of the curve's range; 0 where flat."""
+        width = 0.05 * (self.log_cost[-1] - self.log_cost[0])
+        ends = np.clip([log_cost - width, log_cost + width], self.log_cost[0], self.log_cost[-1])
+        high, low = np.interp(ends, self.log_cost, self.envelope)
+        return float((high - low) / (ends[1] - ends[0]))
+
+    def moved(self, log_cost: float) -> Trend:
+        """The trend with its costs multiplied by exp(log_cost)."""
+        return replace(self, log_cost=self.log_cost + log_cost)
+
+    def corrected(self, anneal: float, anneal_sd: float) -> Trend:
+        """The trend if its annealing part were this: everything else follows by regression."""
+        error = np.sqrt(np.maximum(self.error**2 + self.lever**2 * (anneal_sd**2 - self.anneal_sd**2), 0.0))
+        loss = self.loss + self.lever * (anneal - self.anneal)
+        return replace(self, loss=loss, error=error, anneal=anneal, anneal_sd=anneal_sd)

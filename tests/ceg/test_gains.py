@@ -1,0 +1,170 @@
+"""Rows of the gains table: kinds, flags, pairing, files."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from algoprog.ceg.curves import Curve, curves_from_runs
+from algoprog.ceg.gains import Gain, compute_gains
+from algoprog.ceg.simulate import World
+from algoprog.ceg.write import COLUMNS, gains_csv, gains_json, write_gains
+
+STEPS = {"costs": ("steps",), "estimators": ("iso_loss",)}
+
+
+def sweep(gain: float, seeds: int = 1, world: World | None = None, **changes) -> list[Curve]:
+    world = world or World(noise=0.003)
+    rng = np.random.default_rng(7)
+    arms = (("none", 1.0), ("arm", gain))
+    curves = [world.curve(rng, g, name, seed) for seed in range(seeds) for name, g in arms]
+    return [replace(curve, **changes) if curve.variant == "arm" else curve for curve in curves]
+
+
+def rows_of(curves, **settings):
+    return [row for row in compute_gains(curves, **{**STEPS, **settings}) if row.variant == "arm"]
+
+
+def test_baseline_has_its_own_row_of_one():
+    base = next(row for row in compute_gains(sweep(2.0, seeds=2), **STEPS) if row.variant == "none")
+    assert (base.ceg, base.ci_low, base.ci_high, base.kind, base.n_seeds) == (1.0, 1.0, 1.0, "primary", 2)
+
+
+@pytest.mark.parametrize("estimator", ["iso_loss", "paper"])
+def test_unreached_target_gives_a_bound_and_the_auxiliary_value(estimator):
+    bound, auxiliary = rows_of(sweep(0.5), estimators=(estimator,))
+    assert (bound.kind, auxiliary.kind) == ("bound", "auxiliary")
+    assert bound.ceg == bound.ci_high == pytest.approx(1.0, abs=1e-9)
+    assert bound.ci_low is None
+    assert auxiliary.ceg == pytest.approx(0.5, rel=0.1)
+    assert auxiliary.target_loss > bound.target_loss
+
+
+def test_a_loss_that_only_the_variant_reached_gives_a_lower_bound():
+    bound, auxiliary = rows_of(sweep(4.0), target=3.75)
+    assert (bound.kind, auxiliary.kind) == ("bound", "auxiliary")
+    assert bound.ci_high is None
+    assert 1 < bound.ceg == bound.ci_low < 4
+    assert auxiliary.ceg == pytest.approx(4.0, rel=0.05)
+
+
+def test_a_loss_that_nobody_reached_gives_only_the_auxiliary_value():
+    (row,) = rows_of(sweep(2.0), target=3.0)
+    assert row.kind == "auxiliary"
+
+
+def test_one_seed_is_labelled_and_has_an_interval():
+    (row,) = rows_of(sweep(2.0))
+    assert "single-seed" in row.flags
+    assert row.ci_low < row.ceg < row.ci_high
+
+
+def test_gain_of_nothing_is_indistinguishable_and_may_be_mixed():
+    row = rows_of(sweep(1.0, seeds=5))[-1]
+    assert {"indistinguishable", "mixed"} <= set(row.flags)
+
+
+def test_one_diverged_seed_is_flagged_and_left_out():
+    curves = sweep(2.0, seeds=3)
+    loss = curves[1].val_loss.copy()
+    loss[50:] = np.nan
+    curves[1] = replace(curves[1], val_loss=loss)
+    (row,) = rows_of(curves)
+    assert "diverged" in row.flags
+    assert row.n_seeds == 2
+    assert row.ceg == pytest.approx(2.0, rel=0.05)
+
+
+def test_a_variant_that_always_diverged_has_a_row_without_numbers():
+    (row,) = rows_of(sweep(2.0, flags=("diverged",)))
+    assert (row.ceg, row.ci_low, row.target_loss, row.n_seeds) == (None, None, None, 0)
+    assert "diverged" in row.flags
+
+
+def test_rising_loss_and_gate_flags_reach_the_row():
+    curves = sweep(2.0, flags=("dead-parameters",))
+    steps = curves[1].costs["steps"]
+    curves[1] = replace(curves[1], val_loss=curves[1].val_loss + 0.5 * np.maximum(0, steps / 50_000 - 0.7))
+    (row,) = rows_of(curves)
+    assert {"rising", "dead-parameters"} <= set(row.flags)
+
+
+def test_few_points_are_flagged_and_too_few_have_no_numbers():
+    (row,) = rows_of(sweep(2.0, world=World(noise=0.001, evaluations=8)))
+    assert "few-points" in row.flags
+    assert row.ceg is not None
+    (row,) = rows_of(sweep(2.0, world=World(noise=0.001, evaluations=3)))
+    assert "few-points" in row.flags
+    assert row.ceg is None
+
+
+def test_seeds_are_matched_and_missing_ones_flagged():
+    curves = sweep(2.0, seeds=3)[:-1]
+    (row,) = rows_of(curves)
+    assert row.n_seeds == 2
+    assert "seeds-missing" in row.flags
+
+
+def test_models_and_cohorts_are_compared_within_themselves():
+    small = sweep(2.0)
+    large = [replace(curve, model="large") for curve in sweep(3.0)]
+    other = [replace(curve, cohort="abcdef0123") for curve in sweep(4.0)]
+    gains = {row.model: row.ceg for row in rows_of([*small, *large, *other])}
+    assert gains["large"] == pytest.approx(3.0, rel=0.05)
+    assert gains["synthetic@abcdef01"] == pytest.approx(4.0, rel=0.05)
+
+
+def test_a_model_without_baseline_is_named_not_dropped():
+    orphan = replace(sweep(2.0)[1], model="large")
+    row = rows_of([*sweep(2.0), orphan])[-1]
+    assert row.model == "large"
+    assert row.ceg is None
+    assert "no-baseline" in row.flags
+
+
+@pytest.mark.parametrize(
+    ("curves", "settings", "message"),
+    [
+        ([], {}, "there are no curves"),
+        (sweep(2.0), {"baseline": "nope"}, "choose --baseline among arm, none"),
+        (sweep(2.0) + sweep(2.0), {}, "repeats"),
+        (sweep(2.0), {"costs": ("seconds",)}, "no column for cost seconds"),
+        (sweep(2.0), {"estimators": ("magic",)}, "no estimator is called 'magic'"),
+        (sweep(2.0), {"confidence": 90}, "between 0 and 1"),
+    ],
+)
+def test_bad_input_says_what_to_change(curves, settings, message):
+    with pytest.raises(ValueError, match=message):
+        compute_gains(curves, **{**STEPS, **settings})
+
+
+def test_files_have_exactly_the_documented_keys(tmp_path):
+    gains = [*compute_gains(sweep(0.5), **STEPS), *rows_of(sweep(2.0, flags=("diverged",)))]
+    write_gains(tmp_path, gains)
+    rows = json.loads((tmp_path / "gains.json").read_text())
+    assert all(list(row) == list(COLUMNS) for row in rows)
+    assert rows[-1]["ceg"] is None
+    assert rows[-1]["flags"] == ["diverged"]
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "gains.csv").read_text())))
+    assert [line["kind"] for line in lines] == [gain.kind for gain in gains]
+    assert lines[-1]["ceg"] == ""
+
+
+def test_infinite_numbers_become_null():
+    gain = Gain("m", "v", "none", "paper", "steps", 3.0, "primary", 1.0, None, float("inf"), 1, ())
+    assert json.loads(gains_json([gain]))[0]["ci_high"] is None
+    assert gains_csv([gain]).endswith("1,\n")
+
+
+def test_curves_refuse_columns_that_do_not_fit():
+    with pytest.raises(ValueError, match="different lengths"):
+        Curve("none", "m", 0, np.ones(3), {"steps": np.ones(4)})
+    with pytest.raises(ValueError, match="wanted some of"):
+        Curve("none", "m", 0, np.ones(3), {"hours": np.ones(3)})
+
+
+def test_curves_from_no_runs():
+    assert curves_from_runs([]) == []
