@@ -6,6 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from algoprog.runs.record import BASELINE, COSTS
+
+if TYPE_CHECKING:
+    from algoprog.ceg.gains import Gain
+
+DEFAULT_ESTIMATORS = ("iso_loss", "paper")
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,15 +30,138 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="algoprog", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_data(commands)
+    _add_ceg(commands)
+    _add_predict(commands)
+    _add_literature(commands)
+    report = commands.add_parser("report", help="compute the gains of a finished sweep again and redraw its report")
+    report.add_argument("sweep", type=Path, help="folder of the sweep, for example multirun/2026-01-31/12-00-00")
+    report.set_defaults(action=_report)
+    return parser
+
+
+def _add_data(commands: Commands) -> None:
     data = commands.add_parser("data", help="prepare the tokens that training reads")
     steps = data.add_subparsers(required=True, metavar="STEP")
     prepare = steps.add_parser("prepare", help="tokenize a corpus once, for example: algoprog data prepare data=c4")
     prepare.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for train.py: data=..., tokenizer=...")
     prepare.set_defaults(action=_prepare)
-    report = commands.add_parser("report", help="compute the gains of a finished sweep again and redraw its report")
-    report.add_argument("sweep", type=Path, help="folder of the sweep, for example multirun/2026-01-31/12-00-00")
-    report.set_defaults(action=_report)
-    return parser
+
+
+def _add_ceg(commands: Commands) -> None:
+    ceg = commands.add_parser("ceg", help="compute-equivalent gains of finished runs or of curves from elsewhere")
+    ceg.add_argument("source", nargs="+", type=Path, help="a sweep's folder, a folder of records, or a CSV of curves")
+    ceg.add_argument(
+        "--estimator",
+        action="append",
+        help="iso_loss, paper, closest_row, effective_speedup, scaling_fit;"
+        " may be repeated (default: iso_loss and paper)",
+    )
+    ceg.add_argument("--target", type=_target, default="final", help="final, min (of the baseline), or a loss in nats")
+    _add_comparison(ceg)
+    ceg.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    ceg.set_defaults(action=_ceg)
+
+
+def _add_predict(commands: Commands) -> None:
+    predict = commands.add_parser(
+        "predict", help="predict the gains at a held-out larger model and score the prediction"
+    )
+    predict.add_argument("source", nargs="+", type=Path, help="as for ceg")
+    predict.add_argument("--holdout", type=_holdout, default="largest", help="model=NAME or largest (default)")
+    _add_comparison(predict)
+    predict.set_defaults(action=_predict)
+
+
+def _add_literature(commands: Commands) -> None:
+    literature = commands.add_parser("literature", help="published gains with their sources, beside measured ones")
+    literature.add_argument("sweep", nargs="?", type=Path, help="folder or CSV whose gains are compared")
+    literature.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    literature.set_defaults(action=_literature)
+
+
+def _add_comparison(command: argparse.ArgumentParser) -> None:
+    """Options that every analysis shares."""
+    command.add_argument("--cost", choices=tuple(COSTS), default="flops", help="cost axis (default: flops)")
+    command.add_argument("--baseline", default=BASELINE, help="variant that gains are measured against (default: none)")
+    command.add_argument("--confidence", type=_confidence, default=0.9, help="of the intervals (default: 0.9)")
+
+
+def _target(text: str) -> str | float:
+    if text in ("final", "min"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} must be final, min or a loss in nats such as 3.5") from None
+
+
+def _holdout(text: str) -> str:
+    return text.removeprefix("model=")
+
+
+def _confidence(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} must lie between 0 and 1, for example 0.9")
+    return value
+
+
+def _ceg(options: argparse.Namespace) -> int:
+    from algoprog.ceg.gains import compute_gains
+    from algoprog.ceg.sources import read_sources
+    from algoprog.ceg.write import gains_csv, gains_json
+
+    gains = compute_gains(
+        read_sources(options.source),
+        estimators=options.estimator or DEFAULT_ESTIMATORS,
+        costs=(options.cost,),
+        baseline=options.baseline,
+        target=options.target,
+        confidence=options.confidence,
+    )
+    if options.format == "table":
+        text = _gains_table(gains, options)
+    else:
+        text = gains_json(gains) if options.format == "json" else gains_csv(gains)
+    print(text, end="")
+    return 0
+
+
+def _gains_table(gains: Sequence[Gain], options: argparse.Namespace) -> str:
+    """The table of the two default estimators, or any others side by side."""
+    from algoprog.report.table import gains_table
+    from algoprog.report.table_estimators import estimators_table
+
+    chosen = options.estimator or DEFAULT_ESTIMATORS
+    if set(chosen) == set(DEFAULT_ESTIMATORS):
+        return gains_table(gains, cost=options.cost, confidence=options.confidence)
+    return estimators_table(gains, cost=options.cost, confidence=options.confidence)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from algoprog.ceg.predict import predict
+    from algoprog.ceg.scale import scale_dependence
+    from algoprog.ceg.sources import read_sources
+    from algoprog.report.table_prediction import predictions_table
+    from algoprog.report.table_scale import scale_table
+
+    curves = read_sources(options.source)
+    shared = {"cost": options.cost, "baseline": options.baseline, "confidence": options.confidence}
+    found = predict(curves, holdout=options.holdout, **shared)
+    print(predictions_table(found, confidence=options.confidence))
+    print(scale_table(scale_dependence(curves, **shared), confidence=options.confidence), end="")
+    return 0
+
+
+def _literature(options: argparse.Namespace) -> int:
+    from algoprog.literature.command import run
+
+    print(run(options.sweep, options.format), end="")
+    return 0
 
 
 def _prepare(options: argparse.Namespace) -> int:
