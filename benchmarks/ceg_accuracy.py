@@ -30,9 +30,9 @@ WORLDS = {
 GAINS = (0.5, 0.7, 1.0, 1.5, 2.0, 4.0)
 NOISES = (0.003, 0.01, 0.02)
 SEEDS = (1, 3, 5)
-REPEATS = {"iso_loss": 150, "paper": 150, "closest_row": 150, "effective_speedup": 20, "scaling_fit": 20}
+REPEATS = {"iso_loss": 100, "paper": 100, "closest_row": 100, "effective_speedup": 12, "scaling_fit": 12}
 OFFSET = 0.005  # sd in nats of what a whole run is off by, for the coverage over seeds
-COVERAGE_PAIRS = 150
+COVERAGE_PAIRS = 120
 CONFIDENCE = 0.9
 Cell = tuple[str, float, float]
 

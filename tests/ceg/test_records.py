@@ -1,0 +1,50 @@
+"""Curves from algoprog's own records: every column, the gates' flags, diverged runs."""
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from algoprog.ceg.gains import compute_gains
+from algoprog.ceg.simulate import World
+from algoprog.ceg.sources import read_sources
+from algoprog.runs.record import CURVE_COLUMNS, DIVERGED, DataInfo, Record
+from algoprog.runs.store import append_curve, write_record
+
+DATA = DataInfo("toy", "bytes", "0" * 64, 256, 1000, 100, 1.0)
+PLAIN = {"str": "x", "int": 1, "float": 1.0, "dict[str, str]": {}, "dict[str, Any]": {}, "tuple[str, ...]": ()}
+
+
+def record(**changes) -> Record:
+    values = {field.name: PLAIN.get(str(field.type)) for field in fields(Record) if field.name != "schema_version"}
+    return replace(Record(**{**values, "data": DATA, "status": "finished", "cohort": "c"}), **changes)
+
+
+def write_run(folder: Path, gain: float, **changes) -> None:
+    folder.mkdir(parents=True)
+    curve = World(noise=0.002).curve(np.random.default_rng(4), gain, "x")
+    for step, loss in zip(curve.costs["steps"], curve.val_loss, strict=True):
+        costs = {"step": step, "tokens": step * 10, "flops": step * 1e6, "seconds": step / 7, "val_loss": loss}
+        append_curve(folder, {column: costs.get(column, 0.0) for column in CURVE_COLUMNS})
+    write_record(folder, record(**changes))
+
+
+def test_a_sweeps_folder_gives_gains_on_every_axis(tmp_path):
+    write_run(tmp_path / "none", 1.0, variant="none", model="nano", seed=0)
+    write_run(tmp_path / "deep" / "rope", 2.0, variant="rope", model="nano", seed=0, flags=("dead-parameters",))
+    write_run(tmp_path / "ln", 2.0, variant="ln", model="nano", seed=0, status=DIVERGED, reason="loss is NaN")
+    rows = compute_gains(read_sources([tmp_path]))
+    rope = [row for row in rows if row.variant == "rope" and row.estimator == "iso_loss"]
+    assert [row.cost for row in rope] == ["flops", "tokens", "steps", "seconds"]
+    assert [row.ceg for row in rope] == pytest.approx([2.0] * 4, rel=0.05)
+    assert "dead-parameters" in rope[0].flags
+    assert {(row.ceg, "diverged" in row.flags) for row in rows if row.variant == "ln"} == {(None, True)}
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    write_run(tmp_path / "none", 1.0, variant="none", model="nano", seed=0)
+    (tmp_path / "none" / "record.json").write_text(json.dumps({"schema_version": 1}))
+    with pytest.raises(ValueError, match=r"record\.json cannot be read"):
+        read_sources([tmp_path])
