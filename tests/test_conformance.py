@@ -13,13 +13,13 @@ import pytest
 import torch
 from hydra.utils import get_object
 from omegaconf import OmegaConf
-from tests.configs import TINY, compose, gpt, part, shaken, tokens
 
 from algoprog import build
 from algoprog.config import AXES, BudgetConfig, Config, EvaluationConfig, ModelConfig, TrainerConfig, conf_dir
 from algoprog.model import interface
 from algoprog.model.dims import Dims
 from algoprog.variant import folder, option
+from tests.configs import TINY, compose, gpt, part, shaken, tokens
 
 CONTRACTS = {
     "attention": interface.Attention,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 import yaml
-from tests.configs import TINY, gpt, tokens
 
 from algoprog.model.dims import Dims
+from tests.configs import TINY, gpt, tokens
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,10 +37,9 @@ def test_the_example_of_an_option_works() -> None:
 
 
 def _parts() -> dict[str, object]:
-    from tests.configs import compose
-
     from algoprog import build
     from algoprog.config import AXES
+    from tests.configs import compose
 
     config = compose()
     return {axis: build.construct(config, axis) for axis in AXES}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.configs import compose, options
 
 from algoprog.config import AXES, EXECUTION, conf_dir
 from algoprog.variant import baseline, cohort, model_name, option, run_id, variant
+from tests.configs import compose, options
 
 SHA = "0" * 64
 

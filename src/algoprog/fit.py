@@ -62,7 +62,6 @@ class _Outcome:
 
 
 def _fit(spec: RunSpec, folder: Path) -> _Outcome:
-    L.seed_everything(spec.seed, verbose=False)  # dropout; weights and data have streams of their own
     module = build.module(spec)
     before = {name: parameter.detach().clone() for name, parameter in module.gpt.named_parameters()}
     views = _loggers(spec, folder)
@@ -70,6 +69,8 @@ def _fit(spec: RunSpec, folder: Path) -> _Outcome:
     with warnings.catch_warnings():
         _silence_lightning()
         trainer, curve = _trainer(spec, folder, views)
+        # Dropout alone; weights and data have streams of their own. Here, so that no constructor has drawn from it.
+        L.seed_everything(spec.seed, verbose=False)
         try:
             trainer.fit(module, _loader(spec.train_windows(), spec))
             exit_code = 0
@@ -150,6 +151,7 @@ def _silence_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
     warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message=".*Experiment logs directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
 

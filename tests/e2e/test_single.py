@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
-from tests.e2e.conftest import TINY, Program
 
 from algoprog import app
 from algoprog.runs.record import CURVE_COLUMNS
 from algoprog.runs.store import load_run
+from tests.e2e.conftest import TINY, Program
 
 
 def test_help_is_quick_and_shows_axes_and_options(train: Program) -> None:

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import TINY, Program
 
 from algoprog.ceg.curves import curves_from_runs
 from algoprog.ceg.gains import compute_gains
 from algoprog.runs.store import load_runs
+from tests.e2e.conftest import TINY, Program
 
 SWEEP = ["-m", *TINY, "budget.steps=6", "evaluation.points=6"]
 

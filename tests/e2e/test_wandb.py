@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import TINY, Program
 from wandb.proto import wandb_internal_pb2 as pb
 
 from algoprog.runs.store import load_run
+from tests.e2e.conftest import TINY, Program
 
 HEADER = struct.Struct("<4sHB")
 CHUNK = struct.Struct("<IHB")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests.configs import TINY_RUN, compose, options
-
 from algoprog import app, fit
 from algoprog.config import AXES
 from algoprog.runs.store import load_run
 from algoprog.variant import baseline, folder
+from tests.configs import TINY_RUN, compose, options
 
 FILE = Path(__file__).parent / "losses.json"
 

@@ -10,8 +10,6 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.configs import TINY, cases, gpt, options, part, shaken, tokens
-from tests.model.test_flops import label
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
@@ -20,6 +18,8 @@ from algoprog.model.attention.sparse import SparseAttention
 from algoprog.model.interface import Kernel
 from algoprog.model.kernel.flash import FlashKernel
 from algoprog.model.kernel.math import MathKernel
+from tests.configs import TINY, cases, gpt, options, part, shaken, tokens
+from tests.model.test_flops import label
 
 
 def outcome(**parts: str | dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.configs import TINY, cases, gpt, options, tokens
-from tests.model.counting import CountingKernel, counted
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from algoprog.model.dims import Dims
 from algoprog.model.gpt import GPT
+from tests.configs import TINY, cases, gpt, options, tokens
+from tests.model.counting import CountingKernel, counted
 
 DIMS = replace(TINY, seq_len=16)  # whole windows: padding would be counted though it is no work of the model
 SIZES = {

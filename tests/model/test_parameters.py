@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.configs import TINY, cases, gpt, options, part
-from tests.model.test_flops import SIZES, label
 
 from algoprog.config import AXES
 from algoprog.model.gpt import GPT
 from algoprog.model.init import STD
 from algoprog.variant import baseline
+from tests.configs import TINY, cases, gpt, options, part
+from tests.model.test_flops import SIZES, label
 
 CHANGES = [
     pytest.param(axis, case, id=f"{axis}={label(case)}")

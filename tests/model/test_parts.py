@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.configs import TINY, gpt, part, shaken, tokens
 
 from algoprog.model.dims import Dims
 from algoprog.model.mlp.gelu import GeluMlp
@@ -15,6 +14,7 @@ from algoprog.model.mlp.swiglu import SwigluMlp
 from algoprog.model.norm.ln import LayerNorm
 from algoprog.model.norm.none import NoNorm
 from algoprog.model.norm.rmsnorm import RMSNorm
+from tests.configs import TINY, gpt, part, shaken, tokens
 
 X = torch.randn(2, 3, TINY.d_model, generator=torch.Generator().manual_seed(0)) * 3 + 1
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.configs import TINY, gpt, options, shaken, tokens
 from torch import Tensor
 
 from algoprog.model.pos.learned import LearnedPosition
 from algoprog.model.pos.none import NoPosition
 from algoprog.model.pos.rope import RotaryPosition
+from tests.configs import TINY, gpt, options, shaken, tokens
 
 DIMS = replace(TINY, d_model=32, seq_len=20)  # heads of 8 features
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
+
 from tests.configs import TINY, cases, gpt, options, part, shaken, tokens
 from tests.model.test_flops import label
-from torch.nn.functional import cross_entropy
 
 VARIANTS = [
     dict(zip(("attention", "norm", "pos", "kernel"), choice, strict=True))

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.report.conftest import Sweep, write_run
 
 from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE
 from algoprog.runs.store import (
@@ -20,6 +19,7 @@ from algoprog.runs.store import (
     write_record,
     write_sweep,
 )
+from tests.report.conftest import Sweep, write_run
 
 
 @pytest.fixture

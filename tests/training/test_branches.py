@@ -15,7 +15,13 @@ from algoprog.runs.store import load_run
 from algoprog.training.schedule import WarmupStableDecay
 from tests.configs import TINY_RUN
 
-WSD = ("schedule=wsd", "budget.steps=24", "schedule.warmup_fraction=0", "schedule.decay_fraction=0.5", "evaluation.points=4")
+WSD = (
+    "schedule=wsd",
+    "budget.steps=24",
+    "schedule.warmup_fraction=0",
+    "schedule.decay_fraction=0.5",
+    "evaluation.points=4",
+)
 
 
 def _run(compose: Callable[..., dict[str, Any]], folder: Path, *words: str) -> dict[str, np.ndarray]:

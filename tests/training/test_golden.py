@@ -6,6 +6,7 @@ import json
 from itertools import combinations
 
 import pytest
+
 from tests.golden.measure import CASES, FILE, losses
 
 GOLDEN = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}

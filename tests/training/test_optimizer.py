@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from tests.configs import compose, gpt
 
 from algoprog import build
+from tests.configs import compose, gpt
 
 LR, DECAY = 0.01, 0.5
 

@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from tests.configs import compose
 
 from algoprog import build
 from algoprog.training.schedule import Schedule
+from tests.configs import compose
 
 SCHEDULES = ("constant", "cosine", "linear", "wsd")
 TOTAL = 1000
