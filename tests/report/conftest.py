@@ -12,15 +12,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algoprog.ceg.gains import Gain
+from algoprog.ceg.curves import Curve, curves_from_runs
+from algoprog.ceg.gains import Gain, compute_gains
+from algoprog.report.naming import PAPER_ORDER
 from algoprog.runs.record import DIVERGED, FINISHED, DataInfo, Record, Run
 from algoprog.runs.store import append_curve, load_runs, write_record
 
-GAINS = {"mqa": 0.7, "sparse": 0.55, "none": 1.0, "flash": 1.0, "ln": 1.6, "rope": 1.9, "ln+rope+flash": 3.2}
+GAINS = {
+    "mqa": 0.7,
+    "sparse": 0.55,
+    "none": 1.0,
+    "flash": 1.0,
+    "ln": 1.6,
+    "rope": 1.9,
+    "ln+rope": 2.6,
+    "ln+rope+flash": 3.2,
+}
 MODELS = {"nano": (250_000, 1.0), "../../nano": (250_000, 1.0), "micro": (1_200_000, 0.9), "mini": (6_000_000, 0.8)}
 FLOPS_PER_TOKEN = {"mqa": 0.95, "sparse": 0.8}
 SECONDS = {"flash": 0.7, "ln+rope+flash": 0.75}
 AXES = {"attention": "dense", "norm": "none", "pos": "learned", "kernel": "math", "mlp": "gelu"}
+PARTS = ("none", "flash", "ln", "rope", "ln+rope")
 OWNER = {"mqa": "attention", "sparse": "attention", "flash": "kernel", "ln": "norm", "rope": "pos"}
 STEPS = np.unique(np.round(np.geomspace(4, 600, 40)).astype(int))
 
@@ -30,7 +42,7 @@ class Sweep:
     """What to write: which runs, and what befalls them."""
 
     models: tuple[str, ...] = ("nano", "micro")
-    variants: tuple[str, ...] = tuple(GAINS)
+    variants: tuple[str, ...] = PAPER_ORDER
     seeds: int = 3
     diverged: tuple[str, ...] = ()
     contexts: tuple[dict[str, str], ...] = ({},)
@@ -44,29 +56,46 @@ class Sweep:
                         yield model, variant, seed, context
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sweep() -> type[Sweep]:
     """The description of a sweep, for tests to fill in."""
     return Sweep
 
 
-@pytest.fixture
-def write_sweep(tmp_path: Path) -> Callable[[Sweep], list[Run]]:
+@pytest.fixture(scope="session")
+def write_sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sweep], list[Run]]:
     """Writes the runs of a sweep as folders and reads them back."""
 
     def write(sweep: Sweep) -> list[Run]:
-        root = tmp_path / "sweep"
+        root = tmp_path_factory.mktemp("sweep")
         for number, (model, variant, seed, context) in enumerate(sweep.runs()):
             write_run(root / f"{number:03d}", sweep, model, variant, seed, context)
-        return load_runs(root) if root.exists() else []
+        return load_runs(root)
 
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_gains() -> Callable[[Sweep], list[Gain]]:
     """The gains that the curves of a sweep have by construction."""
     return lambda sweep: [gain for m in sweep.models for v in sweep.variants for gain in gains_of(sweep, m, v)]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A sweep with the gains that the estimators find in it."""
+
+    runs: list[Run]
+    curves: list[Curve]
+    gains: list[Gain]
+
+
+@pytest.fixture(scope="session")
+def measured(write_sweep: Callable[[Sweep], list[Run]]) -> Measured:
+    """Three models, two seeds, an A/A arm, two changes alone and together; no test may change it."""
+    runs = write_sweep(Sweep(models=("nano", "micro", "mini"), variants=PARTS, seeds=2))
+    curves = curves_from_runs(runs)
+    return Measured(runs, curves, compute_gains(curves))
 
 
 def write_run(folder: Path, sweep: Sweep, model: str, variant: str, seed: int, context: dict[str, str]) -> None:

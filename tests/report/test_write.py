@@ -9,9 +9,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from algoprog.ceg.curves import curves_from_runs
 from algoprog.ceg.gains import compute_gains
+from algoprog.report.drawing import styled
+from algoprog.report.section import Section, Table
 from algoprog.report.summary import cohort_labels, summarise
 from algoprog.report.table import gains_table
 from algoprog.report.write import write_report
@@ -59,45 +62,94 @@ def report(write_sweep, make_gains, tmp_path):
     return write
 
 
-def test_figures_and_page_are_written(report, sweep):
-    path = report(sweep(models=("nano", "micro"), seeds=2))
+@pytest.fixture(scope="module")
+def full(measured, tmp_path_factory):
+    """The page of the session's sweep, with a section of our own."""
+    table = Table(HOSTILE, ("advance", "published"), ((HOSTILE, "<b>1.69</b>"),))
+    with styled():
+        figure = Figure(figsize=(3, 2))
+        figure.subplots().plot([1, 2])
+    extra = [Section("Literature & measurement", (HOSTILE,), figure=figure, table=table)]
+    return write_report(tmp_path_factory.mktemp("full"), measured.gains, measured.runs, extra=extra)
+
+
+def test_figures_and_page_are_written(full):
+    path = full
     names = {file.name for file in (path.parent / "figures").iterdir()}
-    stems = {"loss-nano", "loss-micro", "gain-flops", "gain-seconds"}
+    stems = {"loss-nano", "loss-micro", "loss-mini", "gain-flops", "gain-seconds", "gain-by-loss", "scale-dependence"}
+    stems |= {"predictions", "interactions", "estimators", "literature-measurement"}
     assert names == {f"{stem}.{kind}" for stem in stems for kind in ("svg", "png")}
     for svg in (path.parent / "figures").glob("*.svg"):
         ElementTree.parse(svg)
     assert not list(path.parent.rglob("*.tmp"))
 
 
+def test_every_section_is_there_and_reachable(full):
+    page = Page(full)
+    for title in ("Gain and target loss", "Scale dependence", "Predictions", "Interactions", "Estimators side by side"):
+        assert page.text.count(title) >= 2, title
+    targets = {attrs["href"] for tag, attrs in page.tags if tag == "a" and attrs.get("href")}
+    assert {target.removeprefix("#") for target in targets} <= set(page.ids())
+    assert "What this sweep cannot tell" not in page.text
+    assert len(page.ids()) == len(set(page.ids()))
+
+
+def test_the_verdict_names_scale_dependence_and_the_papers_rule(full):
+    text = Page(full).text
+    assert "The gain is compute-independent: ten times the compute multiplies it by 1.000" in text
+    assert "the paper's two-point rule too reads it as compute-independent" in text
+
+
+def test_a_section_from_outside_is_escaped_and_drawn(full):
+    page = Page(full)
+    assert page.text.count(HOSTILE) == 3
+    assert "<b>1.69</b>" in page.text
+    assert not any(tag == "img" for tag, _ in page.tags)
+
+
+def test_charts_of_sections_are_live_too(full):
+    charts = json.loads(Page(full).scripts["chart-data"])["charts"]
+    stems = [chart["stem"] for chart in charts]
+    assert stems == ["gain-by-loss", "scale-dependence", "predictions", "interactions", "estimators"]
+    assert [panel["title"] for panel in charts[0]["panels"]] == ["nano", "micro", "mini"]
+
+
+def test_the_page_is_small_enough_to_send(full):
+    assert full.stat().st_size < 3_000_000
+
+
 def test_the_same_input_gives_the_same_bytes(write_sweep, make_gains, sweep, tmp_path):
-    shape = sweep(models=("nano",), seeds=2)
+    shape = sweep(models=("nano",), variants=("none", "ln"), seeds=2)
     runs, gains = write_sweep(shape), make_gains(shape)
     first, second = (write_report(tmp_path / name, gains, runs).parent for name in ("a", "b"))
     files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
-    assert len(files) == 7
+    assert len(files) == 11
     assert all((first / file).read_bytes() == (second / file).read_bytes() for file in files)
 
 
 def test_the_page_says_what_was_found(report, sweep):
-    page = Page(report(sweep(models=("nano", "micro")), command="python train.py -m seed=0,1,2"))
+    shape = sweep(models=("nano",), variants=("none", "mqa", "flash", "rope"))
+    page = Page(report(shape, command="python train.py -m seed=0,1,2"))
     assert "rope reaches the loss of none at a lower cost: its CEG in training FLOPs is 1.900" in page.text
     assert "mqa needs a higher cost than none" in page.text
     assert "flash reaches the loss of none at a lower cost: its CEG in seconds is 1.429" in page.text
     assert "python train.py -m seed=0,1,2" in page.text
-    assert "python train.py variant=ln+rope+flash model=micro seed=2" in page.text
+    assert "python train.py variant=rope model=nano seed=2" in page.text
     assert "5f" * 32 in page.text
     assert "0123abc" in page.text
     assert "more than 40 % of the parameters" in page.text
 
 
 def test_one_seed_is_not_a_certainty(report, sweep):
-    page = Page(report(sweep(models=("nano",), seeds=1)))
+    page = Page(report(sweep(models=("nano",), variants=("none", "rope"), seeds=1)))
+    for reason in ("Scale dependence: it needs", "Predictions: they need three", "Noise floor: it needs two seeds"):
+        assert reason in page.text
     assert "rope seems to reach" in page.text
     assert "helps?" in page.text
 
 
-def test_nothing_is_fetched(report, sweep):
-    page = Page(report(sweep(models=("nano",), seeds=1)))
+def test_nothing_is_fetched(full):
+    page = Page(full)
     for tag, attrs in page.tags:
         for name in ("src", "href", "xlink:href", "data", "action", "poster", "srcset"):
             value = attrs.get(name) or "#"
@@ -108,17 +160,16 @@ def test_nothing_is_fetched(report, sweep):
     assert "default-src 'none'" in policy
 
 
-def test_charts_have_data_and_a_library(report, sweep):
-    page = Page(report(sweep(models=("nano",), seeds=2)))
+def test_charts_have_data_and_a_library(full):
+    page = Page(full)
     data = json.loads(page.scripts["chart-data"])
-    assert list(data["styles"]) == ["mqa", "sparse", "none", "flash", "ln", "rope", "ln+rope+flash"]
+    assert list(data["styles"]) == ["none", "flash", "ln", "rope", "ln+rope"]
     assert {len(arm["band"]["mean"]) for arm in data["losses"][0]["arms"]} == {39}
     assert "Plotly" in gzip.decompress(base64.b64decode(page.scripts["plotting-library"])).decode()
 
 
-def test_ids_are_unique_and_tables_are_tables(report, sweep):
-    page = Page(report(sweep(models=("nano", "micro"), seeds=1)))
-    assert len(page.ids()) == len(set(page.ids()))
+def test_headers_of_tables_have_a_scope(full):
+    page = Page(full)
     cells = [attrs for tag, attrs in page.tags if tag == "th"]
     assert cells
     assert all("scope" in attrs for attrs in cells)
@@ -126,7 +177,8 @@ def test_ids_are_unique_and_tables_are_tables(report, sweep):
 
 def test_hostile_names_stay_text(report, sweep):
     names = {"rope": HOSTILE, "ln": "\x00\x1b]0;x", "mqa": "名前"}
-    path = report(sweep(models=("nano",), seeds=1, names=names), command=HOSTILE)
+    shape = sweep(models=("nano",), variants=("none", "rope", "ln", "mqa"), seeds=1, names=names)
+    path = report(shape, command=HOSTILE)
     page = Page(path)
     assert HOSTILE in page.text
     assert not any(tag == "img" for tag, _ in page.tags)
@@ -141,7 +193,8 @@ def test_hostile_names_stay_text(report, sweep):
     [
         {"models": ("nano",), "variants": ("none",)},
         {"models": ("nano",), "variants": ("rope",)},
-        {"models": ("nano",), "diverged": ("ln", "none")},
+        {"models": ("nano",), "variants": ("none", "ln", "rope"), "diverged": ("ln", "none")},
+        {"models": ("nano", "micro"), "variants": ("none", "ln", "rope"), "seeds": 1, "diverged": ("ln",)},
         {"models": ("nano",), "variants": ("none", "rope"), "diverged": ("none", "rope")},
         {"models": ("nano",), "variants": ("none", "rope"), "seeds": 12},
         {"models": ("../../nano",), "variants": ("none", "rope"), "seeds": 1},
@@ -154,7 +207,7 @@ def test_odd_sweeps(report, sweep, change):
 
 
 def test_gains_without_runs_and_runs_without_gains(write_sweep, make_gains, sweep, tmp_path):
-    shape = sweep(models=("nano",), seeds=1)
+    shape = sweep(models=("nano",), variants=("none", "ln"), seeds=1)
     page = Page(write_report(tmp_path / "gains", make_gains(shape), []))
     assert "No curves" in page.text
     page = Page(write_report(tmp_path / "runs", [], write_sweep(shape)))
@@ -164,7 +217,9 @@ def test_gains_without_runs_and_runs_without_gains(write_sweep, make_gains, swee
 
 
 def test_cohorts_are_told_apart_by_what_differs(write_sweep, sweep, tmp_path):
-    shape = sweep(models=("nano",), seeds=1, contexts=({"optim.lr": "0.001"}, {"optim.lr": "0.003"}))
+    shape = sweep(
+        models=("nano",), variants=("none", "ln"), seeds=1, contexts=({"optim.lr": "0.001"}, {"optim.lr": "0.003"})
+    )
     runs = write_sweep(shape)
     labels = set(cohort_labels([run.record for run in runs]).values())
     assert labels == {"nano (optim.lr=0.001)", "nano (optim.lr=0.003)"}
@@ -181,7 +236,7 @@ def test_measured_gains_of_several_cohorts_meet_their_runs(write_sweep, sweep, t
 
 
 def test_measured_gains_of_a_sweep(write_sweep, sweep, tmp_path):
-    shape = sweep(models=("nano", "micro"), diverged=("ln",))
+    shape = sweep(models=("nano",), variants=("none", "mqa", "ln", "rope"), diverged=("ln",))
     runs = write_sweep(shape)
     gains = compute_gains(curves_from_runs(runs))
     page = Page(write_report(tmp_path / "out", gains, runs))
@@ -193,7 +248,8 @@ def test_measured_gains_of_a_sweep(write_sweep, sweep, tmp_path):
 
 
 def test_records_are_not_changed_by_reading(write_sweep, make_gains, sweep, tmp_path):
-    shape = sweep(models=("nano",), seeds=1)
+    shape = sweep(models=("nano",), variants=("none", "ln"), seeds=1)
     runs = write_sweep(shape)
-    write_report(tmp_path / "sweep", make_gains(shape), runs)
-    assert [run.record for run in load_runs(tmp_path / "sweep")] == [run.record for run in runs]
+    folder = runs[0].path.parent
+    write_report(folder, make_gains(shape), runs)
+    assert [run.record for run in load_runs(folder)] == [run.record for run in runs]

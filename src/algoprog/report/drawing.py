@@ -1,4 +1,7 @@
-"""What all figures share: settings, files, ticks, legend."""
+"""What all figures share: settings, files, ticks, legend.
+
+Files are printed by the canvas itself: `savefig` would draw every figure twice.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,19 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from algoprog.report.naming import printable, scientific, shorten
 from algoprog.report.style import RC, Style
 
 WIDTH = 7.2
 """Width of a figure in inches: the text width of a page."""
+
+_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 20, 50, 100, 200, 500, 1000)
 
 
 @contextmanager
@@ -35,7 +42,7 @@ def to_svg(figure: Figure, *, text: bool = False) -> str:
     target = BytesIO()
     empty = {"Date": None, "Creator": None, "Format": None, "Type": None}
     with styled(), mpl.rc_context({"svg.fonttype": "none" if text else "path"}):
-        figure.savefig(target, format="svg", metadata=empty, transparent=text)
+        FigureCanvasSVG(figure).print_svg(target, metadata=empty)  # type: ignore[no-untyped-call]
     return target.getvalue().decode("utf-8")
 
 
@@ -43,7 +50,9 @@ def to_png(figure: Figure) -> bytes:
     """The figure as PNG at print resolution."""
     target = BytesIO()
     with styled():
-        figure.savefig(target, format="png", metadata={"Software": None}, facecolor="white")
+        figure.set_dpi(RC["savefig.dpi"])
+        FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})  # type: ignore[no-untyped-call]
+        figure.set_dpi(RC["figure.dpi"])
     return target.getvalue()
 
 
@@ -73,6 +82,18 @@ def log_ticks(axes: Axes) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: scientific(x)))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def gain_ticks(axes: Axes, values: Iterable[float]) -> None:
+    """Plain numbers on a logarithmic axis of gains that holds the values and, in any case, 1."""
+    values = [value for value in values if value > 0]
+    low, high = min([*values, 0.87]) * 0.92, max([*values, 1.15]) * 1.08
+    axes.set_ylim(low, high)
+    ticks = [tick for tick in _TICKS if low <= tick <= high]
+    step = len(ticks) // 9 + 1  # few enough to be read
+    ticks = [tick for tick in ticks if tick == 1 or (_TICKS.index(tick) - _TICKS.index(1)) % step == 0]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def legend(figure: Figure, styles: dict[str, Style], *, markers: bool) -> None:

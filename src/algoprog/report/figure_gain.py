@@ -9,13 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from algoprog.ceg.gains import Gain
-from algoprog.report.drawing import WIDTH, display_names, legend, line, point, styled
+from algoprog.report.drawing import WIDTH, display_names, gain_ticks, legend, line, point, styled
 from algoprog.report.naming import COST_TITLES, printable, scientific
 from algoprog.report.style import INK, Style
 from algoprog.report.summary import ESTIMATORS, Group
 from algoprog.report.words import bound_sign
-
-_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def gain_figure(groups: Sequence[Group], styles: dict[str, Style], cost: str) -> Figure:
@@ -33,7 +31,7 @@ def gain_figure(groups: Sequence[Group], styles: dict[str, Style], cost: str) ->
             _draw_ladder(axes, groups, shown, cost)
             legend(figure, shown, markers=True)
         axes.set_ylabel(f"CEG in {COST_TITLES.get(cost, cost)}")
-        _ticks(axes)
+        gain_ticks(axes, axes.get_ylim())
     return figure
 
 
@@ -85,12 +83,3 @@ def _found(groups: Sequence[Group], variant: str, cost: str) -> dict[int, Gain]:
         if gain is not None and gain.ceg is not None and gain.ceg > 0:
             result[index] = gain
     return result
-
-
-def _ticks(axes: Axes) -> None:
-    low, high = axes.get_ylim()
-    low, high = min(low, 0.8), max(high, 1.25)
-    axes.set_ylim(low, high)
-    ticks = [tick for tick in _TICKS if low <= tick <= high]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.yaxis.set_minor_locator(NullLocator())

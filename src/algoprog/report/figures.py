@@ -10,8 +10,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from algoprog.report.drawing import to_png, to_svg
+from algoprog.report.figure_chart import chart_figure
 from algoprog.report.figure_gain import gain_figure
 from algoprog.report.figure_loss import loss_figure
+from algoprog.report.section import Section
 from algoprog.report.style import Style
 from algoprog.report.summary import Group
 from algoprog.runs.store import write_atomic
@@ -27,10 +29,16 @@ class Drawn:
     png: bytes
 
 
-def draw_figures(groups: Sequence[Group], styles: dict[str, Style], *, costs: Iterable[str]) -> list[Drawn]:
-    """Loss curves of every group that has runs, then the gains at every cost axis."""
+def draw_figures(
+    groups: Sequence[Group], styles: dict[str, Style], *, costs: Iterable[str], sections: Sequence[Section] = ()
+) -> list[Drawn]:
+    """Loss curves of every group that has runs, the gains at every cost axis, then the sections' own figures."""
     figures = {f"loss-{stem}": loss_figure(g, styles) for stem, g in stems(groups).items() if g.runs}
     figures |= {f"gain-{cost}": gain_figure(groups, styles, cost) for cost in costs}
+    for section in sections:
+        figure = chart_figure(section.chart) if section.chart is not None else section.figure
+        if figure is not None:
+            figures[section.stem] = figure
     return [_draw(stem, figure) for stem, figure in figures.items()]
 
 

@@ -9,10 +9,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from algoprog.ceg.scale import ScaleDependence
 from algoprog.report import naming, words
+from algoprog.report.chart import json_data
 from algoprog.report.figures import Drawn
 from algoprog.report.interactive import chart_data, plotting_library
 from algoprog.report.provenance import provenance
+from algoprog.report.section import Section
 from algoprog.report.style import GRID, INK, Style
 from algoprog.report.summary import ESTIMATORS, Group
 from algoprog.report.verdicts import verdicts
@@ -24,6 +27,8 @@ def render(
     figures: Sequence[Drawn],
     styles: dict[str, Style],
     *,
+    scale: Sequence[ScaleDependence],
+    sections: Sequence[Section],
     cost: str,
     confidence: float,
     command: str | None,
@@ -35,14 +40,17 @@ def render(
         .get_template("report.html")
         .render(
             groups=groups,
-            verdicts=verdicts(groups, cost=cost, confidence=confidence),
+            verdicts=verdicts(groups, scale, cost=cost, confidence=confidence),
             variants=naming.order_variants(arm.variant for group in groups for arm in group.arms),
             costs={name: naming.COST_TITLES[name] for name in COSTS},
             cost=cost,
             estimators=ESTIMATORS,
             confidence=confidence,
             charts=charts,
-            data=chart_data(groups, styles, cost=cost),
+            data=chart_data(groups, styles, cost=cost)
+            | {"charts": [json_data(section.chart) for section in sections if section.chart]},
+            sections=sections,
+            own={section.stem for section in sections},
             library=Markup(plotting_library() if charts else ""),
             flags=flag_table(groups),
             origin=provenance([run.record for group in groups for run in group.runs]),
@@ -57,6 +65,7 @@ def inline_svg(figure: Drawn) -> Markup:
     svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{figure.stem}-", svg)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)  # a hundredth of a point
     for color, variable in ((INK, "ink"), (GRID, "line"), ("#ffffff", "page")):
         svg = svg.replace(color, f"var(--{variable})")
     return Markup(svg.replace("'DejaVu Sans'", "system-ui, 'DejaVu Sans'"))

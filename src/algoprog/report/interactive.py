@@ -47,13 +47,14 @@ def chart_data(groups: Sequence[Group], styles: dict[str, Style], *, cost: str) 
     return {
         "costs": COST_TITLES,
         "cost": cost,
-        "styles": {name: _style(style) for name, style in styles.items()},
+        "styles": {name: style_data(style) for name, style in styles.items()},
         "losses": [_losses(group) for group in groups],
         "gains": [_gains(group) for group in groups],
     }
 
 
-def _style(style: Style) -> dict[str, Any]:
+def style_data(style: Style) -> dict[str, Any]:
+    """A style in the words of the plotting library; no colour stands for the text's colour."""
     color = "" if style.color == INK else style.color
     dash = ",".join(f"{2 * length:g}px" for length in style.dash) or "solid"
     return {"color": color, "dash": dash, "symbol": _SYMBOLS[style.marker]}

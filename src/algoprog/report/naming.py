@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
 PAPER_ORDER = ("mqa", "sparse", "none", "flash", "ln", "rope", "ln+rope+flash")
 """The arms of Table 3 in the order of the paper."""
@@ -17,6 +18,25 @@ def order_variants(names: Iterable[str]) -> list[str]:
     """Distinct variants: the paper's arms first, in the paper's order, then the others by name."""
     rank = {name: index for index, name in enumerate(PAPER_ORDER)}
     return sorted(set(names), key=lambda name: (rank.get(name, len(rank)), name))
+
+
+class OfVariant(Protocol):
+    """Anything that belongs to one variant."""
+
+    @property
+    def variant(self) -> str:
+        """Its name."""
+        ...
+
+
+V = TypeVar("V", bound=OfVariant)
+
+
+def in_order(rows: Iterable[V]) -> list[V]:
+    """Rows in the order of their variants."""
+    rows = list(rows)
+    rank = {name: index for index, name in enumerate(order_variants(row.variant for row in rows))}
+    return sorted(rows, key=lambda row: rank[row.variant])
 
 
 def shorten(names: Iterable[str], width: int) -> dict[str, str]:
@@ -58,6 +78,11 @@ def ratio(value: float | None) -> str:
         return "-"
     digits = next((n for n, limit in ((3, 10), (2, 100), (1, 1000)) if abs(value) < limit), 0)
     return f"{value:.{digits}f}" if abs(value) < 10_000 else f"{value:.0e}"
+
+
+def slope(value: float) -> str:
+    """A slope with three digits, and no sign where they are all zero."""
+    return f"{round(float(value), 3) + 0.0:.3f}"
 
 
 def loss(value: float | None) -> str:

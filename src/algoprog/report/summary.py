@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from algoprog.report.naming import order_variants
 from algoprog.runs.record import BASELINE, DIVERGED, Record, Run
 
 if TYPE_CHECKING:  # scipy comes with it, which takes seconds
     from algoprog.ceg.gains import Gain
+
+T = TypeVar("T")
 
 EXECUTION_AXES = frozenset({"kernel"})
 """Axes that change how a function is computed, not which: judged on seconds, an A/A test elsewhere."""
@@ -109,9 +111,8 @@ class Group:
 
 def summarise(gains: Sequence[Gain], runs: Sequence[Run]) -> list[Group]:
     """Groups in order of their parameters; what has gains but no runs (or the reverse) is kept."""
-    records = [run.record for run in runs]
-    labels = cohort_labels(records)
-    renamed = {f"{r.model}@{r.cohort[:8]}": labels[r.cohort] for r in records}  # as the gains name cohorts
+    labels = cohort_labels([run.record for run in runs])
+    renamed = model_labels(runs)
     gains = [replace(gain, model=renamed.get(gain.model, gain.model)) for gain in gains]
     by_label: dict[str, list[Run]] = {}
     for run in runs:
@@ -119,6 +120,18 @@ def summarise(gains: Sequence[Gain], runs: Sequence[Run]) -> list[Group]:
     names = dict.fromkeys([*by_label, *(gain.model for gain in gains)])
     groups = [_group(name, [g for g in gains if g.model == name], by_label.get(name, [])) for name in names]
     return sorted(groups, key=lambda g: (g.n_params is None, g.n_params or 0, g.label))
+
+
+def model_labels(runs: Sequence[Run]) -> dict[str, str]:
+    """The label of each model that `algoprog.ceg` names by its cohort, because it was run in several."""
+    labels = cohort_labels([run.record for run in runs])
+    return {f"{run.record.model}@{run.record.cohort[:8]}": labels[run.record.cohort] for run in runs}
+
+
+def by_display_name(values: Mapping[str, T], runs: Sequence[Run]) -> dict[str, T]:
+    """Values by the model's name in `algoprog.ceg`, keyed as the groups are labelled."""
+    labels = model_labels(runs)
+    return {labels.get(model, model): value for model, value in values.items()}
 
 
 def cohort_labels(records: Sequence[Record]) -> dict[str, str]:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from algoprog.ceg.gains import Gain
+from algoprog.ceg.scale import ScaleDependence
 from algoprog.report.naming import COST_TITLES, order_variants, ratio
 from algoprog.report.summary import ESTIMATORS, Arm, Group
+from algoprog.report.table_scale import per_decade
 from algoprog.report.words import bound_sign
 
 _LEADS = {
@@ -18,6 +20,15 @@ _LEADS = {
     "diverged": ("diverged", "diverged", "and has no gain"),
     "unmeasured": ("has", "has", "no gain over {} that could be measured"),
 }
+_TRENDS = {
+    "independent": "The gain is compute-independent",
+    "dependent": "The gain is compute-dependent, it grows with scale",
+    "inverse": "The gain shrinks with scale",
+    "inconclusive": "Whether the gain depends on compute stays open",
+}
+
+LADDER = 3
+"""Models from which on a slope is stated in words: a line through two points always fits."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +41,20 @@ class Verdict:
     tentative: bool
 
 
-def verdicts(groups: Sequence[Group], *, cost: str, confidence: float) -> list[Verdict]:
-    """A verdict for every variant but the baseline; execution-only variants are judged on seconds."""
+def verdicts(
+    groups: Sequence[Group], scale: Sequence[ScaleDependence] = (), *, cost: str, confidence: float
+) -> list[Verdict]:
+    """A verdict for every variant but the baseline; execution-only variants are judged on seconds.
+
+    `scale` holds slopes on any cost axes; those over three models or more are put into words.
+    """
     names = order_variants(arm.variant for g in groups for arm in g.arms if arm.variant != g.baseline)
-    return [_verdict(name, groups, cost, confidence) for name in names]
+    return [_verdict(name, groups, scale, cost, confidence) for name in names]
 
 
-def _verdict(variant: str, groups: Sequence[Group], cost: str, confidence: float) -> Verdict:
+def _verdict(
+    variant: str, groups: Sequence[Group], scale: Sequence[ScaleDependence], cost: str, confidence: float
+) -> Verdict:
     arms = [(group, arm) for group in groups if (arm := group.arm(variant))]
     axis = "seconds" if any(arm.execution_only for _, arm in arms) else cost
     found = [(group, gain) for group, arm in arms if (gain := _known(arm, axis))]
@@ -46,7 +64,18 @@ def _verdict(variant: str, groups: Sequence[Group], cost: str, confidence: float
     lead = f"{perhaps if tentative else sure} {rest.format(groups[0].baseline)}"
     values = ", ".join(_value(group.label, gain, i == 0, confidence) for i, (group, gain) in enumerate(found))
     detail = f": its CEG in {COST_TITLES[axis]} is {values}" if found else ""
-    return Verdict(variant, word, f"{lead}{detail}.{_remark(found, arms)}", tentative)
+    slope = next((row for row in scale if (row.variant, row.cost) == (variant, axis)), None)
+    trend = _trend(slope, confidence) if slope and len(slope.models) >= LADDER else ""
+    return Verdict(variant, word, f"{lead}{detail}.{trend}{_remark(found, arms)}", tentative)
+
+
+def _trend(row: ScaleDependence, confidence: float) -> str:
+    """Whether the gain changes with compute, and the paper's reading as an aside."""
+    text = f" {_TRENDS[row.verdict]}: ten times the compute multiplies it by {per_decade(row.slope)}"
+    if row.slope_low is not None and row.slope_high is not None:
+        text += f" ({confidence:.0%} interval {per_decade(row.slope_low)} to {per_decade(row.slope_high)})"
+    agrees = row.two_point == row.verdict
+    return f"{text}; the paper's two-point rule {'too ' if agrees else ''}reads it as compute-{row.two_point}."
 
 
 def direction(gain: Gain) -> str:

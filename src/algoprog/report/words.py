@@ -14,7 +14,8 @@ FLAGS: dict[str, str] = {
     "rising": "the validation loss rises after its minimum, so the last loss is not the best one",
     "single-seed": "one seed: an interval is from evaluation noise alone; another seed may differ by more",
     "extrapolated": "the target lies outside the losses that were measured, so the gain rests on the fit",
-    "indistinguishable": "cannot be told from no gain: 1 is inside the interval or the noise floor",
+    "indistinguishable": "cannot be told from no gain: 1 is inside its interval, or runs whose true gain is 1 "
+    "score as much by themselves (the noise floor)",
     "mixed": "only some of the seeds reached the target; the others stand in with their auxiliary value",
     "unpaired": "the variant and the baseline share no seed, so their seeds were compared in order",
     "seeds-missing": "some seeds were run for only one of variant and baseline and could not be used",
@@ -27,13 +28,17 @@ FLAGS: dict[str, str] = {
     "embedding-heavy": "more than 40 % of the parameters are embeddings, which few of the changes touch",
     "mixed-ladder": "the models differ in more than size and budget",
     "lr-edge": "the best learning rate is at the edge of its grid",
+    "no-floor": "two models cannot show which part of the loss no compute removes, so the fitted law has none",
 }
 
-KINDS: dict[str, str] = {
-    "primary": "cost at which the baseline first reaches its final loss, over the variant's",
-    "auxiliary": "never reached the target; measured at the variant's own lowest loss",
-    "bound": "never reached the target; the gain is only known to lie beyond this value",
+ESTIMATOR_WORDS: dict[str, str] = {
+    "iso_loss": "costs at equal loss, read off smoothed curves; the default",
+    "paper": "counts evaluations of an 8-point moving average, as the paper does; pulled toward 1",
+    "closest_row": "cost of the one evaluation nearest to the target; as noisy as that evaluation",
+    "effective_speedup": "what the baseline's power law would have to spend for the variant's last loss",
+    "scaling_fit": "costs read off power laws fitted to both curves; the only one to look beyond a run's end",
 }
+"""What every estimator does, in one line."""
 
 
 def explain(flag: str) -> str:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from algoprog.ceg.gains import Gain
+from algoprog.report.evidence import Evidence, gather
 from algoprog.report.figures import draw_figures, write_figures
 from algoprog.report.html import render
+from algoprog.report.section import Section
+from algoprog.report.sections import sections
 from algoprog.report.style import styles
 from algoprog.report.summary import summarise
 from algoprog.runs.record import BASELINE, REPORT_FILE, Run
@@ -24,6 +27,7 @@ def write_report(
     cost: str = "flops",
     confidence: float = 0.9,
     command: str | None = None,
+    extra: Sequence[Section] = (),
 ) -> Path:
     """Write `figures/*.svg`, `figures/*.png` and `report.html`; returns the page's path.
 
@@ -34,12 +38,24 @@ def write_report(
         cost: cost axis that the page opens with and that verdicts use.
         confidence: level that the gains' intervals were computed for.
         command: the command line of the whole sweep, shown for repeating it.
+        extra: sections to show after those of the sweep, such as the literature.
     """
     groups = summarise(gains, runs)
     baselines = [group.baseline for group in groups] or [BASELINE]
     looks = styles([arm.variant for group in groups for arm in group.arms], baselines[0])
-    figures = draw_figures(groups, looks, costs=dict.fromkeys((cost, "seconds")) if gains else ())
-    page = render(groups, figures, looks, cost=cost, confidence=confidence, command=command)
+    evidence = gather(gains, runs, cost=cost, confidence=confidence) if gains else Evidence()
+    shown = [*sections(evidence, groups, looks, cost=cost, confidence=confidence), *extra]
+    figures = draw_figures(groups, looks, costs=dict.fromkeys((cost, "seconds")) if gains else (), sections=shown)
+    page = render(
+        groups,
+        figures,
+        looks,
+        scale=evidence.scale,
+        sections=shown,
+        cost=cost,
+        confidence=confidence,
+        command=command,
+    )
     write_figures(folder / FIGURES, figures)
     write_atomic(folder / REPORT_FILE, page)
     return folder / REPORT_FILE

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from algoprog.ceg.curves import curves_from_runs
-from algoprog.ceg.gains import compute_gains
+from algoprog.ceg.gains import Gain, compute_gains
+from algoprog.ceg.noise_floor import noise_floors
 from algoprog.ceg.write import write_gains
+from algoprog.literature.compare import compare
+from algoprog.literature.figure import literature_figure
+from algoprog.report.section import Section
 from algoprog.report.table import gains_table
 from algoprog.report.write import write_report
 from algoprog.runs.store import load_runs, read_sweep
@@ -26,7 +30,18 @@ def analyse(folder: Path) -> None:
     runs = load_runs(folder)
     if not runs:
         raise ValueError(f"{folder} holds no finished run (no record.json): wait for the sweep, or give another folder")
-    gains = compute_gains(curves_from_runs(runs))
+    curves = curves_from_runs(runs)
+    gains = compute_gains(curves)
     write_gains(folder, gains)
-    page = write_report(folder, gains, runs, command=read_sweep(folder).get("command"))
-    print(f"\n{gains_table(gains, runs)}\nGains in {folder / 'gains.csv'} and gains.json, report in {page}", flush=True)
+    page = write_report(folder, gains, runs, command=read_sweep(folder).get("command"), extra=[_literature(gains)])
+    table = gains_table(gains, runs, floors=noise_floors(curves))
+    print(f"\n{table}\nGains in {folder / 'gains.csv'} and gains.json, report in {page}", flush=True)
+
+
+def _literature(gains: list[Gain]) -> Section:
+    """Published gains of the same changes, for the report."""
+    prose = (
+        "Bars are published ranges, points what this sweep measured. Published values are of different kinds (training"
+        " compute, time of a step, latency), models and data: `algoprog literature` gives source and caveat of each."
+    )
+    return Section("Literature and measurement", (prose,), figure=literature_figure(compare(gains)))

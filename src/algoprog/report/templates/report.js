@@ -30,10 +30,10 @@
     };
   }
 
-  function logTicks() {
+  function logTicks(steps = narrow() ? [1, 3] : [1, 2, 5]) {
     const vals = [], labels = [], up = (n) => [...String(n)].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"["0123456789-".indexOf(c)]).join("");
     for (let e = -3; e < 30; e++) {
-      for (const m of narrow() ? [1, 3] : [1, 2, 5]) {
+      for (const m of steps) {
         vals.push(m * 10 ** e);
         labels.push(e < 5 ? String(m * 10 ** e) : (m > 1 ? `${m}×` : "") + "10" + up(e));
       }
@@ -118,9 +118,70 @@
       {title: {text: "training FLOPs of the baseline"}, type: "log", tickvals: ticks,
         ticktext: data.gains.map((g, i) => `${text(g.label)}<br>${g.compute_text}`),
         range: [Math.log10(Math.min(...ticks) / side), Math.log10(Math.max(...ticks) * side)]},
-      {title: {text: `CEG in ${text(data.costs[axis])}`}, type: "log", tickvals: [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 20, 50, 100]},
+      {title: {text: `CEG in ${text(data.costs[axis])}`}, type: "log", tickvals: gainTicks},
       {shapes: [one]},
     ), config);
+  }
+
+  const gainTicks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 20, 50, 100, 1000];
+
+  function seriesTraces(series, suffix, first) {
+    const line = {dash: series.dash, color: series.color || color("--ink")}, n = series.x.length;
+    const shared = {name: text(series.name), legendgroup: series.name, x: series.x, xaxis: "x" + suffix, yaxis: "y" + suffix};
+    const known = (i) => series.low[i] != null && series.high[i] != null;
+    const hover = series.y.map((y, i) => y == null ? "" : y.toPrecision(4) + (known(i) ? `<br>${series.low[i].toPrecision(4)} to ${series.high[i].toPrecision(4)}` : ""));
+    const main = {...shared, y: series.y, showlegend: first, text: hover, hovertemplate: "%{text}"};
+    if (series.kind === "line") {
+      const edge = {...shared, mode: "lines", line: {width: 0}, hoverinfo: "skip", showlegend: false};
+      const band = series.low.length ? [{...edge, y: series.low}, {...edge, y: series.high, fill: "tonexty", fillcolor: line.color + "2b"}] : [];
+      return [...band, {...main, mode: "lines", line: {...line, width: 2}}];
+    }
+    const span = (a, b) => Array.from({length: n}, (_, i) => known(i) && series.y[i] != null ? a(i) - b(i) : 0);
+    const y = (i) => series.y[i], low = (i) => series.low[i], high = (i) => series.high[i];
+    return [{...main, mode: "markers", marker: {size: 9, color: line.color, symbol: series.symbol + (series.hollow ? "-open" : ""), line: {width: 1.5, color: line.color}},
+      error_y: {type: "data", symmetric: false, array: span(high, y), arrayminus: span(y, low), color: line.color, thickness: 1.5, width: 0}}];
+  }
+
+  function panelRange(panels) {  // values and, up to a factor, their bars; a wide band may leave the view
+    const values = panels.flatMap((p) => p.series.flatMap((s) => s.y)).filter((y) => y > 0);
+    if (!values.length) return {};
+    const limit = [Math.min(...values) / 4, Math.max(...values) * 4];
+    const bars = panels.flatMap((p) => p.series.filter((s) => s.kind === "points").flatMap((s) => [...s.low, ...s.high]))
+      .filter((v) => v > 0).map((v) => Math.min(Math.max(v, limit[0]), limit[1]));
+    return {range: [Math.log10(Math.min(0.87, ...values, ...bars) * 0.92), Math.log10(Math.max(1.15, ...values, ...bars) * 1.08)]};
+  }
+
+  function thin(range) {  // ticks few enough to be read, 1 among them
+    const inside = gainTicks.filter((t) => !range || (t >= 10 ** range[0] && t <= 10 ** range[1]));
+    const step = Math.floor(inside.length / 9) + 1, kept = inside.filter((t) => (gainTicks.indexOf(t) - gainTicks.indexOf(1)) % step === 0);
+    return {tickvals: kept, ticktext: kept.map(String)};
+  }
+
+  function drawChart(place, chart) {
+    const columns = narrow() ? 1 : Math.min(chart.columns, chart.panels.length), rows = Math.ceil(chart.panels.length / columns);
+    const base = layout({}, {}), more = {...base, shapes: [], annotations: []}, traces = [], seen = new Set();
+    const height = narrow() ? 300 : 270;
+    Object.assign(more, {height: rows * height + (chart.legend ? 130 : 90), grid: {rows, columns, pattern: "independent", xgap: 0.14, ygap: rows > 1 ? 0.3 : 0.1},
+      margin: {...base.margin, t: 60, b: chart.legend ? 100 : 60}, showlegend: chart.legend});
+    const places = chart.panels.flatMap((panel) => panel.series.flatMap((series) => series.x)), span = Math.max(...places) / Math.min(...places);
+    chart.panels.forEach((panel, i) => {
+      const view = panelRange(chart.share_y ? chart.panels : [panel]), suffix = i ? String(i + 1) : "", wide = panel.ticks.length > 0;
+      for (const series of panel.series) {
+        traces.push(...seriesTraces(series, suffix, !seen.has(series.name)));
+        seen.add(series.name);
+      }
+      const labels = panel.ticks.map((t) => text(t[1]).replaceAll("+", "+<br>"));
+      more["xaxis" + suffix] = {...base.xaxis, title: {text: i >= chart.panels.length - columns ? text(chart.x_title) : ""},
+        ...(chart.log_x ? {type: "log", ...logTicks(span < 20 ? [1, 2, 5] : [1, 3])} : {}), ...(chart.falling_x ? {autorange: "reversed"} : {}),
+        ...(wide ? {tickvals: panel.ticks.map((t) => t[0]), ticktext: labels, range: [panel.ticks[0][0] - 0.6, panel.ticks.at(-1)[0] + 0.6], showgrid: false} : {})};
+      more["yaxis" + suffix] = {...base.yaxis, title: {text: chart.share_y && i % columns ? "" : text(panel.y_title)},
+        ...(panel.log_y ? {type: "log", ...view, ...thin(view.range)} : {})};
+      const across = {xref: `x${suffix} domain`, yref: "y" + suffix, x0: 0, x1: 1};
+      if (panel.noise) more.shapes.push({type: "rect", ...across, y0: panel.noise[0], y1: panel.noise[1], fillcolor: "#8a8f98", opacity: 0.18, line: {width: 0}, layer: "below"});
+      if (panel.reference != null) more.shapes.push({type: "line", ...across, y0: panel.reference, y1: panel.reference, line: {width: 1.5, color: color("--ink")}});
+      more.annotations.push({text: text(panel.title), xref: `x${suffix} domain`, yref: `y${suffix} domain`, x: 0.5, y: 1, yanchor: "bottom", yshift: 4, showarrow: false, font: {size: 14}});
+    });
+    Plotly.react(place, traces, more, config);
   }
 
   try {
@@ -137,6 +198,10 @@
     const drawn = data.losses.filter((group) => group.arms.some((arm) => arm.band || arm.broken.length));
     document.querySelectorAll("[data-loss]").forEach((f) => upgrade(f, (place) => drawLoss(place, drawn[f.dataset.loss])));
     document.querySelectorAll("[data-gain]").forEach((f) => f.dataset.gain === "0" ? upgrade(f, drawGain) : (f.hidden = true));
+    for (const chart of data.charts) {
+      const figure = document.querySelector(`[data-chart="${chart.stem}"]`);
+      if (figure) upgrade(figure, (place) => drawChart(place, chart));
+    }
     document.querySelectorAll(".controls").forEach((controls) => (controls.hidden = false));
     const again = () => draws.forEach((draw) => draw());
     document.querySelectorAll(".controls select, .controls input").forEach((control) => control.addEventListener("change", again));

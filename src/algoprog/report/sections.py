@@ -1,0 +1,34 @@
+"""The sections that show the evidence beyond the table of gains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from algoprog.report.evidence import Evidence
+from algoprog.report.noise import floor_range
+from algoprog.report.section import Section
+from algoprog.report.sections_gain import by_loss_section, estimators_section, noise_section
+from algoprog.report.sections_inference import interactions_section, predictions_section, scale_section
+from algoprog.report.style import Style
+from algoprog.report.summary import Group
+
+
+def sections(
+    evidence: Evidence, groups: Sequence[Group], styles: Mapping[str, Style], *, cost: str, confidence: float
+) -> list[Section]:
+    """Every section for which there is evidence, then one sentence for each that there is none for."""
+    floors = evidence.floors or {}
+    noise = {g.label: floor_range(floors[g.label], g, cost, confidence) for g in groups if g.label in floors}
+    level = f"{confidence:.0%}"
+    built = [
+        by_loss_section(evidence, styles, noise, level),
+        scale_section(evidence, styles, cost, level),
+        predictions_section(evidence, level),
+        interactions_section(evidence, level),
+        estimators_section(evidence, groups, noise, level),
+        noise_section(evidence, groups, cost, confidence),
+        evidence.tuning,
+    ]
+    missing = tuple(reason for reason in built if isinstance(reason, str))
+    found = [section for section in built if isinstance(section, Section)]
+    return [*found, Section("What this sweep cannot tell", missing)] if missing else found
