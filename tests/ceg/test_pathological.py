@@ -37,3 +37,21 @@ def test_every_estimator_survives(estimator, base, arm):
     for row in rows:
         if row.ci_low is not None and row.ci_high is not None:
             assert row.ci_low <= row.ceg <= row.ci_high
+
+
+def test_a_spike_is_flagged_and_a_smooth_curve_is_not():
+    steps = np.unique(np.geomspace(4, 400, 30).round())
+    losses = 2 + 9 * steps**-0.25
+
+    def gain(arm_losses):
+        curves = [
+            Curve("none", "m", 0, losses, {"steps": steps}),
+            Curve("arm", "m", 0, arm_losses, {"steps": steps}),
+        ]
+        rows = compute_gains(curves, estimators=("iso_loss",), costs=("steps",))
+        return next(row for row in rows if row.variant == "arm")
+
+    assert "poor-fit" not in gain(2 + 9 * (1.5 * steps) ** -0.25).flags
+    spiked = 2 + 9 * (1.5 * steps) ** -0.25
+    spiked[20] += 1.5
+    assert "poor-fit" in gain(spiked).flags

@@ -14,6 +14,9 @@ from algoprog.ceg.trend import Trend
 UNLIKELY = 0.02
 """Exponents with lower odds are not worth a fit."""
 
+POOR_FIT = 0.05
+"""Nats that evaluations scatter around a trend from which it does not describe them; evaluation noise is .003 to .02."""
+
 
 @dataclass(frozen=True)
 class IsoLoss:
@@ -51,8 +54,15 @@ def _estimate(baseline: Curve, variant: Curve, cost: str, target: Target, expone
         (base.log_cost_at, arm.log_cost_at),
         (float(base.log_cost[-1]), float(arm.log_cost[-1])),
         lambda loss: _log_sd(base, arm, shared_sd, loss),
-        ("few-points",) if min(base.n_points, arm.n_points) < FEW_POINTS else (),
+        _flags(base, arm),
     )
+
+
+def _flags(base: Trend, arm: Trend) -> tuple[str, ...]:
+    """Warnings about the trends: too few points, or a spike or jump that no smooth curve follows."""
+    few = min(base.n_points, arm.n_points) < FEW_POINTS
+    poor = max(base.noise_sd, arm.noise_sd) > POOR_FIT
+    return tuple(word for word, applies in (("few-points", few), ("poor-fit", poor)) if applies)
 
 
 def _shape_sd(baseline: Curve, variant: Curve, cost: str, target: Target) -> float:

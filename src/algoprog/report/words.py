@@ -22,6 +22,7 @@ FLAGS: dict[str, str] = {
     "no-baseline": "the baseline was not run at this model and setting, so there is no gain",
     "resampled": "evaluations are uneven, so the paper's estimator read the curve on its even grid",
     "few-points": "too few evaluations near the target for a trustworthy interpolation",
+    "poor-fit": "a spike or jump in a loss curve that no smooth trend follows; look at the curve before using the gain",
     "dense-sparsity": "attention that should be sparse attended more keys than configured",
     "dead-parameters": "some parameters never received a gradient",
     "repeated-data": "the training data was seen more than four times",
