@@ -15,7 +15,7 @@ UNLIKELY = 0.02
 """Exponents with lower odds are not worth a fit."""
 
 POOR_FIT = 0.05
-"""Nats that evaluations scatter around a trend from which it does not describe them; evaluation noise is .003 to .02."""
+"""Nats of scatter around a trend from which it does not describe a run; evaluation noise is .003 to .02."""
 
 
 @dataclass(frozen=True)
