@@ -70,8 +70,9 @@ SCHEDULE_KNOBS = [
 
 
 def test_all_are_found() -> None:
-    assert {group: sum(path.parent.name == group for path in FILES) for group in COUNTS} == COUNTS
-    assert len(KNOBS) == 12
+    found = {group: sum(path.parent.name == group for path in FILES) for group in COUNTS}
+    assert all(found[group] >= least for group, least in COUNTS.items()), "globbing missed some"
+    assert len(KNOBS) >= 12
 
 
 def test_every_axis_has_a_folder_and_every_folder_a_meaning() -> None:

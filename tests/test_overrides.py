@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from algoprog.overrides import context, without_axes
+from algoprog.overrides import context, parse, quoted, without_axes
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,9 @@ def test_context_is_what_is_neither_axis_model_seed_nor_execution() -> None:
 
 def test_changed_sizes_are_context() -> None:
     assert context(["model=micro", "model.n_heads=2"]) == {"model.n_heads": "2"}
+
+
+@pytest.mark.parametrize("text", ["plain", "it's", "a b,c=d", "back\\slash", "end\\", "[a] {b}", "ln+rope+flash"])
+def test_quoted_text_comes_back_as_it_was(text: str) -> None:
+    (override,) = parse([f"key={quoted(text)}"])
+    assert override.value() == text

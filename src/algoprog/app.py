@@ -37,6 +37,7 @@ def prepare(config: dict[str, Any]) -> RunSpec:
     Raises:
         ValueError: the configuration cannot be trained, saying what to change.
     """
+    spec = build.spec(config, build.tokens(config))
     if config["trainer"]["threads"]:
         torch.set_num_threads(config["trainer"]["threads"])
-    return build.spec(config, build.tokens(config))
+    return spec

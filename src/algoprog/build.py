@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from algoprog.training.module import LanguageModel
     from algoprog.training.schedule import Schedule
 
+PRECISIONS = ("32", "bf16-mixed")
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda")
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -114,6 +117,7 @@ def spec(config: dict[str, Any], store: TokenStore) -> RunSpec:
     Raises:
         ValueError: the configuration cannot be trained, saying what to change.
     """
+    _check_settings(config)
     dims = _dims(config, store)
     ValidationWindows(store.val, dims.seq_len, config["evaluation"]["tokens"])  # is a window shorter than the text?
     TrainWindows(store.train, dims.seq_len, config["seed"], 1)
@@ -146,8 +150,8 @@ def spec(config: dict[str, Any], store: TokenStore) -> RunSpec:
         accumulate=_accumulate(config),
     )
     checked.evaluation_steps(), checked.branches()  # raise now, not in training
-    for part in ("optim", "logger"):
-        construct(config, part)
+    construct(config, "logger")
+    _check_optimizer(config)
     return checked
 
 
@@ -173,9 +177,9 @@ def construct(config: dict[str, Any], part: str) -> Any:
     Raises:
         ValueError: a knob has the wrong type, or the constructor refused it with a sentence of its own.
     """
-    _check_types(part, config[part])
+    knobs = _typed(part, config[part])
     try:
-        return instantiate(config[part])
+        return instantiate(knobs)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, ValueError):
@@ -183,16 +187,48 @@ def construct(config: dict[str, Any], part: str) -> Any:
         raise ValueError(f"{part}: {' '.join(str(cause or error).split())}") from error
 
 
-def _check_types(part: str, knobs: dict[str, Any]) -> None:
-    """Hold the knobs against the annotations of the constructor."""
+def _typed(part: str, knobs: dict[str, Any]) -> dict[str, Any]:
+    """The knobs as the annotations of the constructor want them: 1e5 as an integer where one is asked for."""
     target = get_object(knobs["_target_"])
     hints = get_type_hints(getattr_static(target, "__init__") if isinstance(target, type) else target)
+    typed = {}
     for name, value in knobs.items():
         try:
-            TypeAdapter(hints.get(name, Any)).validate_python(value)
+            typed[name] = TypeAdapter(hints.get(name, Any)).validate_python(value)
         except ValidationError as error:
             message = error.errors()[0]["msg"]
             raise ValueError(f"{part}.{name}={value} does not fit: {message[0].lower()}{message[1:]}") from error
+    return typed
+
+
+def _check_settings(config: dict[str, Any]) -> None:
+    """Hold the settings that no constructor of ours takes against what there is.
+
+    Raises:
+        ValueError: the first that cannot be used, with what can.
+    """
+    trainer = config["trainer"]
+    checks = {
+        "precision": (config["precision"] in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
+        "seed": (0 <= config["seed"] < 2**32, "between 0 and 2^32 - 1"),
+        "gradient_clip": (config["gradient_clip"] >= 0, "0 (no clipping) or above"),
+        "trainer.accelerator": (trainer["accelerator"] in ACCELERATORS, f"one of {', '.join(ACCELERATORS)}"),
+        "trainer.threads": (trainer["threads"] is None or trainer["threads"] >= 1, "null or at least 1"),
+        "trainer.num_nodes": (trainer["num_nodes"] >= 1, "at least 1"),
+    }
+    for name, (fits, wanted) in checks.items():
+        if not fits:
+            value = config[name] if name in config else trainer[name.removeprefix("trainer.")]
+            raise ValueError(f"{name}={value} must be {wanted}")
+
+
+def _check_optimizer(config: dict[str, Any]) -> None:
+    """Build the optimizer for one number, so that it refuses its knobs now."""
+    try:
+        construct(config, "optim")([{"params": [torch.zeros(1, requires_grad=True)]}, {"params": []}])
+    except (IndexError, ValueError) as error:
+        message = " ".join(str(error).split())
+        raise ValueError(f"optim: {message[:1].lower()}{message[1:]}: correct that knob") from error
 
 
 def _dims(config: dict[str, Any], store: TokenStore) -> Dims:
@@ -216,6 +252,8 @@ def _accumulate(config: dict[str, Any]) -> int:
     if batch < 1 or micro < 1:
         raise ValueError(f"batch_size={batch} and micro_batch_size={micro} must be at least 1")
     devices = count_devices(trainer["accelerator"], trainer["devices"]) * trainer["num_nodes"]
+    if batch % devices:
+        raise ValueError(f"batch_size={batch} cannot be shared by {devices} devices: use a multiple of {devices}")
     if batch % (micro * devices):
         raise ValueError(
             f"batch_size={batch} is not a multiple of micro_batch_size={micro} times {devices} device(s):"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from filelock import FileLock, Timeout
 from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
@@ -39,14 +43,32 @@ def run(spec: RunSpec, folder: Path, overrides: list[str]) -> Record:
         folder: where its files go.
         overrides: the command line that repeats it.
     """
-    for stale in (CURVE_FILE, RECORD_FILE):
-        (folder / stale).unlink(missing_ok=True)
-    write_atomic(folder / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(spec.config)))
-    outcome = _fit(spec, folder)
-    record = _record(spec, outcome, overrides)
-    if outcome.is_global_zero:
-        write_record(folder, record)
-    return record
+    with _alone(folder):
+        for stale in (CURVE_FILE, RECORD_FILE):
+            (folder / stale).unlink(missing_ok=True)
+        write_atomic(folder / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(spec.config)))
+        outcome = _fit(spec, folder)
+        record = _record(spec, outcome, overrides)
+        if outcome.is_global_zero:
+            write_record(folder, record)
+        return record
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep two programs from writing one run; further ranks of the same run share their first one's lock.
+
+    Raises:
+        ValueError: another program is writing this run.
+    """
+    if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("NODE_RANK", "0")):
+        yield
+        return
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(f"another program is writing {folder}: wait for it or choose another folder") from None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
@@ -11,6 +13,13 @@ from algoprog.config import AXES, EXECUTION
 def parse(overrides: list[str]) -> list[Override]:
     """Hydra's own reading of `key=value` words."""
     return OverridesParser.create().parse_overrides(overrides)
+
+
+def quoted(text: str) -> str:
+    """The text as a quoted string of Hydra's grammar, whatever it holds."""
+    before_quotes = re.sub(r"(\\+)(?='|$)", r"\1\1", text)  # elsewhere Hydra takes a backslash as it is
+    escaped = before_quotes.replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def subject(override: Override) -> str:

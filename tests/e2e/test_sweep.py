@@ -88,6 +88,7 @@ def test_an_impossible_combination_is_refused_before_training(train: Program, tm
     assert not list(tmp_path.rglob("curve.csv"))
 
 
+@pytest.mark.slow
 def test_a_failed_run_costs_only_itself(train: Program, tmp_path: Path) -> None:
     blocked = tmp_path / "sweep"
     words = [*SWEEP, "attention=mqa,sparse", f"hydra.sweep.dir={blocked}", "hydra.sweeper.reuse=null"]
@@ -120,6 +121,7 @@ def test_report_of_an_empty_folder_says_so(algoprog: Program, tmp_path: Path) ->
     assert "holds no finished run" in result.stderr
 
 
+@pytest.mark.slow
 def test_variants_are_named_sets_of_overrides(train: Program, tmp_path: Path) -> None:
     result = train(*SWEEP, "variant=none,ln", "seed=0,1", f"hydra.sweep.dir={tmp_path}", "hydra.sweeper.reuse=null")
     assert result.returncode == 0, result.stderr

@@ -116,8 +116,9 @@ def test_deeper_models_begin_with_the_weights_of_shallower_ones() -> None:
 def test_every_matrix_has_a_stream_of_its_own(mlp: str) -> None:
     model = gpt(mlp=mlp)
     begins = [round(p.flatten()[0].item() / p.std().item(), 4) for p in model.parameters() if p.ndim > 1]
+    matrices = sum(p.ndim > 1 for p in model.blocks[0].mlp.parameters())
     begins += [begin for block in model.blocks for begin in _begins_of_k_and_v(block.attention.qkv.weight)]
-    assert len(set(begins)) == len(begins) == 1 + 1 + TINY.n_layers * (2 + 2 + (2 if mlp == "gelu" else 3))
+    assert len(set(begins)) == len(begins) == 1 + 1 + TINY.n_layers * (2 + 2 + matrices)
 
 
 def _begins_of_k_and_v(weight: torch.Tensor) -> Iterator[float]:

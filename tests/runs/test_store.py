@@ -83,4 +83,10 @@ def test_sweep_json_keeps_earlier_runs(tmp_path: Path) -> None:
     assert read_sweep(tmp_path) == {}
     write_sweep(tmp_path, "first", {"a": ["x=1"]})
     write_sweep(tmp_path, "second", {"b": ["x=2"]})
-    assert read_sweep(tmp_path) == {"command": "second", "runs": {"a": ["x=1"], "b": ["x=2"]}}
+    assert read_sweep(tmp_path) == {"command": "second", "asked": ["b"], "runs": {"a": ["x=1"], "b": ["x=2"]}}
+
+
+def test_a_missing_curve_is_named_with_the_remedy(folder: Path) -> None:
+    (folder / CURVE_FILE).unlink()
+    with pytest.raises(ValueError, match=r"curve.csv cannot be read .*run it again"):
+        load_run(folder)

@@ -58,8 +58,11 @@ def read_curve(path: Path) -> dict[str, NDArray[np.float64]]:
     Raises:
         ValueError: a column is missing or a cell is no number, naming file, line and remedy.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error}): delete its folder and run it again") from error
     missing = [c for c in CURVE_COLUMNS if not rows or c not in rows[0]]
     if missing:
         raise ValueError(f"{path} has no rows or lacks the columns {missing}: delete its folder and run it again")
@@ -78,13 +81,13 @@ def load_run(folder: Path) -> Run:
     path = folder / RECORD_FILE
     try:
         record = Record.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}): delete its folder and run it again") from error
     return Run(record, read_curve(folder / CURVE_FILE), folder)
 
 
 def write_sweep(folder: Path, command: str, runs: Mapping[str, Sequence[str]]) -> None:
-    """Write `sweep.json`, keeping the runs that earlier calls in the same folder set out to do.
+    """Write `sweep.json`: under `asked` the runs of this call, under `runs` also those of earlier calls.
 
     Args:
         folder: the sweep's folder.
@@ -92,7 +95,8 @@ def write_sweep(folder: Path, command: str, runs: Mapping[str, Sequence[str]]) -
         runs: overrides of every run by the name of its folder.
     """
     before = read_sweep(folder).get("runs", {})
-    content = {"command": command, "runs": {**before, **{name: list(words) for name, words in runs.items()}}}
+    asked = {name: list(words) for name, words in runs.items()}
+    content = {"command": command, "asked": list(asked), "runs": {**before, **asked}}
     write_atomic(folder / SWEEP_FILE, json.dumps(content, indent=2) + "\n")
 
 

@@ -24,7 +24,7 @@ class Gains(Callback):
         from algoprog.sweep.analysis import analyse
 
         folder = Path(config.hydra.sweep.dir)
-        failed = [name for name in read_sweep(folder).get("runs", {}) if not (folder / name / RECORD_FILE).exists()]
+        failed = [name for name in read_sweep(folder).get("asked", []) if not (folder / name / RECORD_FILE).exists()]
         try:
             analyse(folder)
         except ValueError as error:

@@ -25,6 +25,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from algoprog.overrides import parse, quoted
 from algoprog.runs.record import RECORD_FILE
 from algoprog.runs.store import load_run
 
@@ -137,7 +138,7 @@ def _work(job: Job, script: str, environment: dict[str, str]) -> None:
         import torch
 
         torch.set_num_threads(int(threads))
-    sys.argv = [script, *job.overrides, f"hydra.run.dir='{job.folder}'"]
+    sys.argv = [script, *job.overrides, f"hydra.run.dir={quoted(str(job.folder))}"]
     try:
         runpy.run_path(script, run_name="__main__")
     except Exception:
@@ -148,8 +149,9 @@ def _work(job: Job, script: str, environment: dict[str, str]) -> None:
 def _job(overrides: list[str], sweep_dir: Path) -> Job:
     """Split off the folder that the sweeper chose."""
     key = "hydra.sweep.subdir="
-    (name,) = [word.removeprefix(key).strip("'") for word in overrides if word.startswith(key)]
-    return Job([word for word in overrides if not word.startswith(key)], sweep_dir / name)
+    (word,) = [word for word in overrides if word.startswith(key)]
+    (parsed,) = parse([word])
+    return Job([other for other in overrides if other != word], sweep_dir / str(parsed.value()))
 
 
 def _slots(slots: int | str, gpus: int) -> int:

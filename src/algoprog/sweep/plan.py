@@ -126,6 +126,6 @@ def _finished_elsewhere(root: Path | None) -> dict[str, Path]:
             record = load_run(folder).record
         except ValueError:
             continue
-        if record.status == FINISHED and (folder / CURVE_FILE).exists():
+        if record.status == FINISHED:
             found[record.run_id] = folder
     return found

@@ -11,6 +11,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
+from algoprog.overrides import quoted
 from algoprog.runs.store import write_sweep
 from algoprog.sweep.plan import Plan, adopt, plan
 
@@ -46,7 +47,7 @@ class Sweeper(BasicSweeper):
         runs = {spec.name: overrides for spec, overrides in (*planned.done, *planned.reused, *planned.todo)}
         write_sweep(sweep_dir, shlex.join(["python", *sys.argv]), runs)
         adopt(planned, sweep_dir)
-        jobs = [[*overrides, f"hydra.sweep.subdir='{spec.name}'"] for spec, overrides in planned.todo]
+        jobs = [[*overrides, f"hydra.sweep.subdir={quoted(spec.name)}"] for spec, overrides in planned.todo]
         try:
             return self.launcher.launch(jobs, initial_job_idx=0) if jobs else []
         except KeyboardInterrupt:

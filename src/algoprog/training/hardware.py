@@ -94,7 +94,9 @@ def count_devices(accelerator: str, devices: int | str | list[int]) -> int:
     on_gpu = there > 0 and accelerator in ("gpu", "cuda", "auto")
     if devices in ("auto", -1, "-1"):
         return there if on_gpu else 1
-    wanted = len(devices) if isinstance(devices, list) else int(devices)
+    wanted = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdigit() else 0
+    if wanted < 1:
+        raise ValueError(f"trainer.devices={devices} must be a number of at least 1, a list of indices, or auto")
     if on_gpu and wanted > there:
         raise ValueError(f"trainer.devices={devices} but torch sees {there} GPU(s): ask for fewer")
     return wanted

@@ -38,7 +38,8 @@ class Wandb:
     Args:
         project: W&B project.
         entity: W&B user or team; None takes the default one.
-        mode: `online`, `offline`, `disabled`, or `auto`: online where a key is configured, else offline.
+        mode: `online`, `offline`, `disabled`, or `auto`: what WANDB_MODE says, else online where a key is
+            configured, else offline.
         tags: shown in W&B.
 
     Raises:
@@ -50,7 +51,8 @@ class Wandb:
             raise ValueError(f"logger.mode={mode} must be auto, online, offline or disabled")
         if mode == "online" and not _has_key():
             raise ValueError("logger.mode=online needs a W&B key: run `wandb login`, or use logger.mode=offline")
-        self.mode = mode if mode != "auto" else "online" if _has_key() else "offline"
+        automatic = os.environ.get("WANDB_MODE") or ("online" if _has_key() else "offline")
+        self.mode = automatic if mode == "auto" else mode
         self.project, self.entity, self.tags = project, entity, tags
 
     def __call__(self, labels: RunLabels) -> Logger:
