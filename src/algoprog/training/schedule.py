@@ -141,5 +141,5 @@ class WarmupStableDecay(Schedule):
 
 def _fraction(name: str, value: float) -> float:
     if not 0 <= value <= 1:
-        raise ValueError(f"schedule.{name}={value} must lie between 0 and 1")
+        raise ValueError(f"schedule.{name}={value:g} must lie between 0 and 1")
     return value
