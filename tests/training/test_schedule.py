@@ -87,7 +87,7 @@ def test_shortest_runs(name: str, total: int) -> None:
     [
         ("cosine", {"warmup_fraction": 1.5}, "schedule.warmup_fraction=1.5 must lie between 0 and 1"),
         ("linear", {"final_fraction": -0.1}, "schedule.final_fraction=-0.1 must lie between 0 and 1"),
-        ("wsd", {"decay_fraction": 2.0}, "schedule.decay_fraction=2.0 must lie between 0 and 1"),
+        ("wsd", {"decay_fraction": 2.0}, "schedule.decay_fraction=2 must lie between 0 and 1"),
         ("wsd", {"warmup_fraction": 0.6, "decay_fraction": 0.6}, "together exceed 1: lower one"),
     ],
 )
