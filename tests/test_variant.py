@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from algoprog.config import AXES, EXECUTION, conf_dir
-from algoprog.variant import baseline, cohort, model_name, option, run_id, variant
+from algoprog.variant import baseline, cohort, model_name, option, protocol, run_id, variant
 from tests.configs import compose, options
 
 SHA = "0" * 64
@@ -129,3 +129,12 @@ def test_every_top_level_key_is_identity_or_execution() -> None:
     config = compose()
     for key in config.keys() - {*EXECUTION, "data"}:
         assert run_id({**config, key: "changed"}, SHA) != run_id(config, SHA), key
+
+
+def test_a_protocol_names_what_a_ladder_shares_and_nothing_that_it_may_change() -> None:
+    small, large = (protocol(compose(*words)) for words in (("model=nano", "seed=1"), ("model=mini", "norm=ln")))
+    assert small == large
+    assert protocol(compose("model=nano", "optim.lr=1e-2"))["optim.lr"] == 1e-2
+    assert protocol(compose("model=compact"))["model.seq_len"] != small["model.seq_len"]
+    assert small["schedule"] == "Cosine"
+    assert not {"budget.steps", "trainer.devices", "attention", "model.d_model", "seed"} & small.keys()

@@ -15,6 +15,9 @@ AXES = ("attention", "norm", "final_norm", "pos", "mlp", "kernel")
 EXECUTION = ("trainer", "logger", "cache_dir", "per_model")
 """Top-level settings that say how and where a run is computed, never what comes out."""
 
+SIZES = ("name", "n_layers", "d_model", "n_heads")
+"""What distinguishes the models of a clean ladder; the other settings of a model belong to the protocol."""
+
 
 @dataclass
 class ModelConfig:

@@ -32,7 +32,7 @@ from algoprog.training.callbacks.branches import Branches
 from algoprog.training.callbacks.curve import Curve
 from algoprog.training.callbacks.progress import Progress
 from algoprog.training.clock import Clock
-from algoprog.variant import option
+from algoprog.variant import option, protocol
 
 
 def run(spec: RunSpec, folder: Path, overrides: list[str]) -> Record:
@@ -228,5 +228,6 @@ def _record(spec: RunSpec, outcome: _Outcome, overrides: list[str]) -> Record:
             "threads": torch.get_num_threads(),
             "dead_parameters": list(outcome.dead),
         },
+        protocol=protocol(spec.config),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

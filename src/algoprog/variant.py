@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from algoprog.config import AXES, EXECUTION, conf_dir
+from algoprog.config import AXES, EXECUTION, SIZES, conf_dir
 from algoprog.runs.record import BASELINE
 
 
@@ -75,6 +75,23 @@ def run_id(config: Mapping[str, Any], data_sha256: str) -> str:
 def cohort(config: Mapping[str, Any], data_sha256: str) -> str:
     """The same without axes and seed: runs that share it may be compared."""
     return _digest(config, data_sha256, (*EXECUTION, *AXES, "seed"))
+
+
+def protocol(config: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run was trained, less what may differ along a ladder: axes, seed, sizes, budget, execution, and the data.
+
+    Keys are those of the command line (`optim.lr`, `model.seq_len`); a part is named by its option (`schedule`).
+    """
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if key in (*EXECUTION, *AXES, "seed", "budget", "data", "tokenizer"):
+            continue
+        for name, knob in value.items() if isinstance(value, Mapping) else (("", value),):
+            if name == "_target_":
+                flat[key] = str(knob).rsplit(".", 1)[-1]
+            elif not (key == "model" and name in SIZES):
+                flat[f"{key}.{name}" if name else key] = knob
+    return flat
 
 
 def _digest(config: Mapping[str, Any], data_sha256: str, without: tuple[str, ...]) -> str:

@@ -192,6 +192,7 @@ def record_of(
             "threads": 1,
             "dead_parameters": [],
         },
+        protocol={"optim": "AdamW", "optim.lr": 1e-3, "model.seq_len": 256, "model.dropout": 0.0, **context},
         created=f"2026-01-02T03:{seed:02d}:00+00:00",
     )
 

@@ -47,6 +47,13 @@ def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_record_of_the_first_schema_is_still_read(folder: Path) -> None:
+    raw = json.loads((folder / RECORD_FILE).read_text())
+    del raw["protocol"]
+    (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 1}))
+    assert load_run(folder).record.protocol == {}
+
+
 def test_nan_becomes_null(folder: Path) -> None:
     write_record(folder, replace(load_run(folder).record, final_val_loss=float("nan")))
     assert json.loads((folder / RECORD_FILE).read_text())["final_val_loss"] is None
@@ -57,7 +64,7 @@ def test_nan_becomes_null(folder: Path) -> None:
     [
         lambda text: text[: len(text) // 2],
         lambda text: text.replace('"seed"', '"sead"'),
-        lambda text: text.replace('"schema_version": 1', '"schema_version": 99'),
+        lambda text: text.replace('"schema_version": 2', '"schema_version": 99'),
         lambda text: "[]",
     ],
     ids=["truncated", "renamed key", "newer schema", "another document"],

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 2 added `protocol`; records of version 1 are read with an empty one."""
 
 BASELINE = "none"
 """Name of the variant in which no axis is changed."""
@@ -91,6 +92,7 @@ class Record:
     context: dict[str, Any]  # settings changed on the command line that are neither axis, model nor seed
     overrides: tuple[str, ...]  # the command line that repeats the run
     environment: dict[str, Any]  # versions, device, git state
+    protocol: dict[str, Any]  # settings that all runs of a ladder should share: all but axes, seed, sizes and budget
     created: str  # ISO 8601, UTC
     schema_version: int = SCHEMA_VERSION
 
@@ -102,6 +104,8 @@ class Record:
             ValueError: a key is missing or unknown, or the schema is newer than this program.
         """
         version = raw.get("schema_version") if isinstance(raw, dict) else None
+        if version == 1:
+            raw, version = {**raw, "protocol": {}, "schema_version": SCHEMA_VERSION}, SCHEMA_VERSION
         if version != SCHEMA_VERSION:
             raise ValueError(f"schema_version is {version!r}, this algoprog reads {SCHEMA_VERSION}: update algoprog")
         wanted = {f.name for f in fields(cls)}
