@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -170,3 +171,33 @@ def test_a_fingerprint_needs_no_hub() -> None:
     assert there.fingerprint() != corpus_of(Path("owner/name"), revision="v2").fingerprint()
     assert there.fingerprint() == corpus_of(Path("owner/name"), streaming=True).fingerprint()
     assert json.dumps(there.name) == '"name"'
+
+
+@pytest.mark.parametrize("script", ["set.py", "dataset.py"])
+def test_code_beside_the_data_is_never_run(script: str, tmp_path: Path, texts: list[str]) -> None:
+    folder = write_folder(tmp_path / "set", "json", {"train": texts})
+    trace = tmp_path / "was-run"
+    (folder / script).write_text(f"from pathlib import Path\nPath({str(trace)!r}).touch()\n")
+    try:
+        read = [text for _, text in corpus_of(folder).documents(0)]
+    except ValueError:
+        read = texts  # refusing the folder is as good
+    assert read == texts
+    assert not trace.exists()
+
+
+def test_a_pickle_among_the_data_is_never_opened(tmp_path: Path) -> None:
+    trace = tmp_path / "was-run"
+
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (trace,)
+
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "train.pkl").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(ValueError, match=r"set .* cannot be read"):
+        list(corpus_of(folder).documents(0))
+    assert not trace.exists()
+    pickle.loads((folder / "train.pkl").read_bytes())
+    assert trace.exists(), "the trap itself works"
