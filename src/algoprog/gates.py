@@ -10,6 +10,9 @@ MAX_CORPUS_PASSES = 4.0
 MAX_EMBEDDING_SHARE = 0.4
 """With more of its parameters in the embedding a model says little about the other parts."""
 
+DENSE = 0.9
+"""From this share of the causal keys on, attention counts as dense, whatever its configuration calls it."""
+
 RISE_NATS = 0.02
 """A final validation loss this far above the lowest counts as rising."""
 
@@ -21,6 +24,8 @@ def flags(
     corpus_passes: float,
     embedding_share: float,
     dead: Sequence[str],
+    sparse: bool,
+    attention_density: float,
 ) -> tuple[str, ...]:
     """The warnings that apply, as short words.
 
@@ -30,6 +35,8 @@ def flags(
         corpus_passes: training tokens seen per token of the corpus.
         embedding_share: share of the parameters that are embeddings.
         dead: parameters that the training did not move.
+        sparse: the attention is configured to leave keys out.
+        attention_density: attended keys over causal keys, measured.
     """
     checks = {
         "diverged": diverged,
@@ -37,5 +44,6 @@ def flags(
         "repeated-data": corpus_passes > MAX_CORPUS_PASSES,
         "embedding-heavy": embedding_share > MAX_EMBEDDING_SHARE,
         "dead-parameters": bool(dead),
+        "dense-sparsity": sparse and attention_density >= DENSE,
     }
     return tuple(word for word, applies in checks.items() if applies)

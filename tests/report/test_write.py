@@ -218,20 +218,20 @@ def test_gains_without_runs_and_runs_without_gains(write_sweep, make_gains, swee
 
 def test_cohorts_are_told_apart_by_what_differs(write_sweep, sweep, tmp_path):
     shape = sweep(
-        models=("nano",), variants=("none", "ln"), seeds=1, contexts=({"optim.lr": "0.001"}, {"optim.lr": "0.003"})
+        models=("nano",), variants=("none", "ln"), seeds=1, contexts=({"optim.eps": "0.001"}, {"optim.eps": "0.003"})
     )
     runs = write_sweep(shape)
     labels = set(cohort_labels([run.record for run in runs]).values())
-    assert labels == {"nano (optim.lr=0.001)", "nano (optim.lr=0.003)"}
+    assert labels == {"nano (optim.eps=0.001)", "nano (optim.eps=0.003)"}
     path = write_report(tmp_path / "out", [], runs)
     assert len(list((path.parent / "figures").glob("loss-*.svg"))) == 2
 
 
 def test_measured_gains_of_several_cohorts_meet_their_runs(write_sweep, sweep, tmp_path):
-    shape = sweep(models=("nano",), seeds=2, contexts=({"optim.lr": "0.001"}, {"optim.lr": "0.003"}))
+    shape = sweep(models=("nano",), seeds=2, contexts=({"optim.eps": "0.001"}, {"optim.eps": "0.003"}))
     runs = write_sweep(shape)
     groups = summarise(compute_gains(curves_from_runs(runs)), runs)
-    assert [group.label for group in groups] == ["nano (optim.lr=0.001)", "nano (optim.lr=0.003)"]
+    assert [group.label for group in groups] == ["nano (optim.eps=0.001)", "nano (optim.eps=0.003)"]
     assert all(arm.runs and arm.gains for group in groups for arm in group.arms)
 
 

@@ -15,6 +15,8 @@ FINE: dict[str, Any] = {
     "corpus_passes": 4.0,
     "embedding_share": 0.4,
     "dead": (),
+    "sparse": True,
+    "attention_density": 0.5,
 }
 
 
@@ -30,6 +32,7 @@ def test_a_fine_run_has_none() -> None:
         ({"corpus_passes": 4.1}, "repeated-data"),
         ({"embedding_share": 0.41}, "embedding-heavy"),
         ({"dead": ("pos.table.weight",)}, "dead-parameters"),
+        ({"attention_density": 0.95}, "dense-sparsity"),
     ],
 )
 def test_each_warns_alone(change: dict[str, Any], word: str) -> None:
@@ -39,3 +42,7 @@ def test_each_warns_alone(change: dict[str, Any], word: str) -> None:
 def test_all_together() -> None:
     bad = {"val_losses": [5.0, 3.0, 4.0], "corpus_passes": 9.0, "embedding_share": 0.9, "dead": ("a",)}
     assert flags(**{**FINE, **bad}) == ("rising", "repeated-data", "embedding-heavy", "dead-parameters")
+
+
+def test_dense_attention_may_attend_everything() -> None:
+    assert flags(**{**FINE, "sparse": False, "attention_density": 1.0}) == ()

@@ -41,20 +41,21 @@ def gains_by_loss(
 ) -> list[GainByLoss]:
     """iso_loss at losses from where both trends begin down to the lowest that all seeds reached.
 
-    Variants without a loss in common with their baseline are left out.
+    Variants without a loss in common with their baseline, and runs too short for a trend, are left out.
 
     Raises:
         ValueError: as `compute_gains`.
     """
     found = []
     for group in pair_up(curves, baseline):
-        if group.variant == baseline or not group.pairs:
+        usable, _ = group.long_enough(cost)
+        if group.variant == baseline or not usable:
             continue
-        trends = [paired_trends(base, arm, cost)[:2] for base, arm in group.pairs]
+        trends = [paired_trends(base, arm, cost)[:2] for base, arm in usable]
         losses = _common_losses([trend for pair in trends for trend in pair], points)
         if len(losses):
-            ceg, low, high = np.array([_gain(group.pairs, cost, float(loss), confidence) for loss in losses]).T
-            row = (group.model, group.variant, baseline, cost, losses, ceg, low, high, len(group.pairs))
+            ceg, low, high = np.array([_gain(usable, cost, float(loss), confidence) for loss in losses]).T
+            row = (group.model, group.variant, baseline, cost, losses, ceg, low, high, len(usable))
             found.append(GainByLoss(*row))
     return found
 
@@ -67,7 +68,7 @@ def _common_losses(trends: list[Trend], points: int) -> Array:
 
 
 def _gain(
-    pairs: tuple[tuple[Curve, Curve], ...], cost: str, loss: float, confidence: float
+    pairs: Sequence[tuple[Curve, Curve]], cost: str, loss: float, confidence: float
 ) -> tuple[float, float, float]:
     estimates = [IsoLoss()(base, arm, cost, loss) for base, arm in pairs]
     logs = [estimate.log_gain for estimate in estimates]

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from algoprog.runs.record import COSTS, DIVERGED, Run
+from algoprog.runs.record import COSTS, DIVERGED, Record, Run
 
 Array = NDArray[np.float64]
+
+LEARNING_RATE = "optim.lr"
+"""The setting of a protocol that holds the peak learning rate."""
+
+SHARP_DECAY = "sharp-decay"
+AT_PEAK, STABLE_SHARE = 0.999, 0.4
+"""A run whose learning rate stays at its peak for this share of the evaluations and ends below it decays sharply."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +27,8 @@ class Curve:
 
     `costs` holds one array for each cost axis that was recorded: `flops`, `tokens`, `steps`, `seconds`. Runs of one
     `cohort` may be compared; `axes` and `n_params` are known for algoprog's own records only, and `source` names
-    the file for messages.
+    the file for messages. `protocol` holds the settings that are known of the training, each under its key on the
+    command line, `optim.lr` among them.
     """
 
     variant: str
@@ -32,6 +41,8 @@ class Curve:
     axes: Mapping[str, str] = field(default_factory=dict, repr=False)
     n_params: int | None = None
     source: str = ""
+    protocol: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    annealed: bool = False  # every evaluation is the annealed end of a budget of its own
 
     def __post_init__(self) -> None:
         unknown = self.costs.keys() - COSTS.keys()
@@ -49,6 +60,14 @@ class Curve:
     def diverged(self) -> bool:
         """Whether a loss became NaN or infinite, or the trainer ended the run for an exploding loss."""
         return DIVERGED in self.flags or not bool(np.isfinite(self.val_loss).all())
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Peak learning rate, None where it is not known as a number."""
+        try:
+            return float(self.protocol[LEARNING_RATE])
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def cost(self, axis: str) -> Array:
         """The cost column of an axis.
@@ -72,13 +91,19 @@ def curves_from_runs(runs: Iterable[Run]) -> list[Curve]:
     return [_curve(run) for run in runs]
 
 
-def _curve(run: Run) -> Curve:
-    """The curve of a record: its annealed end points alone where it has them, for they are what may be compared."""
-    record = run.record
+def compared_rows(run: Run) -> NDArray[np.intp]:
+    """Rows of a run's curve that may be compared, by step: its annealed end points alone where it has them."""
     annealed = run.curve["annealed"] > 0
     rows = np.flatnonzero(annealed) if annealed.any() else np.arange(len(annealed))
-    rows = rows[np.argsort(run.curve["step"][rows], kind="stable")]
+    return rows[np.argsort(run.curve["step"][rows], kind="stable")]
+
+
+def _curve(run: Run) -> Curve:
+    record, rows = run.record, compared_rows(run)
+    annealed = run.curve["annealed"] > 0
     flags = record.flags if record.status != DIVERGED or DIVERGED in record.flags else (*record.flags, DIVERGED)
+    if not annealed.any() and _decays_sharply(run.curve["lr"]):
+        flags = (*flags, SHARP_DECAY)
     return Curve(
         variant=record.variant,
         model=record.model,
@@ -90,7 +115,21 @@ def _curve(run: Run) -> Curve:
         axes=record.axes,
         n_params=record.n_params,
         source=str(run.path),
+        protocol=_protocol(record),
+        annealed=bool(annealed.any()),
     )
+
+
+def _protocol(record: Record) -> dict[str, Any]:
+    """The record's protocol and data; of old records, which have none, what their command line changed."""
+    changed = {key: value for key, value in record.context.items() if key.split(".")[0] != "budget"}
+    return {**(record.protocol or changed), "data": f"{record.data.name} {record.data.sha256[:8]}"}
+
+
+def _decays_sharply(rate: Array) -> bool:
+    """Whether a learning rate was held and then taken down at the end: a knee that no trend is built for."""
+    peak = float(rate.max())
+    return peak > 0 and bool(rate[-1] < AT_PEAK * peak) and float((rate >= AT_PEAK * peak).mean()) >= STABLE_SHARE
 
 
 def common_costs(curves: Iterable[Curve]) -> tuple[str, ...]:

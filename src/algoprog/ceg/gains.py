@@ -18,7 +18,8 @@ from algoprog.ceg.noise_floor import NoiseFloor, noise_floors
 from algoprog.ceg.pairing import Pairs, pair_up
 from algoprog.ceg.paper import Paper
 from algoprog.ceg.scaling_fit import EffectiveSpeedup, ScalingFit
-from algoprog.ceg.smoothing import MIN_POINTS, trend_of
+from algoprog.ceg.smoothing import trend_of
+from algoprog.ceg.tuning import tuned
 from algoprog.runs.record import BASELINE
 
 ESTIMATORS: dict[str, Estimator] = {
@@ -66,7 +67,8 @@ def compute_gains(
     Seeds are paired; the CEG is the geometric mean over them. Where no seed of the variant reaches the target there
     is a `bound` row and an `auxiliary` row; where only some do, the row is named after the majority and flagged
     `mixed`, the others standing in it with their auxiliary value. `indistinguishable` marks a gain whose interval
-    contains 1 or that lies inside the noise floor of A/A pairs (see `noise_floors`).
+    contains 1 or that lies inside the noise floor of A/A pairs (see `noise_floors`). Where a model was run at several
+    learning rates, variant and baseline each stand at their best (see `tuning`).
 
     Raises:
         ValueError: no baseline, a repeated run, an unknown estimator, or a curve without an asked cost axis.
@@ -74,6 +76,7 @@ def compute_gains(
     chosen = [_estimator(name) for name in estimators]
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: choose a number between 0 and 1, such as 0.9")
+    curves = tuned(curves, baseline)  # once: fits are kept with each curve
     rows = [
         gain
         for pairs in pair_up(curves, baseline)
@@ -110,12 +113,11 @@ def _rows(
     pairs: Pairs, baseline: str, estimator: Estimator, cost: str, target: Target, confidence: float
 ) -> list[Gain]:
     row = Gain(pairs.model, pairs.variant, baseline, estimator.name, cost, None, "primary", None, None, None, 0, ())
-    usable = [pair for pair in pairs.pairs if min(len(curve.points(cost)[0]) for curve in pair) >= MIN_POINTS]
-    flags = {*pairs.flags, *(["few-points"] if len(usable) < len(pairs.pairs) else [])}
+    usable, warnings = pairs.long_enough(cost)
     if not usable:
-        return [replace(row, flags=tuple(sorted(flags)))]
+        return [replace(row, flags=warnings)]
     estimates = [estimator(base, arm, cost, target) for base, arm in usable]
-    flags |= _flags(estimates, usable, cost)
+    flags = {*warnings, *_flags(estimates, usable, cost)}
     row = replace(row, n_seeds=len(estimates), flags=tuple(sorted(flags)))
     reached = sum(estimate.reached for estimate in estimates)
     if 2 * reached >= len(estimates):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import factorial
 
@@ -45,6 +45,7 @@ class Interaction:
     last: tuple[Share, ...]
     shapley: tuple[Share, ...]
     redundancy: Share | None
+    flags: tuple[str, ...] = ()  # of the arms behind it, `few-points` where a run was too short to use
 
 
 def interactions(
@@ -67,14 +68,18 @@ def interactions(
     estimate = estimator or IsoLoss()
     models: dict[str, dict[Arm, dict[int, float]]] = {}
     errors: dict[str, dict[Arm, Callable[[], float]]] = {}
+    flags: dict[str, set[str]] = {}
     for group in pair_up(curves, baseline):
-        if group.variant != baseline and group.pairs:
-            found = {arm.seed: estimate(base, arm, cost, target) for base, arm in group.pairs}
+        usable, warnings = group.long_enough(cost)
+        if group.variant != baseline:
+            flags.setdefault(group.model, set()).update(warnings)
+        if group.variant != baseline and usable:
+            found = {arm.seed: estimate(base, arm, cost, target) for base, arm in usable}
             key = frozenset(group.variant.split("+"))
             models.setdefault(group.model, {})[key] = {seed: value.log_gain for seed, value in found.items()}
             errors.setdefault(group.model, {})[key] = next(iter(found.values())).error
     return [
-        _take_apart(model, _Design(arms, errors[model], confidence))
+        replace(_take_apart(model, _Design(arms, errors[model], confidence)), flags=tuple(sorted(flags[model])))
         for model, arms in models.items()
         if max(map(len, arms)) > 1
     ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from algoprog.ceg.curves import Curve
+from algoprog.ceg.protocols import MIXED_LADDER, protocol_differences
+from algoprog.ceg.smoothing import MIN_POINTS
+from algoprog.ceg.tuning import tuned
 
 
 @dataclass(frozen=True)
@@ -17,9 +20,17 @@ class Pairs:
     pairs: tuple[tuple[Curve, Curve], ...]  # (baseline, variant), both finished, one a seed
     flags: tuple[str, ...]
 
+    def long_enough(self, cost: str) -> tuple[list[tuple[Curve, Curve]], tuple[str, ...]]:
+        """The pairs of which both runs have enough evaluations for a trend; `few-points` joins the flags if not all."""
+        usable = [pair for pair in self.pairs if min(len(curve.points(cost)[0]) for curve in pair) >= MIN_POINTS]
+        return usable, tuple(sorted({*self.flags, *(["few-points"] if len(usable) < len(self.pairs) else [])}))
+
 
 def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
     """Pair every variant of every model and cohort with its baseline, the baseline itself included.
+
+    Where a model was run at several learning rates, every variant and the baseline stand at the best of their own (see
+    `tuning`). Models whose protocols differ are flagged `mixed-ladder`.
 
     Raises:
         ValueError: there are no curves, no run of the baseline, or two runs of one variant, model, cohort and seed.
@@ -30,17 +41,24 @@ def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
         names = ", ".join(sorted({curve.variant for curve in curves}))
         raise ValueError(f"no run of the baseline {baseline!r}: run it, or choose --baseline among {names}")
     groups: dict[tuple[str, str], dict[str, dict[int, Curve]]] = {}
-    for curve in curves:
+    chosen = tuned(curves, baseline)
+    for curve in chosen:
         seeds = groups.setdefault((curve.model, curve.cohort), {}).setdefault(curve.variant, {})
         if curve.seed in seeds:
             raise ValueError(f"{curve} repeats {seeds[curve.seed]}: leave one of the two out, or number their seeds")
         seeds[curve.seed] = curve
     labels = _labels(list(groups))
+    mixed = {model for difference in protocol_differences(chosen) for model in difference.values}
     return [
-        _pairs(labels[key], name, arms.get(baseline, {}), arms[name])
-        for key, arms in groups.items()
+        _pairs(labels[key], name, arms.get(baseline, {}), arms[name], {MIXED_LADDER} if key[0] in mixed else set())
+        for key, arms in sorted(groups.items(), key=lambda group: _size(group[1]))
         for name in sorted(arms, key=lambda name: name != baseline)
     ]
+
+
+def _size(arms: Mapping[str, Mapping[int, Curve]]) -> int:
+    """Parameters of the smallest run of a model, by which models are listed; 0 where the source does not tell."""
+    return min(curve.n_params or 0 for runs in arms.values() for curve in runs.values())
 
 
 def _labels(keys: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -49,8 +67,8 @@ def _labels(keys: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
     return {key: key[0] if models.count(key[0]) == 1 else f"{key[0]}@{key[1][:8]}" for key in keys}
 
 
-def _pairs(model: str, variant: str, base: dict[int, Curve], arm: dict[int, Curve]) -> Pairs:
-    flags = {flag for curve in (*base.values(), *arm.values()) for flag in curve.flags}
+def _pairs(model: str, variant: str, base: dict[int, Curve], arm: dict[int, Curve], warned: set[str]) -> Pairs:
+    flags = warned | {flag for curve in (*base.values(), *arm.values()) for flag in curve.flags}
     if not base:
         return Pairs(model, variant, (), tuple(sorted(flags | {"no-baseline"})))
     seeds = sorted(base.keys() & arm.keys())

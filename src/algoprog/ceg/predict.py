@@ -4,32 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from algoprog.ceg.curves import Array, Curve
-from algoprog.ceg.iso_loss import IsoLoss
-from algoprog.ceg.law import Law, bootstrap, fit_law
-from algoprog.ceg.pairing import pair_up
-from algoprog.ceg.smoothing import trend_of
+from algoprog.ceg.curves import Curve
+from algoprog.ceg.forecast import Forecast
+from algoprog.ceg.forecast_compute import forecast_compute
+from algoprog.ceg.forecast_params import forecast_params, lacks
+from algoprog.ceg.ladder import Ladder, climb
 from algoprog.runs.record import BASELINE
 
-REPLICATES = 500
 LARGEST = "largest"
+LawName = Literal["auto", "compute", "params_data"]
+LAWS: tuple[LawName, ...] = ("auto", "compute", "params_data")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a variant's law, fitted below the held-out model, says about it; `*_low` and `*_high` bound the interval.
+    """What the runs below the held-out model say about a variant at it; `*_low` and `*_high` bound the interval.
 
     Losses are in nats per token at the compute of the held-out baseline; errors are |ln predicted - ln observed| of the
-    CEG, for the law and for the two naive predictors. Numbers that do not exist are None: no interval without a spare
-    point, no observed value where the held-out model was not run.
+    CEG, for the law and for the two naive predictors. `exponent` is that of compute, or of tokens for the law
+    `params_data`. Numbers that do not exist are None: no interval without a spare point, no observed value where the
+    held-out model was not run.
     """
 
     variant: str
     holdout: str
     cost: str
+    law: str  # compute or params_data
     models: tuple[str, ...]  # fitted, by rising compute
     exponent: float
     exponent_low: float | None
@@ -42,6 +46,7 @@ class Prediction:
     ceg_low: float | None
     ceg_high: float | None
     ceg_observed: float | None
+    log_gain_largest: float  # ln CEG measured at the largest fitted model
     error: float | None
     error_same_as_largest: float | None
     error_no_gain: float | None
@@ -55,120 +60,61 @@ def predict(
     cost: str = "flops",
     baseline: str = BASELINE,
     confidence: float = 0.9,
+    law: LawName = "auto",
 ) -> list[Prediction]:
-    """Fit Loss(C) = E + A C^-a to the end points of every variant's runs below the held-out model and extrapolate.
+    """Predict every variant at the held-out model from what was run below it.
 
-    The predicted CEG is C / C_variant(L), L the baseline's predicted loss at the held-out compute C. With two fitted
-    models no floor can be fitted: E is 0 and the row is flagged `no-floor`. Every row is flagged `extrapolated`.
+    `compute` fits Loss(C) = E + A C^-a with one E for all variants, and lets the measured gains drift with compute (see
+    `drift`). `params_data` fits Loss(N, D) = E + A / N^alpha + B / D^beta with an A and B for each variant; it
+    needs three sizes with three annealed budgets each. `auto` takes `params_data` where it can be fitted. Every row is
+    flagged `extrapolated`.
 
     Raises:
-        ValueError: no such model, fewer than two models left to fit, or as `compute_gains`.
+        ValueError: no such model or law, fewer than two models left to fit, too few points for `params_data`, or as
+            `compute_gains`.
     """
-    arms = _ends(curves, cost, baseline)
-    ladder = _ladder(arms[baseline])
-    held = ladder[-1] if holdout == LARGEST else holdout
-    if held not in ladder:
-        raise ValueError(f"no baseline run of model {holdout!r}: hold out one of {', '.join(ladder)}")
-    fitted = ladder[: ladder.index(held)]
-    if len(fitted) < 2:
-        raise ValueError(f"only {len(fitted)} model is smaller than {held}: a prediction needs runs of two at least")
-    at = float(np.exp(np.mean([point.log_cost for point in arms[baseline][held]])))
-    base = _fit([point for model in fitted for point in arms[baseline][model]], seed=0)
-    return [
-        _predict(_Case(variant, held, cost, tuple(fitted), at, confidence), base, models)
-        for variant, models in arms.items()
-        if variant != baseline and all(model in models for model in fitted)
-    ]
+    if law not in LAWS:
+        raise ValueError(f"no law is called {law!r}: choose among {', '.join(LAWS)}")
+    ladder = climb(curves, holdout, cost, baseline)
+    reason = lacks(ladder)
+    if law == "params_data" and reason:
+        raise ValueError(f"{reason}: run more budgets (schedule=wsd schedule.branches=3) or choose law compute")
+    by_params = law != "compute" and not reason
+    forecasts = (forecast_params if by_params else forecast_compute)(ladder, confidence)
+    name = "params_data" if by_params else "compute"
+    return [_prediction(ladder, variant, name, found) for variant, found in forecasts.items()]
 
 
-@dataclass(frozen=True)
-class _End:
-    """End point of a run and, for a variant, the ln CEG of its pair."""
-
-    log_cost: float
-    loss: float
-    log_gain: float
-
-
-@dataclass(frozen=True)
-class _Case:
-    variant: str
-    holdout: str
-    cost: str
-    models: tuple[str, ...]
-    at: float
-    confidence: float
-
-    def interval(self, values: Sequence[float]) -> tuple[float | None, float | None]:
-        """Central quantiles; None where there are no replicates or a tail of them is infinite."""
-        tail = (1 - self.confidence) / 2
-        if not values:
-            return None, None
-        low, high = np.quantile(np.array(values), [tail, 1 - tail], method="nearest")
-        return (float(low) if np.isfinite(low) else None), (float(high) if np.isfinite(high) else None)
-
-
-def _ends(curves: Sequence[Curve], cost: str, baseline: str) -> dict[str, dict[str, list[_End]]]:
-    """End points by variant and model."""
-    found: dict[str, dict[str, list[_End]]] = {}
-    for group in pair_up(curves, baseline):
-        for base, arm in group.pairs:
-            trend = trend_of(arm, cost)
-            gain = IsoLoss()(base, arm, cost, "final").log_gain
-            ends = found.setdefault(group.variant, {}).setdefault(group.model, [])
-            ends.append(_End(float(trend.log_cost[-1]), trend.end, gain))
-    if baseline not in found:
-        raise ValueError(f"no finished run of the baseline {baseline!r}: run it again")
-    return found
-
-
-def _ladder(models: dict[str, list[_End]]) -> list[str]:
-    return sorted(models, key=lambda model: np.mean([end.log_cost for end in models[model]]))
-
-
-def _fit(ends: list[_End], seed: int) -> list[Law]:
-    """The law of these end points, then its bootstrap replicates."""
-    cost: Array = np.exp([end.log_cost for end in ends])
-    loss = np.array([end.loss for end in ends])
-    law = fit_law(cost, loss)
-    return [law, *bootstrap(law, cost, loss, REPLICATES, seed)]
-
-
-def _predict(case: _Case, base: list[Law], models: dict[str, list[_End]]) -> Prediction:
-    arm = _fit([end for model in case.models for end in models[model]], seed=1)
-    losses = [float(law.loss(case.at)) for law in arm]
-    logs = [_log_gain(b, a, case.at) for b, a in zip(base, arm, strict=False)]
-    log_gain = logs[0]
-    seen = models.get(case.holdout, [])
+def _prediction(ladder: Ladder, variant: str, law: str, found: Forecast) -> Prediction:
+    seen = ladder.rungs[variant].get(ladder.held, [])
     observed = float(np.mean([end.log_gain for end in seen])) if seen else None
-    largest = float(np.mean([end.log_gain for end in models[case.models[-1]]]))
-    low, high = case.interval(logs[1:])
-    loss_low, loss_high = case.interval(losses[1:])
-    exponent_low, exponent_high = case.interval([law.exponent for law in arm[1:]])
-    finite = bool(np.isfinite(log_gain))
+    largest = float(np.mean([end.log_gain for end in ladder.rungs[variant][ladder.fitted[-1]]]))
+    finite = bool(np.isfinite(found.log_gain))
     return Prediction(
-        variant=case.variant,
-        holdout=case.holdout,
-        cost=case.cost,
-        models=case.models,
-        exponent=arm[0].exponent,
-        exponent_low=exponent_low,
-        exponent_high=exponent_high,
-        loss=losses[0],
-        loss_low=loss_low,
-        loss_high=loss_high,
+        variant=variant,
+        holdout=ladder.held,
+        cost=ladder.cost,
+        law=law,
+        models=ladder.fitted,
+        exponent=found.exponent,
+        exponent_low=found.exponent_span[0],
+        exponent_high=found.exponent_span[1],
+        loss=found.loss,
+        loss_low=found.loss_span[0],
+        loss_high=found.loss_span[1],
         loss_observed=float(np.mean([end.loss for end in seen])) if seen else None,
-        ceg=float(np.exp(log_gain)) if finite else None,
-        ceg_low=None if low is None else float(np.exp(low)),
-        ceg_high=None if high is None else float(np.exp(high)),
-        ceg_observed=None if observed is None else float(np.exp(observed)),
-        error=None if observed is None or not finite else abs(log_gain - observed),
+        ceg=_exp(found.log_gain),
+        ceg_low=_exp(found.log_gain_span[0]),
+        ceg_high=_exp(found.log_gain_span[1]),
+        ceg_observed=_exp(observed),
+        log_gain_largest=largest,
+        error=None if observed is None or not finite else abs(found.log_gain - observed),
         error_same_as_largest=None if observed is None else abs(largest - observed),
         error_no_gain=None if observed is None else abs(observed),
-        flags=("extrapolated", *(("no-floor",) if len(case.models) < 3 else ())),
+        flags=tuple(dict.fromkeys(("extrapolated", *found.flags, *sorted(ladder.flags[variant])))),
     )
 
 
-def _log_gain(base: Law, arm: Law, cost: float) -> float:
-    """Log of cost / (cost at which the variant's law reaches the baseline's loss); -inf where it never does."""
-    return float(np.log(cost)) - arm.log_cost(float(base.loss(cost)))
+def _exp(log_value: float | None) -> float | None:
+    """None for what does not exist or is beyond any number."""
+    return float(np.exp(log_value)) if log_value is not None and abs(log_value) < 700 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,9 @@ DELTA = float(np.log(1.1) / np.log(10.0))
 
 SIMILAR = 1.1
 MAX_SEEDS = 100
+
+SAME_COST = 0.01
+"""Models whose ln cost differs by less give no slope."""
 
 Verdict = Literal["independent", "dependent", "inverse", "inconclusive"]
 
@@ -46,6 +49,7 @@ class ScaleDependence:
     two_point: Literal["independent", "dependent"]
     seeds_needed: int | None
     decades_needed: float | None
+    flags: tuple[str, ...] = ()  # of the pairs behind it, `few-points` where some were too short to use
 
 
 def scale_dependence(
@@ -58,7 +62,7 @@ def scale_dependence(
     delta: float = DELTA,
     estimator: Estimator | None = None,
 ) -> list[ScaleDependence]:
-    """One verdict for each variant that was compared with its baseline at two models or more.
+    """One verdict for each variant that was compared with its baseline at two models of different cost or more.
 
     Each pair of runs is one point: x the ln of what the baseline's run cost, y its ln CEG. Pairs of different models
     share nothing, so the slope is ordinary least squares over all of them and its interval Student's with n - 2 degrees
@@ -69,16 +73,19 @@ def scale_dependence(
     """
     estimate = estimator or IsoLoss()
     points: dict[str, list[_Point]] = {}
+    flags: dict[str, set[str]] = {}
     for group in pair_up(curves, baseline):
         if group.variant != baseline:
+            usable, warnings = group.long_enough(cost)
+            flags.setdefault(group.variant, set()).update(warnings)
             points.setdefault(group.variant, []).extend(
                 _Point(group.model, float(np.log(base.points(cost)[0][-1])), estimate(base, arm, cost, target))
-                for base, arm in group.pairs
+                for base, arm in usable
             )
     return [
-        _dependence(variant, cost, found, confidence, delta)
-        for variant, found in points.items()
-        if len({point.model for point in found}) > 1
+        replace(_dependence(variant, cost, found, confidence, delta), flags=tuple(sorted(flags[variant])))
+        for variant, found in ((variant, _finite(found)) for variant, found in points.items())
+        if len({point.model for point in found}) > 1 and _spread(found) > SAME_COST
     ]
 
 
@@ -87,6 +94,18 @@ class _Point:
     model: str
     log_cost: float
     estimate: Estimate
+
+
+def _finite(points: list[_Point]) -> list[_Point]:
+    """Without pairs whose gain is no number, as a fitted law may give."""
+    return [point for point in points if np.isfinite(point.estimate.log_gain)]
+
+
+def _spread(points: list[_Point]) -> float:
+    """Largest ln cost less the smallest, over models."""
+    models = {point.model for point in points}
+    means = [float(np.mean([point.log_cost for point in points if point.model == model])) for model in models]
+    return max(means) - min(means)
 
 
 def _dependence(variant: str, cost: str, points: list[_Point], confidence: float, delta: float) -> ScaleDependence:
@@ -101,6 +120,7 @@ def _dependence(variant: str, cost: str, points: list[_Point], confidence: float
     else:
         scatter = float(np.sqrt(np.mean([point.estimate.log_sd**2 for point in points])))
         half = _quantile(confidence, None) * scatter / np.sqrt(spread)
+    half = float(half)
     verdict = _verdict(slope - half, slope + half, delta)
     models = sorted({point.model for point in points}, key=lambda m: np.mean(x[[p.model == m for p in points]]))
     members = [[point.model == model for point in points] for model in models]

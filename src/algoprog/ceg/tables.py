@@ -11,12 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from algoprog.ceg.curves import Curve
+from algoprog.ceg.curves import LEARNING_RATE, Curve
 from algoprog.runs.record import COSTS
 
 KEYS = ("variant", "model", "seed", "val_loss")
+RATE = "lr"
+"""Optional column: the peak learning rate of the run, the same on all its lines."""
+
 WANDB_COLUMN = re.compile(r"^(?P<model>.+?) - (?P<variant>.+?)(?: - seed ?(?P<seed>\d+))? - (?P<metric>val[/_ ]loss)$")
 Row = Mapping[str | None, str | list[str] | None]
+_Key = tuple[str, str, int, float | None]  # variant, model, seed, learning rate
 
 
 def read_table(path: Path) -> list[Curve]:
@@ -26,12 +30,16 @@ def read_table(path: Path) -> list[Curve]:
         ValueError: a column is missing, a line is cut short, a cell is no number, or steps repeat or go back; one
             sentence that names file, line and remedy.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        try:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restkey=None)
             rows, header = list(reader), list(reader.fieldnames or [])
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is no CSV text ({error}): export it again as UTF-8 CSV") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no CSV text ({error}): export it again as UTF-8 CSV") from error
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}): correct its permissions") from error
+    if len(header) == 1 and ";" in header[0]:
+        raise ValueError(f"{path} separates its columns by semicolons: save it with commas and decimal points")
     if not rows:
         raise ValueError(f"{path} is empty: it needs a header and one line an evaluation")
     for number, row in enumerate(rows, start=2):
@@ -50,13 +58,19 @@ def _read_tidy(path: Path, header: Sequence[str], rows: Sequence[Row]) -> list[C
     if missing or not axes:
         wanted = ", ".join(missing) or "one of " + ", ".join(COSTS.values())
         raise ValueError(f"{path} lacks the column {wanted}: add it, or rename yours in the header")
-    groups: dict[tuple[str, str, int], _Columns] = {}
+    groups: dict[_Key, _Columns] = {}
     for number, row in enumerate(rows, start=2):
-        key = (str(row["variant"]), str(row["model"]), _seed(path, number, str(row["seed"])))
+        seed, rate = _seed(path, number, str(row["seed"])), _rate(path, number, row)
+        key = (str(row["variant"]), str(row["model"]), seed, rate)
         columns = groups.setdefault(key, _Columns({axis: [] for axis in axes}, []))
         for axis, column in axes.items():
             columns.costs[axis].append(_number(path, number, column, str(row[column])))
         columns.loss.append(_number(path, number, "val_loss", str(row["val_loss"])))
+    if any(len(columns.loss) < 2 for (*_, rate), columns in groups.items() if rate is not None):
+        raise ValueError(
+            f"{path} has a learning rate on one line only: {RATE} must be a run's peak rate on all its lines,"
+            " rename the column if it holds the scheduled rate"
+        )
     return [_curve(path, *key, columns) for key, columns in groups.items()]
 
 
@@ -75,7 +89,7 @@ def _read_wandb(path: Path, header: Sequence[str], rows: Sequence[Row]) -> list[
                 columns.loss.append(_number(path, number, column, str(row[column])))
         if not columns.loss:
             raise ValueError(f"{path} has no value in its column {column!r}: export it again or delete that column")
-        curves.append(_curve(path, match["variant"], match["model"], int(match["seed"] or 0), columns))
+        curves.append(_curve(path, match["variant"], match["model"], int(match["seed"] or 0), None, columns))
     return curves
 
 
@@ -87,7 +101,7 @@ class _Columns:
     loss: list[float]
 
 
-def _curve(path: Path, variant: str, model: str, seed: int, columns: _Columns) -> Curve:
+def _curve(path: Path, variant: str, model: str, seed: int, rate: float | None, columns: _Columns) -> Curve:
     curve = Curve(
         variant=variant,
         model=model,
@@ -95,16 +109,22 @@ def _curve(path: Path, variant: str, model: str, seed: int, columns: _Columns) -
         val_loss=np.array(columns.loss),
         costs={axis: np.array(cost) for axis, cost in columns.costs.items() if not np.isnan(cost).all()},
         source=str(path),
+        cohort="" if rate is None else f"{rate:g}",
+        protocol={} if rate is None else {LEARNING_RATE: rate},
     )
     for axis, cost in curve.costs.items():
         if np.isnan(cost).any():
             raise ValueError(f"{curve} has evaluations without {COSTS[axis]}: fill that column in or delete it")
+        if np.isinf(cost).any():
+            raise ValueError(f"{curve} has a {COSTS[axis]} that is infinite: correct that column")
         if (np.diff(cost) <= 0).any():
             raise ValueError(
                 f"{curve} has {COSTS[axis]} that repeat or go back: sort its lines and keep one an evaluation"
             )
         if cost[0] < 0:
             raise ValueError(f"{curve} has a negative {COSTS[axis]}: correct that column")
+    if (curve.val_loss <= 0).any():
+        raise ValueError(f"{curve} has a val_loss that is not above zero: export the loss in nats per token")
     if not np.isfinite(curve.val_loss).any():
         raise ValueError(f"{curve} has no finite val_loss: leave the run out or export its losses again")
     if len(curve.val_loss) < 2:
@@ -118,6 +138,15 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
         return float(text) if text.strip() else math.nan
     except ValueError as error:
         raise ValueError(f"{path} line {line}: {column} is {text!r}, which is no number: correct that cell") from error
+
+
+def _rate(path: Path, line: int, row: Row) -> float | None:
+    """The learning rate of a line; None without the column or with an empty cell."""
+    text = str(row.get(RATE, ""))
+    rate = _number(path, line, RATE, text)
+    if text.strip() and not (math.isfinite(rate) and rate > 0):
+        raise ValueError(f"{path} line {line}: {RATE} is {text!r}, not a rate above zero: correct that cell")
+    return rate if text.strip() else None
 
 
 def _seed(path: Path, line: int, text: str) -> int:

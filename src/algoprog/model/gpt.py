@@ -135,3 +135,8 @@ class GPT(nn.Module):
         """Attended over causal keys, mean of the layers."""
         densities = [part.density(self.dims.seq_len) for part in self.parts().values() if isinstance(part, Attention)]
         return sum(densities) / len(densities)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the attention of any layer is configured to leave keys out."""
+        return any(part.sparse for part in self.parts().values() if isinstance(part, Attention))

@@ -72,6 +72,9 @@ class Kernel(Part):
 class Attention(Part):
     """Mixes information between positions."""
 
+    sparse = False
+    """Whether the option is meant to leave keys out, to be compared with the density that was measured."""
+
     @abstractmethod
     def forward(
         self, x: Float[Tensor, "batch seq d_model"], position: Position, kernel: Kernel

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from algoprog.ceg.curves import compared_rows
 from algoprog.report.summary import Arm
 from algoprog.runs.record import COSTS, DIVERGED, Run
 
@@ -48,7 +49,7 @@ def band(arm: Arm) -> Band | None:
     runs = [run for run in arm.runs if run.record.status != DIVERGED and np.isfinite(run.curve["val_loss"]).any()]
     if not runs:
         return None
-    steps = max((run.curve["step"] for run in runs), key=len)
+    steps = max((run.curve["step"][compared_rows(run)] for run in runs), key=len)
     steps = steps[(steps > 0) & (steps <= min(run.curve["step"][-1] for run in runs))]
     if not steps.size:
         return None
@@ -70,5 +71,6 @@ def broken(arm: Arm) -> list[Broken]:
 
 def _at(run: Run, column: str, steps: Array) -> Array:
     """A column of the run's curve at the given steps; evaluations without a finite loss are left out."""
-    keep = np.isfinite(run.curve["val_loss"])
+    rows = compared_rows(run)
+    keep = rows[np.isfinite(run.curve["val_loss"][rows])]
     return np.interp(steps, run.curve["step"][keep], run.curve[column][keep])

@@ -13,12 +13,14 @@ from algoprog.ceg.gains import ESTIMATORS, Gain, compute_gains
 from algoprog.ceg.interactions import Interaction, interactions
 from algoprog.ceg.noise_floor import NoiseFloor, noise_floors
 from algoprog.ceg.predict import Prediction, predict
+from algoprog.ceg.protocols import Difference, protocol_differences
 from algoprog.ceg.scale import ScaleDependence, scale_dependence
 from algoprog.ceg.smoothing import MIN_POINTS
+from algoprog.ceg.tuning import tuned
 from algoprog.report.naming import in_order
 from algoprog.report.section import Section
 from algoprog.report.summary import by_display_name, model_labels, summarise
-from algoprog.report.tuning import tuned, tuning_section, tunings
+from algoprog.report.tuning import tuning_section
 from algoprog.runs.record import BASELINE, Run
 
 MODELS_FOR_A_SLOPE, MODELS_FOR_A_LAW = 2, 3
@@ -38,6 +40,7 @@ class Evidence:
     interactions: tuple[Interaction, ...] = ()
     floors: dict[str, NoiseFloor] | None = None
     tuning: Section | None = None
+    differences: tuple[Difference, ...] = ()  # settings in which the models of the ladder differ
 
 
 def gather(gains: Sequence[Gain], runs: Sequence[Run], *, cost: str, confidence: float) -> Evidence:
@@ -47,7 +50,8 @@ def gather(gains: Sequence[Gain], runs: Sequence[Run], *, cost: str, confidence:
     was run at other different settings leaves no ladder.
     """
     baseline = gains[0].baseline if gains else BASELINE
-    curves = [curve for curve in curves_from_runs(runs) if _usable(curve, cost)]
+    every = [curve for curve in curves_from_runs(runs) if _usable(curve, cost)]
+    curves = tuned(every, baseline)
     if all(curve.variant != baseline or curve.diverged for curve in curves):
         return Evidence()
     named = _Models(runs)
@@ -56,8 +60,7 @@ def gather(gains: Sequence[Gain], runs: Sequence[Run], *, cost: str, confidence:
     )
     lines = gains_by_loss(curves, cost=cost, baseline=baseline, confidence=confidence)
     parts = interactions(curves, cost=cost, baseline=baseline, confidence=confidence)
-    rates = tunings(runs, curves)
-    ladder = _ladder(tuned(curves, rates), baseline)
+    ladder = _ladder(curves, baseline)
     return Evidence(
         named(estimates),
         named(lines),
@@ -65,7 +68,8 @@ def gather(gains: Sequence[Gain], runs: Sequence[Run], *, cost: str, confidence:
         tuple(_predictions(ladder, cost, baseline, confidence)),
         named(parts),
         by_display_name(noise_floors(curves, cost=cost, baseline=baseline), runs),
-        tuning_section(rates, curves, cost=cost, baseline=baseline, confidence=confidence),
+        tuning_section(every, cost=cost, baseline=baseline, confidence=confidence),
+        tuple(protocol_differences(curves)),
     )
 
 
@@ -78,7 +82,7 @@ class _Models:
 
     def __call__(self, rows: Sequence[R]) -> tuple[R, ...]:
         renamed = [replace(row, model=self._labels.get(row.model, row.model)) for row in rows]
-        return tuple(sorted(renamed, key=lambda row: self._rank[row.model]))
+        return tuple(sorted(renamed, key=lambda row: self._rank.get(row.model, len(self._rank))))
 
 
 def _usable(curve: Curve, cost: str) -> bool:

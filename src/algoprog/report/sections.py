@@ -8,7 +8,7 @@ from algoprog.report.evidence import Evidence
 from algoprog.report.noise import floor_range
 from algoprog.report.section import Section
 from algoprog.report.sections_gain import by_loss_section, estimators_section, noise_section
-from algoprog.report.sections_inference import interactions_section, predictions_section, scale_section
+from algoprog.report.sections_inference import interactions_section, ladder_section, predictions_section, scale_section
 from algoprog.report.style import Style
 from algoprog.report.summary import Group
 
@@ -23,6 +23,7 @@ def sections(
     built = [
         by_loss_section(evidence, styles, noise, level),
         scale_section(evidence, styles, cost, level),
+        ladder_section(evidence),
         predictions_section(evidence, level),
         interactions_section(evidence, level),
         estimators_section(evidence, groups, noise, level),

@@ -16,7 +16,7 @@ from algoprog.report.naming import loss, ratio, slope
 from algoprog.report.section import Section, Table
 from algoprog.report.style import Style
 from algoprog.report.table_interaction import overlap, parts, pick, share
-from algoprog.report.table_prediction import factor, score, span
+from algoprog.report.table_prediction import LAW_WORDS, factor, score, span
 from algoprog.report.table_scale import per_decade, settle, verdict_word
 
 
@@ -55,6 +55,23 @@ def _scale_row(row: ScaleDependence) -> tuple[str, ...]:
     )
 
 
+def ladder_section(evidence: Evidence) -> Section | None:
+    """The settings in which the models differ; None where the ladder is clean."""
+    if not evidence.differences:
+        return None
+    models = list(dict.fromkeys(model for found in evidence.differences for model in found.values))
+    prose = (
+        "These models differ in more than size and budget, so a change of the gain with the model may come from any of "
+        "these settings. All their gains are flagged mixed-ladder.",
+    )
+    rows = tuple(
+        (found.setting, *(" | ".join(found.values.get(model, ("-",))) for model in models))
+        for found in evidence.differences
+    )
+    table = Table("Settings that differ between models.", ("setting", *models), rows, words=True)
+    return Section("Mixed ladder", prose, table=table)
+
+
 def predictions_section(evidence: Evidence, level: str) -> Section | str:
     """What laws fitted to the smaller models say about the largest, and how wrong they are."""
     rows = evidence.predictions
@@ -62,13 +79,13 @@ def predictions_section(evidence: Evidence, level: str) -> Section | str:
         return "Predictions: they need three models, two for a law and a larger one to test it, each at one setting."
     first = rows[0]
     prose = [
-        f"Power laws fitted to {', '.join(first.models)} predict {first.holdout}, which they have not seen. "
-        f"Bars: {level} intervals. {score(rows)}"
+        f"Laws fitted to {', '.join(first.models)} predict {first.holdout}, which they have not seen. "
+        f"{LAW_WORDS[first.law]} Bars: {level} intervals. {score(rows)}"
     ]
     if any("no-floor" in row.flags for row in rows):
         prose.append(
-            "Two fitted models cannot show which part of the loss no compute removes, so it was taken as none: expect "
-            "such laws to promise too much."
+            "Two fitted models cannot show which part of the loss no compute removes: it was taken as anything up to "
+            "four fifths of the lowest loss, so the losses have wide intervals. The gains do not depend on it."
         )
     same = f"as at {first.models[-1]}"
     head = ("variant", "exponent", "loss", "observed", "CEG", "observed", "law off by", f"{same} off by", "1 off by")

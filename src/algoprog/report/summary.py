@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
+from algoprog.ceg.tuning import tuned_runs
 from algoprog.report.naming import order_variants
 from algoprog.runs.record import BASELINE, DIVERGED, Record, Run
 
@@ -110,7 +111,11 @@ class Group:
 
 
 def summarise(gains: Sequence[Gain], runs: Sequence[Run]) -> list[Group]:
-    """Groups in order of their parameters; what has gains but no runs (or the reverse) is kept."""
+    """Groups in order of their parameters; what has gains but no runs (or the reverse) is kept.
+
+    Where learning rates were swept, only the runs at the best rate of each variant are shown, as the gains use them.
+    """
+    runs = tuned_runs(runs, gains[0].baseline if gains else BASELINE)
     labels = cohort_labels([run.record for run in runs])
     renamed = model_labels(runs)
     gains = [replace(gain, model=renamed.get(gain.model, gain.model)) for gain in gains]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from algoprog.report.naming import plain, ratio, shorten
 from algoprog.report.notes import WIDTH, full_names, wrapped
+from algoprog.report.words import explain
 
 if TYPE_CHECKING:  # scipy comes with it, which takes seconds
     from algoprog.ceg.interactions import Interaction, Share
@@ -34,6 +35,7 @@ def interactions_table(found: Sequence[Interaction], *, confidence: float = 0.9)
         "added last: gain of adding the change to all others; needs arms that leave one out",
         "Shapley share: its part in the joint gain, over all orders; needs every combination. Shares multiply to it",
     ]
+    legend += [f"{flag}: {explain(flag)}" for flag in dict.fromkeys(flag for row in found for flag in row.flags)]
     return "\n".join([*lines, "-" * WIDTH, *wrapped(legend), *wrapped(full_names(names))]) + "\n"
 
 

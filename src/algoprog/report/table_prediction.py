@@ -16,6 +16,13 @@ if TYPE_CHECKING:  # scipy comes with it, which takes seconds
 
 _VARIANT = 16
 
+LAW_WORDS = {
+    "compute": "Law: loss = E + A C^-a with one E for all variants; their gains drift with compute. A law of "
+    "parameters and data needs three smaller models with three annealed budgets each.",
+    "params_data": "Law: loss = E + A / N^alpha + B / D^beta of parameters and tokens, with one E for all variants.",
+}
+"""What was fitted, and why not the other law."""
+
 
 def predictions_table(found: Sequence[Prediction], *, confidence: float = 0.9) -> str:
     """Predicted and observed loss and CEG, each law's exponent with its interval, and the errors of all predictors.
@@ -32,6 +39,7 @@ def predictions_table(found: Sequence[Prediction], *, confidence: float = 0.9) -
     interval = f"{confidence:.0%} interval"
     lines = [
         *wrapped([f"Predicted at {first.holdout} from {', '.join(first.models)}, cost axis: {_axis(first)}"]),
+        *wrapped([LAW_WORDS[first.law]]),
         "=" * WIDTH,
         _loss_line("variant", "exponent", interval, "loss", interval, "observed"),
         "-" * WIDTH,
@@ -44,7 +52,7 @@ def predictions_table(found: Sequence[Prediction], *, confidence: float = 0.9) -
     ]
     flags = dict.fromkeys(flag for row in found for flag in row.flags)
     legend = [
-        "exponent: a of loss = E + A C^-a; a CEG read off such laws is worth no more than its exponent",
+        f"exponent: of {'tokens' if first.law == 'params_data' else 'compute'}, for each variant",
         f"off: factor between predicted and observed CEG, by the law, by 'as at {largest}' and by 'no gain'",
         score(found),
         *(f"{flag}: {explain(flag)}" for flag in flags),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from algoprog.report.naming import COST_TITLES, in_order, plain, ratio, shorten, slope
 from algoprog.report.notes import WIDTH, full_names, wrapped
+from algoprog.report.words import explain
 
 if TYPE_CHECKING:  # scipy comes with it, which takes seconds
     from algoprog.ceg.scale import ScaleDependence
@@ -79,6 +80,8 @@ def _legend(found: Sequence[ScaleDependence]) -> list[str]:
         "x/decade: what ten times the compute multiplies the gain by",
         "two-point: the paper's rule, which reads the smallest and the largest model and no interval",
     ]
+    flags = dict.fromkeys(flag for row in found for flag in row.flags)
+    legend += [f"{flag} ({', '.join(r.variant for r in found if flag in r.flags)}): {explain(flag)}" for flag in flags]
     legend += [f"{verdict}: {_MEANING[verdict]}" for verdict in dict.fromkeys(row.verdict for row in found)]
     if len(ladder) == 2:
         legend.append(

@@ -23,13 +23,18 @@ FLAGS: dict[str, str] = {
     "resampled": "evaluations are uneven, so the paper's estimator read the curve on its even grid",
     "few-points": "too few evaluations near the target for a trustworthy interpolation",
     "poor-fit": "a spike or jump in a loss curve that no smooth trend follows; look at the curve before using the gain",
-    "dense-sparsity": "attention that should be sparse attended more keys than configured",
+    "dense-sparsity": "attention that is configured sparse attended nearly every earlier key, so it was dense",
     "dead-parameters": "some parameters never received a gradient",
     "repeated-data": "the training data was seen more than four times",
     "embedding-heavy": "more than 40 % of the parameters are embeddings, which few of the changes touch",
-    "mixed-ladder": "the models differ in more than size and budget",
-    "lr-edge": "the best learning rate is at the edge of its grid",
-    "no-floor": "two models cannot show which part of the loss no compute removes, so the fitted law has none",
+    "mixed-ladder": "the models differ in more than size and budget, so scale is not all that changes between them",
+    "lr-edge": "the best learning rate of the variant or the baseline is at the edge of its grid; a better one may lie "
+    "beyond it",
+    "lr-grid": "the variant and the baseline were not tried at the same learning rates",
+    "sharp-decay": "the learning rate was held and then taken down within one run, a knee that smoothing rounds off; "
+    "gains may be off by 3 %, compare annealed branches instead",
+    "no-floor": "two models cannot show which part of the loss no compute removes, so the predicted loss allows for "
+    "any part up to four fifths of the lowest loss",
 }
 
 ESTIMATOR_WORDS: dict[str, str] = {

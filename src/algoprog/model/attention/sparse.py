@@ -37,6 +37,8 @@ class SparseAttention(HeadsAttention):
     Source: Child et al. 2019 (arXiv 1904.10509), sections 4.2 and 4.3.
     """
 
+    sparse = True
+
     def __init__(self, dims: Dims, *, pattern: str, window: int | str, n_summary: int) -> None:
         super().__init__(dims, dims.n_heads)
         if pattern not in ("fixed", "strided"):

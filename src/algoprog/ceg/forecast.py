@@ -1,0 +1,33 @@
+"""What a law says about one variant at a held-out model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Span = tuple[float | None, float | None]
+"""Low and high end of an interval; None where it has none."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Values and intervals; `log_gain` is inf or -inf where the law never reaches the loss."""
+
+    exponent: float
+    exponent_span: Span
+    loss: float
+    loss_span: Span
+    log_gain: float
+    log_gain_span: Span
+    flags: tuple[str, ...] = ()
+
+
+def quantiles(values: Sequence[float], confidence: float) -> Span:
+    """Central quantiles; None where there are no replicates or a tail of them is infinite."""
+    tail = (1 - confidence) / 2
+    if not len(values):
+        return None, None
+    low, high = np.quantile(np.array(values), [tail, 1 - tail], method="nearest")
+    return (float(low) if np.isfinite(low) else None), (float(high) if np.isfinite(high) else None)
