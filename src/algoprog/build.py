@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from algoprog.config import AXES
+from algoprog.config import AXES, OF_THE_SWEEP
 from algoprog.data.interface import padded_vocab_size
 from algoprog.data.prepare import prepare
 from algoprog.data.tokens import TokenStore
@@ -47,9 +47,15 @@ class RunSpec:
     n_embedding_params: int
     flops_per_token: float  # training
     attention_density: float
+    sparse: bool  # the attention is configured to leave keys out
     tokens_per_step: int
     total_steps: int
     accumulate: int  # micro-batches of one device in a step
+
+    @property
+    def n_devices(self) -> int:
+        """Devices that share the batch, over all nodes."""
+        return int(self.config["batch_size"] // (self.config["micro_batch_size"] * self.accumulate))
 
     @property
     def name(self) -> str:
@@ -74,7 +80,7 @@ class RunSpec:
         """
         schedule: Schedule = construct(self.config, "schedule")
         found = schedule.branches(self.total_steps)
-        if found and self.accumulate * self.config["micro_batch_size"] != self.config["batch_size"]:
+        if found and self.n_devices > 1:
             raise ValueError("schedule.branches needs a single device: use trainer.devices=1 or schedule.branches=1")
         return found
 
@@ -91,14 +97,28 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         ValueError: a value is missing or an interpolation leads nowhere.
     """
     try:
-        own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in OF_THE_SWEEP])
         config = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise ValueError(f"{error.full_key} has no value: add {error.full_key}=... to the command line") from error
     except OmegaConfBaseException as error:
-        raise ValueError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+        raise ValueError(_no_value(cfg, error)) from error
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}
+
+
+def _no_value(cfg: DictConfig, error: OmegaConfBaseException) -> str:
+    """What to do about a value that cannot be had, such as one that an experiment gives to certain models only."""
+    first = str(error).splitlines()[0]
+    known = cfg.get("per_model")
+    key = error.full_key or "this setting"
+    if "'per_model." not in first or not known:
+        return f"{key}: {first}"
+    model = cfg.model.name
+    return (
+        f"this experiment has no {key} for model={model}, only for {', '.join(known)}:"
+        f" use one of these, or add +per_model.{model}.{key.split('.')[-1]}=..."
+    )
 
 
 def tokens(config: dict[str, Any], *, progress: bool = True) -> TokenStore:
@@ -118,11 +138,10 @@ def spec(config: dict[str, Any], store: TokenStore) -> RunSpec:
         ValueError: the configuration cannot be trained, saying what to change.
     """
     _check_settings(config)
-    dims = _dims(config, store)
+    dims = dims_of(config, store)
     ValidationWindows(store.val, dims.seq_len, config["evaluation"]["tokens"])  # is a window shorter than the text?
     TrainWindows(store.train, dims.seq_len, config["seed"], 1)
-    with torch.device("meta"):
-        gpt = _gpt(config, dims)
+    gpt = skeleton(config, dims)
     n_params = sum(parameter.numel() for parameter in gpt.parameters())
     tables = sum(part.weight.numel() for part in gpt.modules() if isinstance(part, torch.nn.Embedding))
     flops_per_token = gpt.flops_per_token()
@@ -145,6 +164,7 @@ def spec(config: dict[str, Any], store: TokenStore) -> RunSpec:
         n_embedding_params=gpt.embedding.table.weight.numel(),
         flops_per_token=flops_per_token,
         attention_density=gpt.attention_density(),
+        sparse=gpt.sparse,
         tokens_per_step=tokens_per_step,
         total_steps=total_steps,
         accumulate=_accumulate(config),
@@ -155,11 +175,17 @@ def spec(config: dict[str, Any], store: TokenStore) -> RunSpec:
     return checked
 
 
+def skeleton(config: dict[str, Any], dims: Dims) -> GPT:
+    """The model of a configuration without memory for its weights, on the meta device."""
+    with torch.device("meta"):
+        return _gpt(config, dims)
+
+
 def module(spec: RunSpec) -> LanguageModel:
     """The model with its initial weights, ready to train."""
     from algoprog.training.module import LanguageModel
 
-    gpt = _gpt(spec.config, _dims(spec.config, spec.tokens))
+    gpt = _gpt(spec.config, dims_of(spec.config, spec.tokens))
     gpt.init_weights(spec.seed)
     return LanguageModel(
         gpt,
@@ -215,11 +241,17 @@ def _check_settings(config: dict[str, Any]) -> None:
         "trainer.accelerator": (trainer["accelerator"] in ACCELERATORS, f"one of {', '.join(ACCELERATORS)}"),
         "trainer.threads": (trainer["threads"] is None or trainer["threads"] >= 1, "null or at least 1"),
         "trainer.num_nodes": (trainer["num_nodes"] >= 1, "at least 1"),
+        "trainer.checkpoint_seconds": (_at_least(trainer["checkpoint_seconds"], 0), "null or at least 0"),
+        "trainer.checkpoint_steps": (_at_least(trainer["checkpoint_steps"], 1), "null or at least 1"),
     }
     for name, (fits, wanted) in checks.items():
         if not fits:
             value = config[name] if name in config else trainer[name.removeprefix("trainer.")]
             raise ValueError(f"{name}={value} must be {wanted}")
+
+
+def _at_least(value: float | None, least: float) -> bool:
+    return value is None or value >= least
 
 
 def _check_optimizer(config: dict[str, Any]) -> None:
@@ -231,7 +263,12 @@ def _check_optimizer(config: dict[str, Any]) -> None:
         raise ValueError(f"optim: {message[:1].lower()}{message[1:]}: correct that knob") from error
 
 
-def _dims(config: dict[str, Any], store: TokenStore) -> Dims:
+def dims_of(config: dict[str, Any], store: TokenStore) -> Dims:
+    """The sizes of the model that a configuration asks for.
+
+    Raises:
+        ValueError: they do not fit together.
+    """
     sizes = {key: value for key, value in config["model"].items() if key != "name"}
     return Dims(vocab_size=padded_vocab_size(store.info.vocab_size), **sizes)
 

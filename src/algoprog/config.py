@@ -15,6 +15,9 @@ AXES = ("attention", "norm", "final_norm", "pos", "mlp", "kernel")
 EXECUTION = ("trainer", "logger", "cache_dir", "per_model")
 """Top-level settings that say how and where a run is computed, never what comes out."""
 
+OF_THE_SWEEP = ("hydra", "design")
+"""Top-level settings that say which runs there are, and belong to none of them."""
+
 SIZES = ("name", "n_layers", "d_model", "n_heads")
 """What distinguishes the models of a clean ladder; the other settings of a model belong to the protocol."""
 
@@ -61,6 +64,8 @@ class TrainerConfig:
     strategy: str = MISSING
     threads: int | None = MISSING
     compile: bool = MISSING
+    checkpoint_seconds: float | None = MISSING
+    checkpoint_steps: int | None = MISSING  # optimizer steps
 
 
 @dataclass
@@ -88,6 +93,7 @@ class Config:
     gradient_clip: float = MISSING
     precision: str = MISSING
     cache_dir: str = MISSING
+    design: Any = MISSING  # of the sweep: no run's configuration or identity holds it
     per_model: dict[str, Any] = MISSING  # settings that an experiment ties to the model, for interpolation
 
 

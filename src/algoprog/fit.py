@@ -3,114 +3,144 @@
 from __future__ import annotations
 
 import logging
-import math
-import os
+import signal
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
-from filelock import FileLock, Timeout
 from lightning.pytorch.loggers import Logger
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
-from algoprog import build, gates
+from algoprog import build
 from algoprog.build import RunSpec
-from algoprog.config import AXES
-from algoprog.overrides import context
+from algoprog.config import AXES, EXECUTION
+from algoprog.outcome import Outcome, record_of
 from algoprog.provenance import environment
-from algoprog.runs.record import CONFIG_FILE, CURVE_FILE, DIVERGED, FINISHED, RECORD_FILE, Record
-from algoprog.runs.store import write_atomic, write_record
-from algoprog.training import hardware, loggers
+from algoprog.runs.record import CONFIG_FILE, CURVE_FILE, RECORD_FILE, Record
+from algoprog.runs.secrets import redacted
+from algoprog.runs.store import load_run, sweep_name, write_atomic, write_curve, write_record
+from algoprog.training import checkpoint, hardware, parallel
 from algoprog.training.callbacks.branches import Branches
+from algoprog.training.callbacks.checkpoints import Checkpoints
 from algoprog.training.callbacks.curve import Curve
+from algoprog.training.callbacks.heartbeat import Heartbeat
 from algoprog.training.callbacks.progress import Progress
+from algoprog.training.checkpoint import Checkpoint, CheckpointFiles
 from algoprog.training.clock import Clock
-from algoprog.variant import option, protocol
+from algoprog.training.lock import alone, is_first
+from algoprog.training.loggers import interface as loggers
+from algoprog.training.module import LanguageModel
+from algoprog.training.order import RunOrder
+from algoprog.variant import option
+
+RANK_STRIDE = 0x9E3779B1
+"""Between the dropout seeds of the processes of one run, so that no two devices drop the same."""
+
+log = logging.getLogger(__name__)
 
 
 def run(spec: RunSpec, folder: Path, overrides: list[str]) -> Record:
-    """Train, and leave config, curve and record in `folder`.
+    """Train, and leave config, curve and record in `folder`; go on from a checkpoint there, return a record there.
 
     Args:
         spec: the checked run.
         folder: where its files go.
         overrides: the command line that repeats it.
+
+    Raises:
+        ValueError: another program is writing another run there.
+        SystemExit: a signal ended the run.
     """
-    with _alone(folder):
-        for stale in (CURVE_FILE, RECORD_FILE):
-            (folder / stale).unlink(missing_ok=True)
-        write_atomic(folder / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(spec.config)))
-        outcome = _fit(spec, folder)
-        record = _record(spec, outcome, overrides)
-        if outcome.is_global_zero:
-            write_record(folder, record)
+    with alone(folder, lambda: _is_same(spec, folder)):
+        if done := _finished(spec, folder):
+            log.info("%s is finished already: nothing is trained", folder)
+            return done
+        module = build.module(spec)
+        resume = _prepare(spec, folder, module)
+        views, record = _loggers(spec, folder), None
+        try:
+            outcome = _fit(spec, folder, module, views, resume)
+            record = record_of(spec, outcome, overrides)
+            if outcome.is_global_zero:
+                write_record(folder, record)
+                checkpoint.forget(folder)
+        finally:  # last, so that no view can keep a finished run from being recorded
+            loggers.finish(views, exit_code=0 if record else 1, record=record)
         return record
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep two programs from writing one run; further ranks of the same run share their first one's lock.
-
-    Raises:
-        ValueError: another program is writing this run.
-    """
-    if int(os.environ.get("LOCAL_RANK", "0")) or int(os.environ.get("NODE_RANK", "0")):
-        yield
-        return
+def _is_same(spec: RunSpec, folder: Path) -> bool:
+    """Whether the run that another program writes to the folder is this one, as far as its configuration says."""
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise ValueError(f"another program is writing {folder}: wait for it or choose another folder") from None
+        other = OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE))
+    except OSError:
+        return True  # not written yet: ask again
+    own = {key: value for key, value in redacted(spec.config).items() if key not in EXECUTION}
+    return isinstance(other, dict) and own == {key: value for key, value in other.items() if key not in EXECUTION}
 
 
-@dataclass(frozen=True)
-class _Outcome:
-    """What training left in memory."""
+def _finished(spec: RunSpec, folder: Path) -> Record | None:
+    """The record of this run, if it is there."""
+    if not (folder / RECORD_FILE).exists():
+        return None
+    try:
+        record = load_run(folder).record
+    except ValueError as error:
+        log.warning("trained again: %s", error)
+        return None
+    return record if record.run_id == spec.run_id else None
 
-    curve: Curve
-    steps: int
-    device: torch.device
-    n_devices: int
-    dead: tuple[str, ...]
-    is_global_zero: bool
+
+def _prepare(spec: RunSpec, folder: Path, module: LanguageModel) -> Checkpoint | None:
+    """Leave in the folder what belongs to this run up to its last usable checkpoint; that checkpoint, if any."""
+    shapes = {name: value.shape for name, value in module.state_dict().items()}
+    resume = checkpoint.latest(folder, spec.run_id, spec.n_devices, shapes)
+    if is_first():
+        (folder / RECORD_FILE).unlink(missing_ok=True)
+        write_atomic(folder / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(redacted(spec.config))))
+        checkpoint.forget(folder, after=resume)
+        if resume:
+            write_curve(folder, resume.rows)
+        else:
+            (folder / CURVE_FILE).unlink(missing_ok=True)
+    if resume:
+        log.info("going on from the checkpoint after step %d", resume.step)
+        commit = environment()["git_commit"]
+        if resume.commit != commit:
+            log.warning("the sources have changed since that checkpoint: %s then, %s now", resume.commit, commit)
+    return resume
 
 
-def _fit(spec: RunSpec, folder: Path) -> _Outcome:
-    module = build.module(spec)
+def _fit(spec: RunSpec, folder: Path, module: LanguageModel, views: list[Logger], resume: Checkpoint | None) -> Outcome:
     before = {name: parameter.detach().clone() for name, parameter in module.gpt.named_parameters()}
-    views = _loggers(spec, folder)
-    exit_code = 1
     with warnings.catch_warnings():
         _silence_lightning()
-        trainer, curve = _trainer(spec, folder, views)
+        resumed = [*resume.resumed, {"step": resume.step, "commit": resume.commit}] if resume else []
+        trainer, curve = _trainer(spec, folder, views, resumed)
         # Dropout alone; weights and data have streams of their own. Here, so that no constructor has drawn from it.
-        L.seed_everything(spec.seed, verbose=False)
+        L.seed_everything((spec.seed + trainer.global_rank * RANK_STRIDE) % 2**32, verbose=False)
         try:
-            trainer.fit(module, _loader(spec.train_windows(), spec))
-            exit_code = 0
-        finally:
-            loggers.finish(views, exit_code=1 if curve.diverged else exit_code)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    dead = tuple(name for name, parameter in module.gpt.named_parameters() if parameter.cpu().equal(before[name]))
-    return _Outcome(curve, trainer.global_step, module.device, trainer.world_size, dead, trainer.is_global_zero)
+            trainer.fit(module, _train_loader(spec, trainer, resume), ckpt_path=resume.path if resume else None)
+        except SystemExit as end:
+            if end.code == 1:  # how Lightning ends after Ctrl-C
+                raise SystemExit(128 + signal.SIGINT) from None
+            raise
+    after = {name: parallel.whole(parameter) for name, parameter in module.gpt.named_parameters()}
+    dead = tuple(name for name, parameter in after.items() if parameter.equal(before[name]))
+    return Outcome(curve, trainer.global_step, module.device, trainer.world_size, dead, trainer.is_global_zero, resumed)
 
 
-def _trainer(spec: RunSpec, folder: Path, views: list[Logger]) -> tuple[L.Trainer, Curve]:
+def _trainer(
+    spec: RunSpec, folder: Path, views: list[Logger], resumed: list[dict[str, Any]]
+) -> tuple[L.Trainer, Curve]:
     machine = spec.config["trainer"]
     trainer = L.Trainer(
         accelerator=machine["accelerator"],
         devices=machine["devices"],
         num_nodes=machine["num_nodes"],
-        strategy=machine["strategy"],
+        strategy=parallel.strategy(machine["strategy"], spec.n_devices),
         precision=spec.config["precision"],
         max_epochs=1,
         max_steps=spec.total_steps,
@@ -119,7 +149,9 @@ def _trainer(spec: RunSpec, folder: Path, views: list[Logger]) -> tuple[L.Traine
         limit_val_batches=0,
         logger=views,
         default_root_dir=folder,
-        enable_checkpointing=False,
+        plugins=[CheckpointFiles()],
+        use_distributed_sampler=False,  # ours knows where to begin
+        enable_checkpointing=False,  # by its rules; ours are those of Checkpoints
         enable_progress_bar=False,
         enable_model_summary=False,
     )
@@ -127,7 +159,7 @@ def _trainer(spec: RunSpec, folder: Path, views: list[Logger]) -> tuple[L.Traine
     branches = spec.branches()
     curve = Curve(
         folder,
-        _loader(spec.val_windows(), spec),
+        _val_loader(spec, trainer),
         at=spec.evaluation_steps(),
         annealed_at=frozenset({spec.total_steps} if branches else ()),
         tokens_per_step=spec.tokens_per_step,
@@ -143,8 +175,37 @@ def _trainer(spec: RunSpec, folder: Path, views: list[Logger]) -> tuple[L.Traine
         accumulate=spec.accumulate,
         gradient_clip=spec.config["gradient_clip"],
     )
-    trainer.callbacks.extend((curve, annealing, progress))  # type: ignore[attr-defined]
+    heartbeat = Heartbeat(folder, curve, total_steps=spec.total_steps)
+    checkpoints = Checkpoints(
+        folder,
+        curve.clock,
+        run_id=spec.run_id,
+        commit=environment()["git_commit"],
+        resumed=resumed,
+        seconds=machine["checkpoint_seconds"],
+        steps=machine["checkpoint_steps"],
+    )
+    trainer.callbacks.extend((curve, annealing, progress, heartbeat, checkpoints))  # type: ignore[attr-defined]
     return trainer, curve
+
+
+def _train_loader(spec: RunSpec, trainer: L.Trainer, resume: Checkpoint | None) -> DataLoader[Any]:
+    """The training batches of this process, from the checkpoint on."""
+    windows, batch = spec.train_windows(), spec.config["batch_size"]
+    order = RunOrder(
+        len(windows),
+        start=resume.step * batch if resume else 0,
+        rank=trainer.global_rank,
+        world_size=trainer.world_size,
+    )
+    return DataLoader(windows, batch_size=spec.config["micro_batch_size"], sampler=order)
+
+
+def _val_loader(spec: RunSpec, trainer: L.Trainer) -> DataLoader[Any]:
+    """The validation batches of this process; the meters add up those of all."""
+    windows = spec.val_windows()
+    order = RunOrder(len(windows), start=0, rank=trainer.global_rank, world_size=trainer.world_size)
+    return DataLoader(windows, batch_size=spec.config["micro_batch_size"], sampler=order)
 
 
 def _loader(windows: Any, spec: RunSpec) -> DataLoader[Any]:
@@ -153,81 +214,34 @@ def _loader(windows: Any, spec: RunSpec) -> DataLoader[Any]:
 
 def _loggers(spec: RunSpec, folder: Path) -> list[Logger]:
     labels = loggers.RunLabels(
-        folder=folder,
-        name=spec.name,
-        group=folder.parent.name,
-        run_id=spec.run_id,
-        config={
-            **spec.config,
-            "variant": spec.variant,
-            "run_id": spec.run_id,
-            "train_flops_per_token": spec.flops_per_token,
-            "n_params": spec.n_params,
-        },
+        folder=folder, name=spec.name, group=sweep_name(folder.parent), run_id=spec.run_id, config=_columns(spec)
     )
     return [build.construct(spec.config, "logger")(labels)]
+
+
+def _columns(spec: RunSpec) -> dict[str, Any]:
+    """What dashboards group by, and under `settings` everything else."""
+    return {
+        "variant": spec.variant,
+        **{axis: option(spec.config[axis]) for axis in AXES},
+        "model": spec.model,
+        "seed": spec.seed,
+        "run_id": spec.run_id,
+        "cohort": spec.cohort,
+        **{key: environment()[key] for key in ("git_commit", "git_dirty")},
+        "n_params": spec.n_params,
+        "train_flops_per_token": spec.flops_per_token,
+        "settings": {key: value for key, value in spec.config.items() if key != "logger"},
+    }
 
 
 def _silence_lightning() -> None:
     """Hide advice that does not apply: the loader reads a memory map, and one process is what was asked for."""
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # it begins where it should
+    warnings.filterwarnings("ignore", message=".*`srun` command is available on your system but is not used.*")
     warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*Experiment logs directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-
-
-def _record(spec: RunSpec, outcome: _Outcome, overrides: list[str]) -> Record:
-    curve, steps = outcome.curve, outcome.steps
-    losses = [float(row["val_loss"]) for row in curve.rows]
-    finite = [(loss, int(row["step"])) for loss, row in zip(losses, curve.rows, strict=True) if math.isfinite(loss)]
-    best = min(finite, default=(None, None))
-    tokens = steps * spec.tokens_per_step
-    speed = curve.clock.steps_per_second(steps) * spec.tokens_per_step
-    peak = hardware.peak_flops(outcome.device, spec.config["precision"])
-    passes = tokens / spec.tokens.info.train_tokens
-    return Record(
-        run_id=spec.run_id,
-        cohort=spec.cohort,
-        variant=spec.variant,
-        axes={axis: option(spec.config[axis]) for axis in AXES},
-        model=spec.model,
-        seed=spec.seed,
-        status=DIVERGED if curve.diverged else FINISHED,
-        reason=curve.diverged,
-        steps=steps,
-        tokens=tokens,
-        train_flops=tokens * spec.flops_per_token,
-        seconds=round(curve.clock.seconds, 4),
-        final_val_loss=losses[-1],
-        min_val_loss=best[0],
-        min_val_step=best[1],
-        n_params=spec.n_params,
-        n_embedding_params=spec.n_embedding_params,
-        train_flops_per_token=spec.flops_per_token,
-        attention_density=spec.attention_density,
-        corpus_passes=passes,
-        tokens_per_second=speed,
-        mfu=speed * spec.flops_per_token / (peak * outcome.n_devices) if peak else None,
-        peak_memory_bytes=hardware.peak_memory_bytes(outcome.device),
-        data=spec.tokens.info,
-        flags=gates.flags(
-            diverged=curve.diverged is not None,
-            val_losses=losses,
-            corpus_passes=passes,
-            embedding_share=spec.n_embedding_params / spec.n_params,
-            dead=outcome.dead,
-        ),
-        context=context(overrides),
-        overrides=tuple(overrides),
-        environment={
-            **environment(),
-            "device": hardware.device_name(outcome.device),
-            "n_devices": outcome.n_devices,
-            "threads": torch.get_num_threads(),
-            "dead_parameters": list(outcome.dead),
-        },
-        protocol=protocol(spec.config),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )

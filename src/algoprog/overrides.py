@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -12,7 +13,14 @@ from algoprog.config import AXES, EXECUTION
 
 def parse(overrides: list[str]) -> list[Override]:
     """Hydra's own reading of `key=value` words."""
-    return OverridesParser.create().parse_overrides(overrides)
+    return [_parse(word) for word in overrides]
+
+
+@cache
+def _parse(word: str) -> Override:
+    """One word; a sweep asks for the same few again and again, and the grammar is slow."""
+    (override,) = OverridesParser.create().parse_overrides([word])
+    return override
 
 
 def quoted(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, SWEEP_FILE, Record, Run
+from algoprog.runs.secrets import redacted
 
 
 def write_atomic(path: Path, content: str) -> None:
@@ -38,7 +40,12 @@ def write_atomic(path: Path, content: str) -> None:
 
 def write_record(folder: Path, record: Record) -> None:
     """Rename `record.json` into place: from now on the run counts as done."""
-    write_atomic(folder / RECORD_FILE, json.dumps(_finite(asdict(record)), indent=2, allow_nan=False) + "\n")
+    write_atomic(folder / RECORD_FILE, record_json(record, indent=2) + "\n")
+
+
+def record_json(record: Record, indent: int | None = None) -> str:
+    """The record as JSON, without secrets; null for numbers that do not exist."""
+    return json.dumps(_finite(redacted(asdict(record))), indent=indent, allow_nan=False)
 
 
 def append_curve(folder: Path, row: Mapping[str, float | int]) -> None:
@@ -50,6 +57,15 @@ def append_curve(folder: Path, row: Mapping[str, float | int]) -> None:
         if new:
             writer.writeheader()
         writer.writerow(row)
+
+
+def write_curve(folder: Path, rows: Sequence[Mapping[str, float | int]]) -> None:
+    """Write `curve.csv` anew: the rows that a run which goes on from a checkpoint has behind it."""
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, CURVE_COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(folder / CURVE_FILE, table.getvalue())
 
 
 def read_curve(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -97,7 +113,7 @@ def write_sweep(folder: Path, command: str, runs: Mapping[str, Sequence[str]]) -
     before = read_sweep(folder).get("runs", {})
     asked = {name: list(words) for name, words in runs.items()}
     content = {"command": command, "asked": list(asked), "runs": {**before, **asked}}
-    write_atomic(folder / SWEEP_FILE, json.dumps(content, indent=2) + "\n")
+    write_atomic(folder / SWEEP_FILE, json.dumps(redacted(content), indent=2) + "\n")
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
@@ -113,6 +129,14 @@ def read_sweep(folder: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): delete it, the runs beside it are not affected") from error
+
+
+def sweep_name(folder: Path) -> str:
+    """Name of a sweep that tells it apart: its path below `multirun`, else the folder's own name."""
+    parts = folder.resolve().parts
+    if "multirun" in parts[:-1]:
+        return "/".join(parts[len(parts) - parts[::-1].index("multirun") :])
+    return parts[-1]
 
 
 def find_runs(root: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import torch
 
@@ -35,6 +36,14 @@ class Clock:
         """Training pauses, for an evaluation or for good."""
         synchronize(self.device)
         self._banked, self._started = self.seconds, None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Seconds so far and where the speed is counted from, while the clock is stopped."""
+        return {"seconds": self._banked, "warm": self._warm}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on counting from there."""
+        self._banked, self._warm = state["seconds"], state["warm"]
 
     def step_done(self, step: int) -> None:
         """Note the end of an optimizer step."""

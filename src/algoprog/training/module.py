@@ -9,11 +9,13 @@ import lightning as L
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
 
 from algoprog.model.gpt import GPT
+from algoprog.training import parallel
 from algoprog.training.metrics import LanguageModelLoss
 from algoprog.training.schedule import Schedule
 
@@ -44,6 +46,7 @@ class LanguageModel(L.LightningModule):
     ) -> None:
         super().__init__()
         self.gpt = gpt
+        self.sharded = False
         self.optimizer, self.schedule, self.total_steps = optimizer, schedule, total_steps
         self.train_meter = LanguageModelLoss(bytes_per_token)
         self.val_meter = LanguageModelLoss(bytes_per_token)
@@ -55,6 +58,13 @@ class LanguageModel(L.LightningModule):
         inputs, targets = batch
         logits = self.__dict__["apply_gpt"](inputs)
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+    def configure_model(self) -> None:
+        """Shard the model where the strategy asks for it; Lightning calls this when the processes are there."""
+        if isinstance(self.trainer.strategy, ModelParallelStrategy) and not self.sharded:
+            assert self.device_mesh is not None
+            parallel.shard(self.gpt, self.device_mesh["data_parallel"])
+            self.sharded = True
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one micro-batch."""

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from algoprog.training.callbacks.curve import Curve
 from algoprog.training.hardware import synchronize
 from algoprog.training.module import LanguageModel
+from algoprog.training.random_state import random_state, set_random_state
 
 
 class Branches(Callback):
@@ -44,6 +45,10 @@ class Branches(Callback):
     ) -> None:
         self.curve, self.ends = curve, dict(branches)
         self.loader, self.accumulate, self.gradient_clip = loader, accumulate, gradient_clip
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Leave out the branches that a run which goes on from a checkpoint has behind it."""
+        self.ends = {start: end for start, end in self.ends.items() if start > trainer.global_step}
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Branch where it is time, once an optimizer step."""
@@ -92,13 +97,10 @@ class _Snapshot:
         (optimizer,) = trainer.optimizers
         self.weights = {name: value.clone() for name, value in module.gpt.state_dict().items()}
         self.optimizer = copy.deepcopy(optimizer.state_dict())
-        self.random = torch.get_rng_state()
-        self.cuda_random = torch.cuda.get_rng_state() if module.device.type == "cuda" else None
+        self.random = random_state(module.device)
 
     def restore(self, trainer: L.Trainer, module: LanguageModel) -> None:
         """Put it back."""
         module.gpt.load_state_dict(self.weights)
         trainer.optimizers[0].load_state_dict(self.optimizer)
-        torch.set_rng_state(self.random)
-        if self.cuda_random is not None:
-            torch.cuda.set_rng_state(self.cuda_random)
+        set_random_state(self.random, module.device)

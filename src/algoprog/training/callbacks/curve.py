@@ -51,12 +51,15 @@ class Curve(Callback):
         self.at, self.annealed_at = at, annealed_at
         self.tokens_per_step, self.flops_per_token = tokens_per_step, flops_per_token
         self.rows: list[dict[str, float | int]] = []
+        self.written: list[Mapping[str, float | int]] = []  # the same and the end points of branches
         self.diverged: str | None = None
         self._last_step = 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Measure the untrained model, then start the clock."""
-        self._evaluate(trainer, pl_module)
+        """Measure the untrained model, unless the run is going on; then start the clock."""
+        if not self.rows:
+            self._evaluate(trainer, pl_module)
+        self._last_step = trainer.global_step
         self.clock.start()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
@@ -77,9 +80,19 @@ class Curve(Callback):
         """Stop the clock."""
         self.clock.stop()
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was measured, and in how much time; a diverged run writes no checkpoint."""
+        return {"rows": self.rows, "written": self.written, "clock": self.clock.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.rows, self.written = state_dict["rows"], state_dict["written"]
+        self.clock.load_state_dict(state_dict["clock"])
+
     def _check_training_loss(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, LanguageModel)
-        if not math.isfinite(float(module.train_meter.nats)):
+        lost = not math.isfinite(float(module.train_meter.nats))  # perhaps on this device alone
+        if trainer.strategy.reduce_boolean_decision(lost, all=False):
             self._stop(trainer, f"training loss is not finite at step {trainer.global_step}")
 
     def measure(
@@ -110,6 +123,7 @@ class Curve(Callback):
 
     def write(self, trainer: L.Trainer, row: Mapping[str, float | int]) -> None:
         """Append a row to `curve.csv` and show it to the loggers."""
+        self.written.append(row)
         if trainer.is_global_zero:
             append_curve(self.folder, row)
         metrics = {name: value for name, value in row.items() if name != "step"}

@@ -31,7 +31,10 @@ class Progress(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the bar on the first process."""
         if trainer.is_global_zero:
-            self.bar = tqdm(total=self.total_steps, unit="step", disable=None, file=sys.stderr, dynamic_ncols=True)
+            done = trainer.global_step  # above 0 where the run goes on from a checkpoint
+            self.bar = tqdm(
+                total=self.total_steps, initial=done, unit="step", disable=None, file=sys.stderr, dynamic_ncols=True
+            )
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Move on, with the figures every few steps."""

@@ -1,0 +1,162 @@
+"""A killed run that goes on ends as one that was never killed: to the last digit."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algoprog.runs.record import DIVERGED
+from tests.training.resuming import EVERY_STEP, checkpoints, finish, result, resumed, rewrite, said, start, wait_for
+
+DROPOUT = ("model.dropout=0.3", "norm=ln", "budget.steps=10")
+BRANCHES = (
+    *("schedule=wsd", "schedule.branches=3", "schedule.branch_ratio=1.6", "schedule.warmup_fraction=0.1"),
+    *("schedule.decay_fraction=0.4", "budget.steps=16", "model.dropout=0.3"),
+)
+BF16 = ("precision=bf16-mixed", "kernel=flash", "attention=sparse", "gradient_clip=0.05", "optim.lr=1e-2")
+NAN = ("optim.lr=1e30", "evaluation.points=null", "evaluation.every=1000", "budget.steps=30")
+
+KILLS = {
+    "before the first checkpoint": (DROPOUT, {"step": 1}, []),
+    "after it": (DROPOUT, {"step": 2}, [1]),
+    "before the last step": (DROPOUT, {"step": 9}, [8]),
+    "at the last step": (DROPOUT, {"step": 10}, [9]),
+    "behind a row": (DROPOUT, {"row": 3}, [4]),
+    "behind the last row": (DROPOUT, {"row": 4}, [9]),
+    "in the first write": (DROPOUT, {"write": 1}, []),
+    "in a later write": (DROPOUT, {"write": 5}, [4]),
+    "whole batches": ((*DROPOUT, "micro_batch_size=4"), {"step": 6}, [5]),
+    "single sequences": ((*DROPOUT, "micro_batch_size=1"), {"step": 6}, [5]),
+    "rare checkpoints": ((*DROPOUT, "trainer.checkpoint_steps=3", "evaluation.points=10"), {"step": 9}, [6]),
+    "in a branch": (BRANCHES, {"branch": 1}, [3]),
+    "in another branch": (BRANCHES, {"branch": 2}, [5]),
+    "behind a branch": (BRANCHES, {"step": 9}, [8]),
+    "bf16": ((*BF16, "budget.steps=8"), {"step": 5}, [4]),
+    "diverging": (NAN, {"step": 7}, [6]),
+    "diverged": (NAN, {"row": 2}, [9]),
+}
+
+
+QUICK = ("after it", "in a later write", "in another branch", "diverged")
+
+Calm = Callable[..., tuple[list[dict[str, str]], dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Calm:
+    """What a run of these words leaves that nobody disturbs."""
+
+    @cache
+    def calm(*words: str) -> Any:
+        folder = tmp_path_factory.mktemp("calm")
+        code, output = finish(folder, *words)
+        assert code == 0, output
+        return result(folder)
+
+    return calm
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case in QUICK else pytest.mark.slow) for case in KILLS]
+)
+def test_a_killed_run_ends_like_an_undisturbed_one(calm: Calm, tmp_path: Path, case: str) -> None:
+    overrides, faults, expected = KILLS[case]
+    words = (*EVERY_STEP, *overrides)
+    assert finish(tmp_path / "killed", *words, faults=faults)[0] == -9
+    assert not (tmp_path / "killed" / "record.json").exists()
+    code, output = finish(tmp_path / "killed", *words)
+    assert code == 0, output
+    assert resumed(tmp_path / "killed") == expected
+    assert result(tmp_path / "killed") == calm(*words)
+    assert not checkpoints(tmp_path / "killed")
+    assert len(metrics(tmp_path / "killed")) == len(calm(*words)[0]), "no gap and no double"
+    if case.startswith("diverg"):
+        assert result(tmp_path / "killed")[1]["status"] == DIVERGED
+
+
+def metrics(folder: Path) -> list[dict[str, str]]:
+    with (folder / "csv" / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_checkpoints_do_not_change_a_run(calm: Calm) -> None:
+    for overrides in (DROPOUT, BRANCHES):
+        assert calm(*overrides)[0] == calm(*EVERY_STEP, *overrides)[0]
+
+
+@pytest.mark.slow
+def test_a_run_killed_again_and_again(calm: Calm, tmp_path: Path) -> None:
+    kills = ({"step": 3}, {"step": 4}, {"row": 2}, {"branch": 1}, {"write": 2}, {"write": 1}, {"step": 11}, {"row": 1})
+    words = (*EVERY_STEP, *BRANCHES)
+    for faults in kills:
+        assert finish(tmp_path / "killed", *words, faults=faults)[0] == -9, faults
+    assert finish(tmp_path / "killed", *words)[0] == 0
+    steps = resumed(tmp_path / "killed")
+    assert len(steps) > 4
+    assert steps == sorted(steps)
+    assert result(tmp_path / "killed") == calm(*words)
+
+
+@pytest.mark.slow
+def test_a_run_killed_from_outside(calm: Calm, tmp_path: Path) -> None:
+    """At whatever moment it comes to, with checkpoints by time."""
+    words = ("budget.steps=60", "model.dropout=0.3", "trainer.checkpoint_seconds=0")
+    killed = 0
+    for seen in range(4):
+        process = start(tmp_path / "killed", *words)
+        before = {path.name for path in checkpoints(tmp_path / "killed")}
+        wait_for(lambda b=before: {path.name for path in checkpoints(tmp_path / "killed")} - b, process)
+        process.kill()
+        process.join()
+        killed += process.exitcode == -9
+        assert len(checkpoints(tmp_path / "killed")) <= 3, "two, and one about to go"
+        assert seen == 0 or "going on from the checkpoint" in said(tmp_path / "killed")
+    assert killed >= 2
+    assert finish(tmp_path / "killed", *words)[0] == 0
+    assert result(tmp_path / "killed") == calm(*words)
+
+
+def test_seconds_count_what_led_to_the_result(tmp_path: Path) -> None:
+    words = ("budget.steps=12", "evaluation.points=12", *EVERY_STEP)
+    finish(tmp_path, *words, faults={"step": 8})
+    finish(tmp_path, *words)
+    with (tmp_path / "curve.csv").open(newline="") as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] < 2, "neither start-ups nor checkpoints"
+
+
+def test_other_sources_are_named(tmp_path: Path) -> None:
+    from algoprog.provenance import environment
+
+    words = ("budget.steps=6", *EVERY_STEP)
+    finish(tmp_path, *words, faults={"step": 4})
+    path = checkpoints(tmp_path)[-1]
+    rewrite(path, commit="0" * 40)
+    code, output = finish(tmp_path, *words)
+    assert code == 0
+    assert f"the sources have changed since that checkpoint: {'0' * 40} then, {environment()['git_commit']}" in output
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    assert finish(tmp_path)[0] == 0
+    before = (tmp_path / "record.json").read_bytes()
+    code, output = finish(tmp_path, "trainer.checkpoint_steps=1", "trainer.threads=null")
+    assert code == 0
+    assert "is finished already" in output
+    assert (tmp_path / "record.json").read_bytes() == before
+
+
+def test_another_run_in_the_folder_starts_afresh(tmp_path: Path) -> None:
+    finish(tmp_path / "one", *EVERY_STEP, faults={"step": 4})
+    assert finish(tmp_path / "one", "seed=1")[0] == 0
+    assert finish(tmp_path / "two", "seed=1")[0] == 0
+    assert result(tmp_path / "one") == result(tmp_path / "two")
+    assert resumed(tmp_path / "one") == []
+    assert finish(tmp_path / "one", "seed=2")[0] == 0
+    assert result(tmp_path / "one") != result(tmp_path / "two")
