@@ -64,8 +64,7 @@ def test_history_equals_the_curve(run: tuple[Path, list[pb.Record]]) -> None:
             items = {(item.key or "/".join(item.nested_key)): item.value_json for item in record.history.item}
             rows.append({key: json.loads(value) for key, value in items.items()})
     curve = load_run(folder).curve
-    assert [row["trainer/global_step"] for row in rows] == curve["step"].tolist()
-    for column in ("val_loss", "flops", "tokens", "val_bits_per_byte"):
+    for column in ("step", "val_loss", "flops", "tokens", "val_bits_per_byte"):
         assert [row[column] for row in rows] == curve[column].tolist()
 
 
@@ -80,7 +79,7 @@ def test_config_holds_what_dashboards_group_by(run: tuple[Path, list[pb.Record]]
     assert config["seed"] == 0
     assert config["run_id"] == record.run_id
     assert config["train_flops_per_token"] == record.train_flops_per_token
-    assert config["model"]["d_model"] == 16
+    assert config["settings"]["model"]["d_model"] == 16
 
 
 def test_the_run_is_closed_with_its_exit_code(run: tuple[Path, list[pb.Record]]) -> None:
@@ -88,12 +87,16 @@ def test_the_run_is_closed_with_its_exit_code(run: tuple[Path, list[pb.Record]])
     assert ended.exit_code == 0
 
 
-def test_a_diverged_run_is_closed_as_failed(train: Program, tmp_path: Path) -> None:
+def test_a_diverged_run_is_closed_as_finished_with_its_status(train: Program, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     words = [*TINY, "budget.steps=30", "optim.lr=1e5", "logger=wandb", f"hydra.run.dir={folder}"]
     result = train(*words, HOME=str(tmp_path), WANDB_API_KEY="")
     assert result.returncode == 0, result.stderr
     assert load_run(folder).record.status == "diverged"
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
-    (ended,) = [record.exit for record in records(file) if record.HasField("exit")]
-    assert ended.exit_code == 1
+    found = list(records(file))
+    (ended,) = [record.exit for record in found if record.HasField("exit")]
+    assert ended.exit_code == 0
+    assert ["diverged"] in [list(record.run.tags) for record in found if record.HasField("run")]
+    summary = [item for record in found if record.HasField("summary") for item in record.summary.update]
+    assert ("status", '"diverged"') in [(item.key, item.value_json) for item in summary]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from algoprog.ceg.curves import curves_from_runs
 from algoprog.ceg.gains import Gain, compute_gains
 from algoprog.ceg.noise_floor import noise_floors
@@ -14,13 +16,18 @@ from algoprog.report.section import Section
 from algoprog.report.table import gains_table
 from algoprog.report.write import write_report
 from algoprog.runs.store import load_runs, read_sweep
+from algoprog.sweep.summary_run import log_summary
 
 
-def analyse(folder: Path) -> None:
+@threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
+def analyse(folder: Path, *, wandb: bool | None) -> None:
     """Compute the gains of a sweep's finished runs; print the table, write the files and say where they are.
+
+    Its matrices are tiny: threads of the BLAS only wait for each other, for minutes where the cores are busy.
 
     Args:
         folder: the sweep's folder.
+        wandb: True logs the summary run, False does where the runs were logged to W&B, None leaves W&B alone.
 
     Raises:
         ValueError: the folder holds no finished run or no baseline, or a record is damaged.
@@ -36,6 +43,8 @@ def analyse(folder: Path) -> None:
     page = write_report(folder, gains, runs, command=read_sweep(folder).get("command"), extra=[_literature(gains)])
     table = gains_table(gains, runs, floors=noise_floors(curves))
     print(f"\n{table}\nGains in {folder / 'gains.csv'} and gains.json, report in {page}", flush=True)
+    if wandb is not None:
+        log_summary(folder, gains, runs, asked=wandb)
 
 
 def _literature(gains: list[Gain]) -> Section:

@@ -1,0 +1,178 @@
+"""A real sweep with the real client against the stand-in: rows, columns, summary run, read-back, and no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from algoprog.ceg.write import COLUMNS
+from algoprog.runs.record import CURVE_COLUMNS
+from algoprog.runs.store import load_runs
+from tests.e2e.conftest import ROOT, TINY
+from tests.tracking.standin import ENTITY, KEY, StandIn
+
+pytestmark = pytest.mark.slow  # two runs, and every command is a process of its own
+
+PLANTED = {
+    "HF_TOKEN": "planted-hf-7f3a91",
+    "AWS_SECRET_ACCESS_KEY": "planted-aws-5c20be",
+    "WAREHOUSE_PASSWORD": "planted-password-11d0",
+    "OTHER_API_KEY": "planted-key-a91c77",
+}
+IN_REMOTE, IN_KNOB = "planted-remote-44e8", "planted-knob-9b21"
+SECRETS = [KEY, IN_REMOTE, IN_KNOB, *PLANTED.values()]
+
+
+@dataclass
+class Swept:
+    """What a sweep left here and there."""
+
+    server: StandIn
+    folder: Path
+    output: str
+
+
+def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def algoprog(swept: Swept, *words: str) -> subprocess.CompletedProcess[str]:
+    program = "import algoprog.cli as c; exit(c.main())"
+    return run(sys.executable, "-c", program, *words, cwd=ROOT, **swept.server.environment())
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
+    server = StandIn()
+    root = tmp_path_factory.mktemp("online")
+    run("git", "init", "-q", ".", cwd=root)
+    run("git", "remote", "add", "origin", f"https://me:{IN_REMOTE}@example.org/x.git", cwd=root)
+    folder = root / "multirun" / "2026-01-31" / "12-00-00"
+    words = [*TINY, "pos=rope", "budget.steps=6", "logger=wandb", f"hydra.sweep.dir={folder}"]
+    knobs = ["logger.timeout=5", f"logger.tags=['https://me:{IN_KNOB}@example.org/board']"]
+    environment = {**server.environment(), **PLANTED}
+    result = run(sys.executable, str(ROOT / "train.py"), "-m", *words, *knobs, cwd=root, **environment)
+    assert result.returncode == 0, result.stdout + result.stderr
+    yield Swept(server, folder, result.stdout + result.stderr)
+    server.close()
+
+
+def test_history_equals_the_curve_row_by_row(swept: Swept) -> None:
+    runs = load_runs(swept.folder)
+    assert len(runs) == 2
+    for own in runs:
+        (stored,) = [r for r in swept.server.runs.values() if r.values().get("run_id") == own.record.run_id]
+        rows = stored.rows()
+        assert [row["_step"] for row in rows] == list(range(len(rows)))
+        for column in CURVE_COLUMNS:
+            assert repr([float(row[column]) for row in rows]) == repr(own.curve[column].tolist())
+        assert stored.state == "finished"
+
+
+def test_columns_to_group_by(swept: Swept) -> None:
+    (own,) = [own for own in load_runs(swept.folder) if own.record.variant == "rope"]
+    (stored,) = [r for r in swept.server.runs.values() if r.values().get("run_id") == own.record.run_id]
+    config, record = stored.values(), own.record
+    expected = {
+        **record.axes,
+        "variant": "rope",
+        "model": record.model,
+        "seed": 0,
+        "cohort": record.cohort,
+        "git_commit": record.environment["git_commit"],
+        "git_dirty": record.environment["git_dirty"],
+        "n_params": record.n_params,
+        "train_flops_per_token": record.train_flops_per_token,
+        "train_flops": record.train_flops,
+        "status": "finished",
+        "flags": " ".join(record.flags),
+    }
+    assert {key: config.get(key) for key in expected} == expected
+    assert stored.summary["final_val_loss"] == record.final_val_loss
+    assert stored.attributes["groupName"] == "2026-01-31/12-00-00"
+    assert stored.attributes["jobType"] == "train"
+
+
+def test_the_summary_run_holds_gains_figures_and_report(swept: Swept) -> None:
+    (summary,) = [r for r in swept.server.runs.values() if r.attributes.get("jobType") == "summary"]
+    (table,) = [content for name, content in summary.files.items() if "table/gains" in name]
+    content = json.loads(table)
+    gains = json.loads((swept.folder / "gains.json").read_text())
+    assert content["columns"] == list(COLUMNS)
+    assert [row[COLUMNS.index("ceg")] for row in content["data"]] == [gain["ceg"] for gain in gains]
+    figures = {path.stem for path in (swept.folder / "figures").glob("*.png")}
+    assert figures == {Path(name).name.split("_0_")[0] for name in summary.files if name.startswith("media/images")}
+    assert [name for name in summary.files if name.startswith("media/html")]
+    before = len(swept.server.runs)
+    again = algoprog(swept, "report", str(swept.folder), "--wandb")
+    assert again.returncode == 0, again.stderr
+    assert len(swept.server.runs) == before
+
+
+def test_a_report_talks_to_nobody_unless_asked(swept: Swept) -> None:
+    received = len(swept.server.received)
+    assert algoprog(swept, "report", str(swept.folder)).returncode == 0
+    assert len(swept.server.received) == received
+
+
+def test_gains_read_back_are_those_of_the_folder(swept: Swept) -> None:
+    own = algoprog(swept, "ceg", str(swept.folder), "--format", "json")
+    theirs = algoprog(swept, "ceg", "--wandb", f"{ENTITY}/algoprog/2026-01-31/12-00-00", "--format", "json")
+    assert theirs.returncode == 0, theirs.stderr
+    assert json.loads(own.stdout)
+    assert json.loads(theirs.stdout) == json.loads(own.stdout)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (f"{ENTITY}/elsewhere", "cannot be read"),
+        (f"{ENTITY}/algoprog/other-group", "no finished run with the column record"),
+        ("algoprog", "is no ENTITY/PROJECT"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(swept: Swept, path: str, words: str) -> None:
+    result = algoprog(swept, "ceg", "--wandb", path)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_sending_again_doubles_nothing_and_sends_what_is_lost(swept: Swept) -> None:
+    (own,) = [own for own in load_runs(swept.folder) if own.record.variant == "rope"]
+    (stored,) = [r for r in swept.server.runs.values() if r.values().get("run_id") == own.record.run_id]
+    expected = [{column: row[column] for column in CURVE_COLUMNS} for row in stored.rows()]
+    stored.history = {line: row for line, row in stored.history.items() if line < 2}
+    stored.summary, stored.state = {}, "crashed"
+    result = algoprog(swept, "wandb-sync", str(swept.folder))
+    assert result.returncode == 0, result.stderr
+    found = [{column: row[column] for column in CURVE_COLUMNS} for row in stored.rows()]
+    assert repr(found) == repr(expected)
+    assert stored.state == "finished"
+
+
+def test_no_secret_leaves_or_stays(swept: Swept) -> None:
+    sent = b"\n".join(swept.server.received).decode(errors="replace")
+    assert "12-00-00" in sent
+    for secret in SECRETS:
+        assert secret not in sent
+        assert secret not in swept.output
+    files = [path for path in swept.folder.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        content = path.read_bytes()
+        for secret in SECRETS:
+            assert secret.encode() not in content, path
+
+
+def test_wandb_leaves_the_terminal_to_the_sweep(swept: Swept) -> None:
+    assert "wandb:" not in swept.output
