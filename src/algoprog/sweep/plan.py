@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig
-
-from algoprog import build
 from algoprog.build import RunSpec
-from algoprog.data.tokens import TokenStore
 from algoprog.overrides import without_axes
 from algoprog.runs.record import BASELINE, CONFIG_FILE, CURVE_FILE, FINISHED, RECORD_FILE
 from algoprog.runs.store import find_runs, load_run
+from algoprog.sweep.composer import Compose, Composer
+from algoprog.sweep.specs import Specs
 from algoprog.variant import baseline, variant
 
 Checked = tuple[RunSpec, list[str]]
 """A run that can be trained, with the overrides that make it."""
-
-Compose = Callable[[list[str]], DictConfig]
 
 
 @dataclass
@@ -46,9 +41,12 @@ def plan(jobs: Sequence[Sequence[str]], compose: Compose, *, sweep_dir: Path, re
         reuse: folder below which finished baselines may be found; None searches none.
     """
     result = Plan()
-    checked = _check(jobs, compose, result)
+    wanted = [list(job) for job in jobs]
+    composer = Composer(compose, [*wanted, *(without_axes(job) for job in wanted)])
+    specs = Specs()
+    checked = _check(wanted, composer, specs, result)
     asked = {spec.run_id for spec, _ in checked}
-    baselines = _check(_baselines(checked, compose), compose, result)
+    baselines = _check(_baselines(checked, composer), composer, specs, result)
     finished = {load_run(folder).record.run_id for folder in find_runs(sweep_dir)}
     elsewhere = _finished_elsewhere(reuse) if any(spec.run_id not in asked for spec, _ in baselines) else {}
     seen: set[str] = set()
@@ -77,40 +75,26 @@ def adopt(planned: Plan, sweep_dir: Path) -> None:
             shutil.copy2(source / name, target / name)
 
 
-def _check(jobs: Sequence[Sequence[str]], compose: Compose, result: Plan) -> list[Checked]:
-    """Specs of the runs that can be trained; the others are noted as refused."""
-    stores: dict[str, TokenStore] = {}
+def _check(jobs: Sequence[list[str]], composer: Composer, specs: Specs, result: Plan) -> list[Checked]:
+    """Specs of the runs that can be trained; the others are noted as refused, each combination once."""
     checked = []
     for job in jobs:
-        overrides = list(job)
         try:
-            config = build.resolve(compose(overrides))
-            checked.append((build.spec(config, _tokens(config, stores)), overrides))
+            checked.append((specs(composer(job)), job))
         except ValueError as error:
-            result.refused.append((overrides, str(error)))
+            result.refused.append((job, str(error)))
     return checked
 
 
-def _tokens(config: dict[str, Any], stores: dict[str, TokenStore]) -> TokenStore:
-    """Prepare each corpus once for all runs that share it."""
-    key = repr((config["data"], config["tokenizer"], config["cache_dir"]))
-    if key not in stores:
-        stores[key] = build.tokens(config)
-    return stores[key]
-
-
-def _baselines(checked: list[Checked], compose: Compose) -> list[list[str]]:
+def _baselines(checked: list[Checked], composer: Composer) -> list[list[str]]:
     """Overrides of the baseline of every run, each once, baselines of the sweep itself among them."""
     found: dict[tuple[str, ...], list[str]] = {}
     for _, overrides in checked:
         words = without_axes(overrides)
         if tuple(words) not in found:
-            found[tuple(words)] = words if _is_baseline(compose(words)) else [*words, *_explicit_baseline()]
+            is_baseline = variant(composer(words)) == BASELINE
+            found[tuple(words)] = words if is_baseline else [*words, *_explicit_baseline()]
     return list(found.values())
-
-
-def _is_baseline(cfg: DictConfig) -> bool:
-    return variant(build.resolve(cfg)) == BASELINE
 
 
 def _explicit_baseline() -> list[str]:

@@ -8,25 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from algoprog.overrides import quoted
-from algoprog.runs.store import write_sweep
+from algoprog.provenance import environment
+from algoprog.runs.record import Record
+from algoprog.runs.store import load_run, write_sweep
+from algoprog.sweep.condition import announce
+from algoprog.sweep.design_jobs import jobs
 from algoprog.sweep.plan import Plan, adopt, plan
 
 
 class Sweeper(BasicSweeper):
-    """Hydra's product of choices, plus the baselines that gains need, less what is finished already.
+    """The runs of a design or of Hydra's product, plus the baselines that gains need, less what is finished already.
 
     Args:
         params: choices swept unless the command line says otherwise.
         reuse: folder searched for finished baselines; None searches none.
+        skip_refused: whether combinations that cannot be trained are left out instead of stopping the sweep.
     """
 
-    def __init__(self, params: dict[str, str] | None, reuse: str | None) -> None:
+    def __init__(self, params: dict[str, str] | None, reuse: str | None, skip_refused: bool) -> None:
         super().__init__(max_batch_size=None, params=params)
         self.reuse = Path(reuse) if reuse else None
+        self.skip_refused = skip_refused
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan, say what will happen, and launch.
@@ -39,27 +44,22 @@ class Sweeper(BasicSweeper):
         assert self.hydra_context is not None
         sweep_dir = Path(self.config.hydra.sweep.dir)
         try:
-            planned = plan(self._jobs(arguments), self._compose, sweep_dir=sweep_dir, reuse=self.reuse)
+            wanted = jobs(self.config, arguments, self.params, self.hydra_context.config_loader)
+            planned = plan(wanted, self._compose, sweep_dir=sweep_dir, reuse=self.reuse)
+            _announce(planned, sweep_dir, skip_refused=self.skip_refused)
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(2) from None
-        _announce(planned, sweep_dir)
         runs = {spec.name: overrides for spec, overrides in (*planned.done, *planned.reused, *planned.todo)}
         write_sweep(sweep_dir, shlex.join(["python", *sys.argv]), runs)
         adopt(planned, sweep_dir)
-        jobs = [[*overrides, f"hydra.sweep.subdir={quoted(spec.name)}"] for spec, overrides in planned.todo]
+        words = [[*overrides, f"hydra.sweep.subdir={quoted(spec.name)}"] for spec, overrides in planned.todo]
         try:
-            return self.launcher.launch(jobs, initial_job_idx=0) if jobs else []
+            return self.launcher.launch(words, initial_job_idx=0) if words else []
         except KeyboardInterrupt:
             again = f"the same command with hydra.sweep.dir={sweep_dir} goes on with the others"
             print(f"\ninterrupted: finished runs are kept, {again}", file=sys.stderr)
             raise SystemExit(130) from None
-
-    def _jobs(self, arguments: list[str]) -> list[list[str]]:
-        assert self.hydra_context is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        words = parser.parse_overrides([*self._parse_config(), *arguments])
-        return [list(job) for job in self.split_arguments(words, None)[0]]
 
     def _compose(self, overrides: list[str]) -> DictConfig:
         assert self.config is not None
@@ -67,17 +67,55 @@ class Sweeper(BasicSweeper):
         return self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
 
 
-def _announce(planned: Plan, sweep_dir: Path) -> None:
+def _announce(planned: Plan, sweep_dir: Path, *, skip_refused: bool) -> None:
     """One line on what will be trained, and a sentence for everything that nobody asked for or that cannot be."""
-    for overrides, reason in planned.refused:
-        print(f"error: {' '.join(overrides)}: {reason}", file=sys.stderr)
-    if planned.refused:
-        print("Nothing was trained: change or leave out the combinations above.", file=sys.stderr)
-        raise SystemExit(2)
+    _tell_refused(planned, skip_refused=skip_refused)
     total = len(planned.todo) + len(planned.done) + len(planned.reused)
-    print(f"{total} runs in {sweep_dir}: {len(planned.todo)} to train, {len(planned.done)} finished before")
+    left_out = f", {len(planned.refused)} refused and left out" if planned.refused else ""
+    print(f"{total} runs in {sweep_dir}: {len(planned.todo)} to train, {len(planned.done)} finished before{left_out}")
     for spec in planned.added:
         print(f"  added the baseline {spec.name}: gains are measured against it")
     for spec, _ in planned.reused:
-        print(f"  found the baseline {spec.name} in {planned.sources[spec.run_id]}")
-    sys.stdout.flush()
+        source = planned.sources[spec.run_id]
+        differs = differences(load_run(source).record, spec.config["trainer"]["threads"])
+        print(f"  found the baseline {spec.name} in {source}{differs}")
+    print(announce({spec.name: sweep_dir / spec.name for spec, _ in planned.todo}), end="", flush=True)
+
+
+def _tell_refused(planned: Plan, *, skip_refused: bool) -> None:
+    """List what cannot be trained.
+
+    Raises:
+        SystemExit: there is such a combination and none may be left out, or nothing is left.
+    """
+    for overrides, reason in planned.refused:
+        print(f"{'left out' if skip_refused else 'error'}: {' '.join(overrides)}: {reason}", file=sys.stderr)
+    if not planned.refused or (skip_refused and (planned.todo or planned.done)):
+        return
+    remedy = "change them" if skip_refused else "change or leave out these, or add hydra.sweeper.skip_refused=true"
+    print(f"Nothing was trained, {len(planned.refused)} combinations are impossible: {remedy}.", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def differences(record: Record, threads: int | None) -> str:
+    """How a record from elsewhere was made otherwise than runs of this sweep will be; empty where it was not.
+
+    Args:
+        record: of the run from elsewhere.
+        threads: CPU threads that the runs of this sweep are told to use; None where the engine decides.
+    """
+    then, now = record.environment, environment()
+    found = []
+    if then.get("git_commit") != now["git_commit"]:
+        found.append(f"by commit {_short(then.get('git_commit'))}, here is {_short(now['git_commit'])}")
+    elif then.get("git_dirty") or now["git_dirty"]:
+        found.append("by sources that may differ from these: changes are not committed")
+    if then.get("platform") != now["platform"]:
+        found.append("on another platform")
+    if then.get("threads") != threads:
+        found.append(f"with {then.get('threads')} CPU threads, here {threads or 'as many as the engine gives'}")
+    return f": trained {'; '.join(found)}; its losses may differ in the last digits, its seconds do" if found else ""
+
+
+def _short(commit: object) -> str:
+    return str(commit)[:8] if commit else "unknown"

@@ -1,0 +1,128 @@
+"""The memory that a run will hold at its peak, from its model on the meta device: nothing is computed or allocated.
+
+Training holds weights, gradients and the optimizer's two moments, each in float32, and what the forward pass keeps for
+the backward pass of one micro-batch. What is kept is counted with two layers: every further one keeps as much as the
+second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.overrides import TorchFunctionMode
+
+from algoprog import build
+from algoprog.build import RunSpec
+from algoprog.model.dims import Dims
+
+BYTES_PER_PARAMETER = 16
+"""float32: weight, gradient and AdamW's two moments."""
+
+CPU_BYTES_PER_PARAMETER = 20
+"""On a CPU the copy of the initial weights, which shows dead parameters at the end, lies in the same memory."""
+
+CPU_PROCESS_BYTES = 400e6
+"""What a process holds on a CPU before its model: interpreter, PyTorch and Lightning, measured on Linux."""
+
+HALVED = {F.linear, torch.matmul, Tensor.matmul, Tensor.__matmul__}
+WHOLE = {F.layer_norm, F.rms_norm, F.softmax, F.cross_entropy}
+"""What mixed precision does in bfloat16 and what in float32; the rest takes what it is given."""
+
+
+def peak_memory(spec: RunSpec) -> float:
+    """Bytes of one device at the peak of training; on a CPU of the whole process. An estimate."""
+    dims = build.dims_of(spec.config, spec.tokens)
+    first, further = _kept(spec.config, replace(dims, n_layers=2))
+    logits = 4.0 * spec.config["micro_batch_size"] * dims.seq_len * dims.vocab_size
+    # The gradient of the logits comes to be while all that was kept still is.
+    activations = first + (dims.n_layers - 1) * further + logits
+    if on_cpu(spec.config):
+        return CPU_BYTES_PER_PARAMETER * spec.n_params + activations + CPU_PROCESS_BYTES
+    return BYTES_PER_PARAMETER * spec.n_params + activations
+
+
+def on_cpu(config: Mapping[str, Any]) -> bool:
+    """Whether the run trains on the CPU of this machine."""
+    accelerator = config["trainer"]["accelerator"]
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+
+
+def _kept(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
+    """Bytes that the forward pass of a micro-batch keeps beside weights: with one layer, and for each layer more."""
+    gpt = build.skeleton(config, dims).train()
+    weights = {parameter.untyped_storage()._cdata for parameter in gpt.parameters()}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage
+        return tensor
+
+    def total() -> float:
+        return float(sum(storage.nbytes() for address, storage in kept.items() if address not in weights))
+
+    marks: list[float] = []
+    gpt.blocks[1].register_forward_pre_hook(lambda *_: marks.append(total()))
+    gpt.blocks[1].register_forward_hook(lambda *_: marks.append(total()))
+    batch = torch.zeros(config["micro_batch_size"], dims.seq_len, dtype=torch.long, device="meta")
+    with saved_tensors_hooks(keep, lambda tensor: tensor), _AsOnDevice(config["precision"] == "bf16-mixed"):
+        F.cross_entropy(gpt(batch).flatten(0, 1).float(), batch.flatten())
+    further = marks[1] - marks[0]
+    return total() - further, further
+
+
+class _AsOnDevice(TorchFunctionMode):
+    """What the meta device does not do by itself: a fused attention kernel, and mixed precision."""
+
+    def __init__(self, mixed: bool) -> None:
+        super().__init__()
+        self.mixed = mixed
+        self.cast: dict[int, Tensor] = {}  # a weight is cast once a step
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call a function of PyTorch as the device would."""
+        given = dict(kwargs or {})
+        if func is F.scaled_dot_product_attention:
+            q, k, v = (self._to(tensor, torch.bfloat16) if self.mixed else tensor for tensor in args[:3])
+            return _Fused.apply(q, k, v, given["attn_mask"])  # type: ignore[no-untyped-call]
+        if self.mixed and func in HALVED:
+            args = tuple(self._to(value, torch.bfloat16) for value in args)
+        elif self.mixed and func in WHOLE:
+            args = tuple(self._to(value, torch.float32) for value in args)
+        return func(*args, **given)
+
+    def _to(self, value: Any, dtype: torch.dtype) -> Any:
+        if not isinstance(value, Tensor) or not value.is_floating_point() or value.dtype == dtype:
+            return value
+        if not value.is_leaf:
+            return value.to(dtype)
+        return self.cast.setdefault(id(value), value.to(dtype))
+
+
+class _Fused(torch.autograd.Function):
+    """Attention that keeps its inputs, its output and a sum a row, never the weights."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """An output of the right shape."""
+        out = torch.empty_like(q)
+        sums = torch.empty(q.shape[:-1], device="meta")
+        ctx.save_for_backward(q, k, v, out, sums, *(() if mask is None else (mask,)))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> None:
+        """Never run: what is kept is counted, not used."""
+        raise AssertionError

@@ -1,0 +1,165 @@
+"""Designs beside plain words: what is multiplied, replaced, left out and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import exp
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from algoprog import build
+from algoprog.ceg.interactions import interactions
+from algoprog.ceg.simulate import World
+from algoprog.config import conf_dir
+from algoprog.sweep.composer import Composer
+from algoprog.sweep.design_jobs import Job, jobs
+from algoprog.variant import cohort, variant
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hydra() -> Iterator[None]:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        yield
+
+
+def asked(*words: str) -> list[Job]:
+    """The words of every run of `train.py -m WORDS`."""
+    loader = GlobalHydra.instance().config_loader()
+    config = loader.load_configuration("config", list(words), run_mode=RunMode.MULTIRUN)
+    return jobs(config, list(config.hydra.overrides.task), config.hydra.sweeper.params, loader)
+
+
+def composed(found: list[Job]) -> list[dict[str, Any]]:
+    """Their configurations."""
+    loader = GlobalHydra.instance().config_loader()
+    config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+    composer = Composer(lambda words: loader.load_sweep_config(config, words), found)
+    return [composer(job) for job in found]
+
+
+def test_a_design_is_multiplied_with_plain_sweeps() -> None:
+    found = asked("design=leave_one_out", "model=nano,micro", "seed=0,1,2")
+    assert len(found) == 5 * 2 * 3
+    assert len(set(map(tuple, found))) == len(found)
+    assert not any("design" in word for job in found for word in job)
+
+
+def test_lists_may_be_typed_with_and_without_brackets() -> None:
+    base = ["design=factorial", "design.parts.kernel=[]", "design.parts.pos=[]"]
+    assert asked(*base, "design.parts.norm=[ln,rmsnorm]") == asked(*base, "design.parts.norm=ln,rmsnorm")
+    assert asked("design=paper", "design.variants=none,ln") == [[], ["norm=ln"]]
+
+
+def test_the_command_line_goes_before_what_a_design_varies() -> None:
+    words = ["design=paper", "design.variants=none,ln", "+design.vary={seed:[0,1]}", "seed=7"]
+    assert asked(*words, "design.zip=[{model:[nano,micro],optim.lr:[1e-3,5e-4]}]") == [
+        ["seed=7", f"model={model}", f"optim.lr={lr}", *arm]
+        for model, lr in (("nano", "0.001"), ("micro", "0.0005"))
+        for arm in ([], ["norm=ln"])
+    ]
+
+
+def test_a_design_replaces_the_variants_of_an_experiment() -> None:
+    found = asked("experiment=demo", "design=leave_one_out")
+    assert len(found) == 5 * 2
+    assert not any(word.startswith("variant") for job in found for word in job)
+
+
+@settings(max_examples=10)
+@given(st.sets(st.sampled_from(["nano", "micro", "mini"]), min_size=1), st.sets(st.integers(0, 3), min_size=1))
+def test_exactly_what_is_excluded_is_left_out(models: set[str], seeds: set[int]) -> None:
+    words = ["design=factorial", "model=nano,micro,mini,small", "seed=0,1,2,3"]
+    whole = asked(*words)
+    entry = f"{{model:[{','.join(sorted(models))}],seed:{sorted(seeds)},norm:ln,kernel:math}}".replace(" ", "")
+    found = asked(*words, f"design.exclude=[{entry}]")
+    left_out = [job for job in whole if job not in found]
+    assert len(left_out) == len(models) * len(seeds) * 2  # with and without rope
+    assert all("norm=ln" in job and "kernel=flash" not in job for job in left_out)
+    assert len(found) + len(left_out) == len(whole)
+
+
+def test_a_variant_can_be_excluded_by_name() -> None:
+    found = asked("design=factorial", "design.exclude=[{variant:rope+flash}]")
+    assert len(found) == 7
+    assert ["pos=rope", "kernel=flash"] not in found
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["design=paper,factorial"], "names several designs"),
+        (["design=factorial", "norm=ln,rmsnorm"], "both choose the variant"),
+        (["design=factorial", "variant=ln,rope"], "both choose the variant"),
+        (["design=paper", "design.zip=[{model:[nano,micro]}]", "model=nano"], "set by design.zip too"),
+        (["design=factorial", "+design.vary={norm:[ln]}"], "sets norm twice"),
+        (["design=ladder", "design.zip=[{model:[nano,micro]}]"], "sets model twice"),
+        (["design=factorial", "+design.parts.norms=[ln]"], "the axis norms"),
+        (["design=factorial", "design.parts.norm=[lm]"], "norm has no option lm"),
+        (["design=ladder", "design.exclude=[{seed:[0,1,2]}]"], "leaves out every combination"),
+        (["design=ladder", "design.exclude=[{sead:0}]"], "names sead, which is no setting"),
+    ],
+    ids=lambda value: " ".join(value)[:50],
+)
+def test_what_contradicts_itself_gets_one_sentence(words: list[str], says: str) -> None:
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        asked(*words)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_axis_that_an_experiment_moved_is_spelled_out(tmp_path: Any) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "moved.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /norm: ln\n", encoding="utf-8"
+    )
+    found = asked(
+        f"hydra.searchpath=[{tmp_path}]", "experiment=moved", "design=factorial",
+        "design.parts.pos=[]", "design.parts.kernel=[]",
+    )  # fmt: skip
+    assert [job[1:] for job in found] == [["norm=none"], ["norm=ln"]]
+
+
+def test_put_together_configurations_equal_those_that_hydra_composes() -> None:
+    found = asked("design=paper", "model=nano,micro", "seed=0,1", "optim.lr=1e-3,2e-3", "experiment=demo")
+    loader = GlobalHydra.instance().config_loader()
+    config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+    together = composed(found)
+    assert len(together) == 7 * 2 * 2 * 2
+    for index in range(0, len(found), 11):
+        assert together[index] == build.resolve(loader.load_sweep_config(config, found[index]))
+
+
+def test_words_that_change_the_same_setting_are_left_to_hydra() -> None:
+    found = [["variant=ln", "norm=none"], ["variant=rope", "norm=rmsnorm"], ["model=micro", "model.n_layers=3"]]
+    configs = composed(found)
+    assert [variant(config) for config in configs] == ["none", "rmsnorm+rope", "none"]
+    assert configs[2]["model"]["n_layers"] == 3
+
+
+@pytest.mark.parametrize("design", ["factorial", "leave_one_out"])
+def test_interactions_take_apart_what_a_design_trains(design: str) -> None:
+    world = World().quiet()
+    single = {"ln": 1.5, "rope": 1.8, "flash": 1.1}
+    curves = []
+    for config in composed(asked(f"design={design}", "model=nano,micro")):
+        changes = variant(config).split("+")
+        gain = float(np.prod([single.get(change, 1.0) for change in changes]))
+        curve = world.curve(np.random.default_rng(0), gain, variant(config), config["seed"])
+        curves.append(replace(curve, model=config["model"]["name"], cohort=cohort(config, "data")))
+    found = interactions(curves)
+    assert [taken.model for taken in found] == ["nano", "micro"]
+    for taken in found:
+        assert taken.joint.name == "flash+ln+rope"
+        assert {share.name for share in taken.last} == set(single)
+        rope = next(share for share in taken.last if share.name == "rope")
+        assert rope.ceg == pytest.approx(exp(world.truth(1.5 * 1.8 * 1.1) - world.truth(1.5 * 1.1)), rel=0.05)
+        assert {share.name for share in taken.shapley} == (set(single) if design == "factorial" else set())
+        assert {share.name for share in taken.singles} == (set(single) if design == "factorial" else set())

@@ -1,0 +1,225 @@
+"""`algoprog plan`: what it lists, what it refuses, what it leaves alone, and how far off it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algoprog.cli import main
+from algoprog.overrides import parse
+from algoprog.runs.record import Record
+from algoprog.runs.store import load_run, write_record
+from algoprog.sweep.sweeper import differences
+from tests.configs import TINY_RUN
+from tests.e2e.conftest import Program, algoprog, train  # noqa: F401 - fixtures
+
+DESIGN = ("design=factorial", "design.parts.norm=[ln]", "design.parts.kernel=[]")
+"""Four variants: none, ln, rope, ln+rope."""
+
+Planned = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def plan(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Planned:
+    """The exit code of a plan and what it says as JSON."""
+
+    def run(*words: str, records: Path = tmp_path) -> tuple[int, dict[str, Any]]:
+        code = main(["plan", *words, "--records", str(records), "--format", "json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_a_plan_lists_every_run_with_its_price_and_the_words_to_repeat_it(plan: Planned) -> None:
+    code, found = plan(*TINY_RUN, *DESIGN, "seed=0,1")
+    assert code == 0
+    assert [(run["variant"], run["seed"]) for run in found["runs"]][:2] == [("none", 0), ("none", 1)]
+    assert len(found["runs"]) == found["totals"]["to_train"] == 8
+    for run in found["runs"]:
+        assert run["steps"] == 6
+        assert run["tokens"] == 6 * 4 * 32
+        assert run["state"] == "new"
+        assert run["seconds"] is None
+        assert run["overrides"][: len(TINY_RUN)] == list(TINY_RUN)
+        assert parse(run["overrides"])
+    assert found["totals"]["train_flops"] == sum(run["train_flops"] for run in found["runs"])
+
+
+def test_the_table_fits_80_columns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = [*TINY_RUN, *DESIGN, "attention=gqa", "attention.group_size=1,2,3", "hydra.sweeper.skip_refused=true"]
+    assert main(["plan", "-m", *words, "--records", str(tmp_path)]) == 0
+    table = capsys.readouterr().out
+    assert max(map(len, table.splitlines())) <= 80
+    assert "gqa(group_size=1)+ln+rope" in table
+    assert "combinations are refused" in table
+    assert "They are left out." in table
+
+
+def test_a_missing_baseline_is_planned(plan: Planned) -> None:
+    code, found = plan(*TINY_RUN, "norm=ln")
+    assert code == 0
+    assert [(run["variant"], run["added"]) for run in found["runs"]] == [("none", True), ("ln", False)]
+
+
+def test_a_refused_combination_stops_the_plan_unless_it_may_be_left_out(plan: Planned) -> None:
+    words = [*TINY_RUN, "norm=none,ln", "model.n_heads=2,3"]
+    code, found = plan(*words)
+    assert code == 2
+    assert not found["goes"]
+    assert len(found["refused"]) == 2
+    assert all("does not divide" in refused["reason"] for refused in found["refused"])
+    code, found = plan(*words, "hydra.sweeper.skip_refused=true")
+    assert code == 0
+    assert [run["variant"] for run in found["runs"]] == ["none", "ln"]
+    code, found = plan(*TINY_RUN, "model.n_heads=3", "hydra.sweeper.skip_refused=true")
+    assert code == 2
+    assert found["runs"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["design=star"], "star"),
+        (["design=factorial", "design.parts.norm=[lm]"], "norm has no option lm"),
+        (["model=nano,huge"], "huge"),
+        (["design=factorial", "design.exclude=[{seed:0}]"], "leaves out every combination"),
+        (["nothing"], "nothing"),
+    ],
+)
+def test_a_mistake_is_one_sentence(capsys: pytest.CaptureFixture[str], words: list[str], says: str) -> None:
+    code = main(["plan", "tokenizer=bytes", *words])
+    printed = capsys.readouterr()
+    assert code == 2
+    assert says in printed.err + printed.out
+    assert "Traceback" not in printed.err
+
+
+def test_an_experiment_names_the_models_that_it_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "experiment=paper", "model=micro", "data=sotu", "tokenizer=bytes", "trainer=cpu"]) == 2
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "this experiment has no optim.lr for model=micro, only for compact, full" in printed
+
+
+@pytest.fixture(scope="module")
+def trained(train: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+    """The folder of a finished sweep of four runs."""
+    folder = tmp_path_factory.mktemp("sweep") / "one"
+    result = train("-m", *TINY_RUN, *DESIGN, f"hydra.sweep.dir={folder}")
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_a_design_is_trained_and_every_run_can_be_repeated_by_hand(trained: Path) -> None:
+    written = json.loads((trained / "sweep.json").read_text())["runs"]
+    records = {path.name: load_run(path).record for path in trained.iterdir() if (path / "record.json").exists()}
+    assert {record.variant for record in records.values()} == {"none", "ln", "rope", "ln+rope"}
+    for name, record in records.items():
+        assert not any("design" in word for word in record.overrides)
+        assert list(record.overrides) == written[name]
+        assert "design" not in (trained / name / "config.yaml").read_text()
+
+
+def test_a_plan_says_what_is_done_and_how_long_the_rest_takes(plan: Planned, trained: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+    words = [*TINY_RUN, *DESIGN, "seed=0,1", f"hydra.sweep.dir={trained}"]
+    code, found = plan(*words, records=trained)
+    assert code == 0
+    assert sorted(run["state"] for run in found["runs"]) == ["done"] * 4 + ["new"] * 4
+    new = [run for run in found["runs"] if run["state"] == "new"]
+    assert all(run["seconds"] > 0 and run["seconds_from"] == 1 for run in new)
+    assert found["totals"]["seconds"] == pytest.approx(sum(run["seconds"] for run in new))
+    assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
+
+
+def test_another_precision_or_model_tells_nothing_about_the_time(plan: Planned, trained: Path) -> None:
+    for word in ("model.n_layers=2", "precision=bf16-mixed"):
+        _, found = plan(*TINY_RUN, *DESIGN, word, records=trained)
+        assert all(run["seconds"] is None for run in found["runs"])
+
+
+def test_the_memory_estimate_is_near_what_was_measured(plan: Planned, trained: Path) -> None:
+    measured = {
+        run.name: load_run(run).record.peak_memory_bytes
+        for run in trained.iterdir()
+        if run.is_dir() and (run / "record.json").exists()
+    }
+    _, found = plan(*TINY_RUN, *DESIGN, f"hydra.sweep.dir={trained}")
+    for run in found["runs"]:
+        assert run["memory_bytes"] == pytest.approx(measured[run["name"]], rel=0.25)
+
+
+def test_a_plan_starts_in_a_process_of_its_own(algoprog: Program, tmp_path: Path) -> None:  # noqa: F811
+    result = algoprog("plan", "-m", *TINY_RUN, *DESIGN, f"hydra.sweep.dir={tmp_path / 'new'}")
+    assert result.returncode == 0, result.stderr
+    assert "4 to train" in result.stdout
+    assert "WORDS" in result.stdout
+    assert not (tmp_path / "new").exists()
+
+
+def test_missing_tokens_are_prepared_and_said_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALGOPROG_CACHE", str(tmp_path / "cache"))
+    words = ["plan", *TINY_RUN, "--records", str(tmp_path)]
+    assert main(words) == 0
+    assert "preparing the tokens of sotu with bytes" in capsys.readouterr().err
+    assert main(words) == 0
+    assert "preparing" not in capsys.readouterr().err
+
+
+def test_design_without_m_is_refused(train: Program, tmp_path: Path) -> None:  # noqa: F811
+    result = train(*TINY_RUN, "design=factorial", f"hydra.run.dir={tmp_path}")
+    assert result.returncode == 2
+    assert "design=factorial is for sweeps: add -m" in result.stderr
+
+
+def test_refused_combinations_are_left_out_on_request(train: Program, tmp_path: Path) -> None:  # noqa: F811
+    words = ["-m", *TINY_RUN, "norm=none,ln", "model.n_heads=2,3", f"hydra.sweep.dir={tmp_path}"]
+    result = train(*words, "hydra.sweeper.skip_refused=true")
+    assert result.returncode == 0, result.stderr
+    assert "2 refused and left out" in result.stdout
+    assert "left out:" in result.stderr
+    assert len(list(tmp_path.glob("*/record.json"))) == 2
+
+
+def test_a_baseline_from_other_sources_or_threads_is_announced(trained: Path, tmp_path: Path) -> None:
+    record = next(load_run(path.parent).record for path in trained.glob("*/record.json"))
+    assert _said(record, 1, git_commit=_commit(record)) == _said(record, 1)
+    assert "by commit 12345678" in _said(record, 1, git_commit="1234567890")
+    assert "with 1 CPU threads, here 2" in _said(record, 2)
+    assert "on another platform" in _said(record, 1, platform="elsewhere")
+
+
+def _said(record: Record, threads: int, **environment: object) -> str:
+    return differences(replace(record, environment={**record.environment, **environment}), threads)
+
+
+def _commit(record: Record) -> object:
+    return record.environment["git_commit"]
+
+
+def test_a_reused_baseline_with_other_threads_is_announced_by_the_sweep(
+    train: Program,  # noqa: F811
+    trained: Path,
+    tmp_path: Path,
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (source,) = (path.parent for path in trained.glob("*-none-*/record.json"))
+    shutil.copytree(source, elsewhere)
+    record = load_run(elsewhere).record
+    write_record(
+        elsewhere, replace(record, environment={**record.environment, "git_commit": "abcdef1234", "threads": 7})
+    )
+    result = train(
+        "-m", *TINY_RUN, "norm=ln", f"hydra.sweep.dir={tmp_path / 'sweep'}", f"hydra.sweeper.reuse={elsewhere}"
+    )
+    assert result.returncode == 0, result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if "found the baseline" in line]
+    assert "by commit abcdef12" in line
+    assert "with 7 CPU threads, here 1" in line
