@@ -1,0 +1,173 @@
+"""The Slurm engine, `hydra/launcher=slurm`: hydra-submitit-launcher, with each run as a process of its own.
+
+Slurm's task starts the run, passes on what Slurm asks for, and reports how the run went; so a run that dies, in
+whatever way, is one result among the others. submitit submits, requeues and waits.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import submitit
+from hydra.core.utils import JobReturn, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
+from omegaconf import DictConfig, OmegaConf
+from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
+
+from algoprog.runs.status import FAILED, mark, next_attempt
+from algoprog.sweep.job import Job, jobs
+from algoprog.sweep.local import job_return
+from algoprog.sweep.pool import signals_interrupt
+from algoprog.sweep.process import RunProcess, end
+from algoprog.sweep.remote import Outcome, carry_out, serve
+from algoprog.sweep.screen import screen
+from algoprog.sweep.slurm_check import answering, cancel, tasks
+
+LOOK_SECONDS = 1.0
+
+
+class Slurm(SlurmLauncher):  # type: ignore[misc]
+    """Submits the runs of a sweep as one job array and waits for all of them.
+
+    Args:
+        retries: further attempts, in the same allocation, at a run whose process died.
+        params: as in `conf/hydra/launcher/slurm.yaml`, by submitit's names.
+    """
+
+    def __init__(self, retries: int, params: Mapping[str, Any]) -> None:
+        super().__init__(**params)
+        self.retries = retries
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Ask the cluster whether it is there, before anything is planned.
+
+        Raises:
+            ValueError: Slurm does not answer, or the tasks are not the devices.
+        """
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        answering(self.params.get("partition"))
+        self.params["tasks_per_node"] = tasks(self.params["tasks_per_node"], config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Submit every run and wait; a failed one does not stop the others.
+
+        Raises:
+            ValueError: Slurm refuses the jobs.
+            KeyboardInterrupt: Ctrl-C or SIGTERM; what was submitted is cancelled.
+        """
+        setup_globals()
+        sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
+        todo = jobs(job_overrides, sweep_dir)
+        task = Task(str(Path(sys.argv[0]).absolute()), self.retries)
+        with signals_interrupt(), screen(sweep_dir, todo) as shown:
+            submitted = dict(zip(todo, self._submit(task, todo, sweep_dir), strict=True))
+            faults: dict[Job, str | None] = {}
+            try:
+                while len(faults) < len(todo):
+                    for job in [job for job in todo if job not in faults and submitted[job].done()]:
+                        outcome = _outcome(submitted[job])
+                        faults[job] = outcome.fault
+                        shown.ended(job, outcome.fault, outcome.seconds)
+                    shown.draw()
+                    time.sleep(LOOK_SECONDS)
+            finally:
+                cancel([submitted[job].job_id for job in todo if job not in faults])
+        for job, fault in faults.items():
+            if fault:
+                mark(job.folder, FAILED, attempt=next_attempt(job.folder) - 1, reason=fault)
+        return [job_return(job, faults[job]) for job in todo]
+
+    def _submit(self, task: Task, todo: Sequence[Job], sweep_dir: Path) -> list[submitit.Job[Outcome]]:
+        """One job array, with the parameters named as submitit wants them."""
+        params = dict(self.params)
+        folder = str(Path(params.pop("submitit_folder")).absolute())
+        executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=params.pop("max_num_timeout"))
+        general = set(OmegaConf.structured(BaseQueueConf).keys())
+        try:
+            executor.update_parameters(**{key if key in general else f"slurm_{key}": params[key] for key in params})
+            sweep_dir.mkdir(parents=True, exist_ok=True)
+            return executor.map_array(task, todo)
+        except (FailedJobError, FailedSubmissionError) as error:
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            raise ValueError(f"Slurm refuses the jobs: {lines[-1]}") from None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What Slurm starts for a run, once for each of its devices.
+
+    Args:
+        script: path of train.py.
+        retries: further attempts at a run whose process died.
+    """
+
+    script: str
+    retries: int
+
+    def __call__(self, job: Job) -> Outcome:
+        """Train the run, or be a further device of it."""
+        share = _share()
+        with _deaf():
+            serve()
+        if int(os.environ["SLURM_PROCID"]):
+            return self._follow(job, share)
+        retries = self.retries if os.environ["SLURM_NTASKS"] == "1" else 0  # the other ranks would not begin again
+        try:
+            return carry_out(job, self.script, share, retries=retries, timeout=None)
+        except KeyboardInterrupt:
+            print("stopped: Slurm takes the node back", flush=True)
+            while True:  # a result would say that the run is through
+                signal.pause()
+
+    def checkpoint(self, job: Job) -> submitit.helpers.DelayedSubmission:
+        """End the run with a checkpoint, to go on after a requeue; submitit asks shortly before the time limit."""
+        end([child.pid for child in multiprocessing.active_children() if child.pid is not None])
+        return submitit.helpers.DelayedSubmission(self, job)
+
+    def _follow(self, job: Job, share: dict[str, str]) -> Outcome:
+        began = time.monotonic()
+        rank = RunProcess(multiprocessing.get_context("forkserver"), job, self.script, share)
+        rank.process.join()
+        return Outcome(None, time.monotonic() - began)  # the first task judges the run
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let what is started here ignore the signals that Slurm sends to all processes of a job."""
+    previous = {signum: signal.signal(signum, signal.SIG_IGN) for signum in (signal.SIGTERM, signal.SIGUSR2)}
+    try:
+        yield
+    finally:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
+
+
+def _share() -> dict[str, str]:
+    """The cores that Slurm gave, and the GPUs that it shows."""
+    threads = os.environ.get("SLURM_CPUS_PER_TASK", "1")
+    share = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return share if visible is None else {**share, "CUDA_VISIBLE_DEVICES": visible}
+
+
+def _outcome(submitted: submitit.Job[Outcome]) -> Outcome:
+    """How the run went; where its task could not say, what Slurm says."""
+    try:
+        return submitted.results()[0]
+    except FailedJobError as error:
+        lines = [line for line in str(error).splitlines() if ": " in line]
+        return Outcome(f"the task failed: {lines[-1] if lines else error}", 0.0)
+    except UncompletedJobError:
+        state = submitted.get_info(mode="force").get("State", "UNKNOWN")
+        return Outcome(f"Slurm says {state} of job {submitted.job_id}, see {submitted.paths.stderr}", 0.0)

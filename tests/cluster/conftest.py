@@ -1,0 +1,167 @@
+"""A real Slurm and a real Ray of two nodes each, and the sweep that must come out of them as from the local engine."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from algoprog.runs.record import CURVE_FILE, RECORD_FILE
+from algoprog.runs.status import RUNNING, Status, read_status
+from tests.cluster import missing
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PLANTED = HERE.parent / "sweep" / "planted"
+
+NANO = """
+    model.n_layers=1 model.d_model=16 model.n_heads=2 model.seq_len=32 tokenizer=bytes batch_size=4 micro_batch_size=4
+    evaluation.points=12 evaluation.tokens=256 trainer=cpu trainer.threads=1 model.dropout=0.1
+    trainer.checkpoint_steps=50 hydra.sweeper.reuse=null
+""".split()  # noqa: SIM905 - words as one types them
+TWELVE = [*NANO, "budget.steps=400", "attention=dense,mqa,gqa,sparse", "seed=0,1,2"]
+"""Twelve runs of seconds each."""
+
+FAULTS = [
+    *NANO,
+    "budget.steps=60",
+    "attention._target_=fault.Fault",
+    "+attention.kind=none,exception,exit3,sigkill",
+    "+attention.at=20",
+]
+"""A run that goes well, three that do not, and their baseline."""
+
+WALL_CLOCK = {"seconds", "tokens_per_second", "mfu", "peak_memory_bytes", "created"}
+
+Environment = dict[str, str]
+
+
+class Sweep:
+    """A sweep that goes on in a process of its own.
+
+    Args:
+        words: behind `train.py -m`.
+        folder: of the sweep.
+        environment: variables besides our own.
+    """
+
+    def __init__(self, words: list[str], folder: Path, environment: Environment) -> None:
+        self.folder = folder
+        self.log = folder.with_suffix(".log")
+        command = [sys.executable, str(ROOT / "train.py"), "-m", *words, f"hydra.sweep.dir={folder}"]
+        path = os.pathsep.join(filter(None, [str(PLANTED), os.environ.get("PYTHONPATH")]))
+        env = {**os.environ, "PYTHONPATH": path, **environment}
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
+
+    def wait(self, minutes: float = 10) -> int:
+        """Its exit code."""
+        try:
+            return self.process.wait(minutes * 60)
+        finally:
+            if self.process.poll() is None:
+                self.process.terminate()
+
+    @property
+    def said(self) -> str:
+        """What it printed."""
+        return self.log.read_text()
+
+    def training(self, least: int = 20) -> list[Status]:
+        """The runs that are at work and past `least` steps."""
+        found = [read_status(path.parent) for path in self.folder.glob("*/status.json")]
+        return [
+            status
+            for status in found
+            if status and status.state == RUNNING and least <= status.step < status.total_steps
+        ]
+
+    def until(self, condition: Callable[[], object], minutes: float = 4) -> None:
+        """Look again and again until it holds."""
+        deadline = time.monotonic() + minutes * 60
+        while not condition():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.2)
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """Records, curves and gains of a sweep without what the clock wrote into them."""
+    found: dict[str, Any] = {}
+    for path in sorted(folder.glob(f"*/{RECORD_FILE}")):
+        record = {key: value for key, value in json.loads(path.read_text()).items() if key not in WALL_CLOCK}
+        record["environment"].pop("resumed")
+        with (path.parent / CURVE_FILE).open(newline="") as file:
+            rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+        found[path.parent.name] = record, rows
+    found["gains"] = [gain for gain in json.loads((folder / "gains.json").read_text()) if gain["cost"] != "seconds"]
+    return found
+
+
+def attempts(folder: Path) -> dict[str, int]:
+    """How often each run was started."""
+    return {log.parent.name: log.read_text().count("=== attempt") for log in folder.glob("*/run.log")}
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the twelve runs come to on the local engine."""
+    folder = tmp_path_factory.mktemp("local") / "sweep"
+    sweep = Sweep(TWELVE, folder, {})
+    assert sweep.wait() == 0, sweep.said
+    found = outcome(folder)
+    assert len(found) == 13
+    return found
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Environment]:
+    """Variables of a Slurm of two nodes."""
+    if sentence := missing.for_slurm():
+        pytest.skip(sentence)
+    yield from _cluster("slurm", ("SLURM_CONF", "PATH", "MASTER_ADDR"))
+
+
+@pytest.fixture
+def ray() -> Iterator[Environment]:
+    """Variables of a Ray of two nodes; new for every test, since a node that died does not come back."""
+    if sentence := missing.for_ray():
+        pytest.skip(sentence)
+    yield from _cluster(
+        "ray", ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED", "PATH")
+    )
+
+
+def _cluster(name: str, variables: tuple[str, ...]) -> Iterator[Environment]:
+    folder = Path(tempfile.mkdtemp(prefix=name[:2]))  # not pytest's: sockets need a short path
+    start = subprocess.run(
+        [HERE / f"start_{name}.sh", folder],
+        env={**os.environ, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+    )
+    try:
+        assert start.returncode == 0, start.stdout + start.stderr
+        shown = ". ./env && for name in " + " ".join(variables) + '; do echo "$name=${!name}"; done'
+        printed = subprocess.run(["bash", "-c", shown], cwd=folder, capture_output=True, text=True, check=True).stdout
+        yield {**dict(line.split("=", 1) for line in printed.splitlines()), "CLUSTER": str(folder)}
+    finally:
+        subprocess.run([HERE / f"stop_{name}.sh", folder], check=True)
+        shutil.rmtree(folder)
+
+
+def command(environment: Environment, words: str) -> str:
+    """What a command of the cluster prints."""
+    env = {**os.environ, **environment}
+    return subprocess.run(shlex.split(words), env=env, capture_output=True, text=True, check=True, timeout=60).stdout
