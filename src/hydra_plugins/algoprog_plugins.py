@@ -15,14 +15,42 @@ from omegaconf import DictConfig
 class LocalLauncher(Launcher):
     """`hydra/launcher=local`; see `algoprog.sweep.local`."""
 
-    def __init__(self, slots: int | str, threads: int | str) -> None:
-        from algoprog.sweep.local import Local
+    def __init__(
+        self,
+        gpus: Any,
+        gpus_per_run: Any,
+        runs_per_gpu: Any,
+        runs: Any,
+        threads: Any,
+        retries: Any,
+        timeout: Any,
+        fail_fast: Any,
+    ) -> None:
+        from algoprog.sweep.local import Local, refuse
 
-        self.inner = Local(slots, threads)
+        knobs = {
+            "gpus": gpus,
+            "gpus_per_run": gpus_per_run,
+            "runs_per_gpu": runs_per_gpu,
+            "runs": runs,
+            "threads": threads,
+            "retries": retries,
+            "timeout": timeout,
+            "fail_fast": fail_fast,
+        }
+        try:
+            self.inner = Local(knobs)
+        except ValueError as error:
+            refuse(error)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Passed on."""
-        self.inner.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        from algoprog.sweep.local import refuse
+
+        try:
+            self.inner.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        except ValueError as error:
+            refuse(error)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Passed on."""
@@ -32,10 +60,10 @@ class LocalLauncher(Launcher):
 class AlgoprogSweeper(Sweeper):
     """`hydra/sweeper=algoprog`; see `algoprog.sweep.sweeper`."""
 
-    def __init__(self, params: dict[str, str] | None, reuse: str | None) -> None:
+    def __init__(self, params: dict[str, str] | None, reuse: str | None, skip_refused: bool) -> None:
         from algoprog.sweep.sweeper import Sweeper as Inner
 
-        self.inner = Inner(params, reuse)
+        self.inner = Inner(params, reuse, skip_refused)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Passed on."""

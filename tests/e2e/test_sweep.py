@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from algoprog.ceg.curves import curves_from_runs
 from algoprog.ceg.gains import compute_gains
+from algoprog.runs.status import read_status
 from algoprog.runs.store import load_runs
 from tests.e2e.conftest import TINY, Program
 
@@ -104,6 +106,34 @@ def test_a_failed_run_costs_only_itself(train: Program, tmp_path: Path) -> None:
     assert "FAILED" in result.stderr
     assert "run.log" in result.stderr
     assert "sparse" in result.stdout.split("Compute-equivalent gain")[1]
+
+
+def test_every_run_left_its_heartbeat(sweep: tuple[Path, str]) -> None:
+    for run in load_runs(sweep[0]):
+        status = read_status(run.path)
+        assert status is not None
+        assert (status.step, status.total_steps, status.attempt, status.device) == (6, 6, 1, "cpu")
+        assert status.val_loss == pytest.approx(run.record.final_val_loss)
+
+
+def test_a_failed_analysis_is_an_error(train: Program, sweep: tuple[Path, str], tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(sweep[0], folder)
+    (folder / "gains.csv").unlink()
+    (folder / "gains.csv").mkdir()  # the gains cannot be written
+    result = train(*SWEEP, "attention=mqa,sparse", f"hydra.sweep.dir={folder}", "hydra.sweeper.reuse=null")
+    assert result.returncode == 1
+    assert "the gains could not be computed" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Traceback" in (folder / "analysis-error.txt").read_text()
+
+
+@pytest.mark.parametrize("word", ["retries=-1", "gpus=[7]", "runs_per_gpu=2", "timeout=soon"])
+def test_a_wrong_engine_setting_is_refused_in_one_sentence(train: Program, tmp_path: Path, word: str) -> None:
+    result = train(*SWEEP, f"hydra.sweep.dir={tmp_path}", f"hydra.launcher.{word}", CUDA_VISIBLE_DEVICES="")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: hydra.launcher.")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_report_redraws_a_sweep(algoprog: Program, sweep: tuple[Path, str]) -> None:

@@ -1,13 +1,16 @@
-"""What happens when a sweep's runs are through: gains, table, report."""
+"""What happens when a sweep's runs are through: gains, table, report, and what failed."""
 
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+
+ERROR_FILE = "analysis-error.txt"
 
 
 class Gains(Callback):
@@ -17,21 +20,50 @@ class Gains(Callback):
         """Analyse what the sweep's folder holds.
 
         Raises:
-            SystemExit: nothing can be analysed (2), or a run failed (1): the gains of the others stand all the same.
+            SystemExit: nothing can be analysed (2), or a run or the analysis failed (1): what could be computed stands.
         """
-        from algoprog.runs.record import RECORD_FILE
-        from algoprog.runs.store import read_sweep
-        from algoprog.sweep.analysis import analyse
-
         folder = Path(config.hydra.sweep.dir)
-        failed = [name for name in read_sweep(folder).get("asked", []) if not (folder / name / RECORD_FILE).exists()]
+        failed = _failures(folder)
         try:
-            analyse(folder)
-        except ValueError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise SystemExit(2) from None
+            code = _analyse(folder)
         finally:
-            for name in failed:
-                print(f"FAILED: {name}, see {folder / name / 'run.log'}", file=sys.stderr)
-        if failed:
-            raise SystemExit(1)
+            for line in failed:
+                print(line, file=sys.stderr)
+        if code or failed:
+            raise SystemExit(code or 1)
+
+
+def _analyse(folder: Path) -> int:
+    """The exit code of the analysis; Hydra would turn an exception into a warning and exit with 0."""
+    from algoprog.sweep.analysis import analyse
+
+    try:
+        analyse(folder, wandb=False)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        path = folder / ERROR_FILE
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+        print(f"error: the gains could not be computed ({error!r}): the runs are kept, see {path}", file=sys.stderr)
+        return 1
+    (folder / ERROR_FILE).unlink(missing_ok=True)
+    return 0
+
+
+def _failures(folder: Path) -> list[str]:
+    """A line for each run of this call that left no record: how it ended, and where the rest is."""
+    from algoprog.runs.record import RECORD_FILE
+    from algoprog.runs.status import read_status
+    from algoprog.runs.store import read_sweep
+    from algoprog.sweep.job import LOG_FILE
+
+    lines = []
+    for name in read_sweep(folder).get("asked", []):
+        run = folder / name
+        if not (run / RECORD_FILE).exists():
+            status = read_status(run)
+            reason = status.reason if status and status.reason else "not finished"
+            where = f"see {run / LOG_FILE}" if (run / LOG_FILE).exists() else "it was not started"
+            lines.append(f"FAILED: {name}: {reason}: {where}")
+    return lines

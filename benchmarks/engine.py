@@ -1,0 +1,73 @@
+"""How busy the local engine keeps the cores: the time of a sweep of short runs against the ideal.
+
+Run by `make engine-speed`. Ideal is one start-up plus the time of all runs (training and evaluation, from the trainer's
+construction to the record) divided by the runs at the same time. The target is a ratio of 1.15 on two quiet cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+from algoprog.runs.record import RECORD_FILE
+from algoprog.runs.status import read_status
+from algoprog.runs.store import load_runs
+from algoprog.sweep.devices import cores
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = 1.15
+
+
+def main() -> int:
+    """Time one sweep; the exit code is 1 where the ratio misses the target."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("overrides", nargs="*", help="further words for train.py")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.time()
+        seconds = _sweep(Path(folder), options.runs, options.steps, options.overrides)
+        return _report(Path(folder), started, seconds)
+
+
+def _sweep(folder: Path, runs: int, steps: int, further: list[str]) -> float:
+    """Wall-clock seconds of a sweep over seeds, its analysis included."""
+    seeds = "seed=" + ",".join(map(str, range(runs)))
+    words = ["-m", "model=nano", f"budget.steps={steps}", seeds, f"hydra.sweep.dir={folder}", *further]
+    began = time.perf_counter()
+    subprocess.run([sys.executable, str(ROOT / "train.py"), *words], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def _report(folder: Path, started: float, seconds: float) -> int:
+    runs = load_runs(folder)
+    begins, ends = [], []
+    for run in runs:
+        status = read_status(run.path)
+        assert status is not None
+        begins.append(datetime.fromisoformat(status.started).timestamp())
+        ends.append((run.path / RECORD_FILE).stat().st_mtime)
+    at_once = min(cores(), len(runs), 8)
+    start_up, span = min(begins) - started, max(ends) - started
+    busy = sum(end - begin for begin, end in zip(begins, ends, strict=True))
+    ideal = start_up + busy / at_once
+    overhead = (span - ideal) * at_once / len(runs)
+    print(f"{len(runs)} runs, {at_once} at the same time, load before the end {os.getloadavg()[0]:.1f}")
+    print(
+        f"start-up {start_up:.1f} s, runs {busy:.1f} s in all (optimizer steps alone"
+        f" {sum(run.record.seconds for run in runs):.1f} s), analysis {seconds - span:.1f} s"
+    )
+    print(f"last record after {span:.1f} s, ideal {ideal:.1f} s: ratio {span / ideal:.3f} (target {TARGET})")
+    print(f"overhead of a run outside of its trainer: {overhead:.2f} s")
+    return int(span / ideal > TARGET)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

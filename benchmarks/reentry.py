@@ -1,0 +1,131 @@
+"""How long a finished sweep of 200 runs takes to be entered again: planned, found complete, analysed, reported.
+
+Run by `make engine-reentry`. The runs are never trained: their records are written through the store, with curves that
+follow a power law. The target is 15 seconds on two quiet cores.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import fields
+from itertools import product
+from pathlib import Path
+
+from algoprog.build import RunSpec
+from algoprog.compose import compose
+from algoprog.config import AXES
+from algoprog.provenance import environment
+from algoprog.runs.record import FINISHED, Record
+from algoprog.runs.store import append_curve, write_record
+from algoprog.sweep.plan import plan
+from algoprog.variant import option, protocol
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET_SECONDS = 15.0
+CHOICES = {
+    "attention": ("dense", "mqa", "gqa", "sparse"),
+    "norm": ("none", "ln"),
+    "model": ("nano", "micro", "mini", "small", "medium"),
+    "seed": tuple(range(5)),
+}
+POINTS = 20
+
+
+def main() -> int:
+    """Write the runs, enter the sweep, and say what took how long; the exit code is 1 above the target."""
+    jobs = [
+        [f"{key}={value}" for key, value in zip(CHOICES, values, strict=True)] for values in product(*CHOICES.values())
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        planned = plan(jobs, compose, sweep_dir=folder, reuse=None)
+        for spec, overrides in planned.todo:
+            _write(folder / spec.name, spec, overrides)
+        words = [f"{key}={','.join(map(str, values))}" for key, values in CHOICES.items()]
+        whole, processor, printed = _timed("train.py", "-m", *words, f"hydra.sweep.dir={folder}")
+        assert f"0 to train, {len(jobs)} finished before" in printed, printed
+        analysis, _, _ = _timed("-c", "import algoprog.cli as c; exit(c.main())", "report", str(folder))
+    print(f"{len(jobs)} runs, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"entered again, found complete and analysed in {whole:.1f} s (target {TARGET_SECONDS:.0f} s),"
+        f" {processor:.1f} s of processor time"
+    )
+    print(f"of this the analysis alone, as `algoprog report`: {analysis:.1f} s with its imports")
+    return int(whole > TARGET_SECONDS)
+
+
+def _write(folder: Path, spec: RunSpec, overrides: list[str]) -> None:
+    """A finished run whose loss is a power law of the tokens, a little lower for richer variants."""
+    noise = random.Random(spec.run_id)
+    rows = []
+    for point in range(POINTS + 1):
+        step = spec.total_steps * point // POINTS
+        tokens = step * spec.tokens_per_step
+        loss = 2 + (4 + 0.1 * len(spec.variant)) * (1 + tokens / 1e4) ** -0.12 + noise.gauss(0, 0.004)
+        rows.append(
+            {
+                "step": step,
+                "tokens": tokens,
+                "flops": tokens * spec.flops_per_token,
+                "seconds": step * 0.01,
+                "train_loss": loss,
+                "val_loss": loss,
+                "val_perplexity": math.exp(loss),
+                "val_bits_per_byte": loss / math.log(2) / 3,
+                "lr": 1e-3,
+                "annealed": 0,
+            }
+        )
+    folder.mkdir()
+    for row in rows:
+        append_curve(folder, row)
+    write_record(folder, _record(spec, overrides, rows[-1]))
+
+
+def _record(spec: RunSpec, overrides: list[str], last: dict[str, float]) -> Record:
+    shared = {field.name: getattr(spec, field.name) for field in fields(Record) if hasattr(spec, field.name)}
+    written = {
+        "axes": {axis: option(spec.config[axis]) for axis in AXES},
+        "status": FINISHED,
+        "reason": None,
+        "steps": last["step"],
+        "tokens": last["tokens"],
+        "train_flops": last["flops"],
+        "seconds": last["seconds"],
+        "final_val_loss": last["val_loss"],
+        "min_val_loss": last["val_loss"],
+        "min_val_step": last["step"],
+        "train_flops_per_token": spec.flops_per_token,
+        "corpus_passes": 1.0,
+        "tokens_per_second": 1e4,
+        "mfu": None,
+        "peak_memory_bytes": 0,
+        "data": spec.tokens.info,
+        "flags": (),
+        "context": {},
+        "overrides": tuple(overrides),
+        "environment": {**environment(), "device": "none", "n_devices": 1, "threads": 1, "dead_parameters": []},
+        "protocol": protocol(spec.config),
+        "created": "2026-01-31T12:00:00+00:00",
+    }
+    return Record(**{**shared, **written})
+
+
+def _timed(*words: str) -> tuple[float, float, str]:
+    """Wall-clock and processor seconds of a Python command, and what it printed."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    result = subprocess.run([sys.executable, *words], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter() - began, after.ru_utime - before.ru_utime, result.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

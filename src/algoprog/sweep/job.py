@@ -1,0 +1,109 @@
+"""One run as a process of its own, whatever engine starts it: `python train.py OVERRIDES hydra.run.dir=FOLDER`.
+
+So every run can be repeated by hand, memory returns to zero between runs, and no death of one reaches another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from algoprog.overrides import parse, quoted
+from algoprog.runs.status import FAILED, mark, now, one_line
+
+LOG_FILE = "run.log"
+
+GRACE_SECONDS = 30.0
+"""Time for a checkpoint between SIGTERM and SIGKILL; Slurm's default as well."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to start."""
+
+    overrides: tuple[str, ...]
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Of the run inside its sweep."""
+        return self.folder.name
+
+    @property
+    def words(self) -> list[str]:
+        """What stands behind `python train.py`."""
+        return [*self.overrides, f"hydra.run.dir={quoted(str(self.folder))}"]
+
+
+def jobs(overrides: Sequence[Sequence[str]], sweep_dir: Path) -> list[Job]:
+    """The runs that a sweeper hands to a launcher: each names its folder by `hydra.sweep.subdir`."""
+    return [_job(list(words), sweep_dir) for words in overrides]
+
+
+def _job(overrides: list[str], sweep_dir: Path) -> Job:
+    key = "hydra.sweep.subdir="
+    (word,) = [word for word in overrides if word.startswith(key)]
+    (parsed,) = parse([word])
+    return Job(tuple(other for other in overrides if other != word), sweep_dir / str(parsed.value()))
+
+
+def work(job: Job, script: str, environment: dict[str, str], attempt: int) -> None:
+    """Be one run, in the process that calls this; what it prints is appended to `run.log` in its folder.
+
+    Args:
+        job: the run.
+        script: path of train.py.
+        environment: variables that give the run its share of the machine.
+        attempt: number of this start, for the log.
+
+    Raises:
+        SystemExit: the run failed; 1 for an exception, which the log and `status.json` then hold.
+    """
+    with contextlib.suppress(PermissionError):  # it leads a group already
+        os.setsid()  # a group of its own, with the processes that it starts for further devices
+    _log_to(job.folder / LOG_FILE)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ.update({**environment, "HYDRA_FULL_ERROR": "1"})  # without it Hydra cuts the traceback
+    share = f"CUDA_VISIBLE_DEVICES={environment.get('CUDA_VISIBLE_DEVICES', '')}"
+    print(f"=== attempt {attempt} of {job.name}, {now()}, process {os.getpid()}, {share}", flush=True)
+    faulthandler.enable()
+    if "torch" in sys.modules and "OMP_NUM_THREADS" in environment:  # imported by the fork server, with its variables
+        sys.modules["torch"].set_num_threads(int(environment["OMP_NUM_THREADS"]))
+    sys.argv = [script, *job.words]
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except Exception as error:
+        traceback.print_exc()
+        mark(job.folder, FAILED, attempt=attempt, reason=one_line(error))
+        raise SystemExit(1) from None
+
+
+def _log_to(path: Path) -> None:
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(log)
+
+
+def _end_with_parent() -> None:
+    """Once the launcher is gone, however it went, end this run as the launcher would have."""
+    parent = parent_process()
+    if parent is None:
+        return
+    wait([parent.sentinel])
+    os.killpg(0, signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os.killpg(0, signal.SIGKILL)

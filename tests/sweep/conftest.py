@@ -1,0 +1,79 @@
+"""A pool that runs the planted script, and what it showed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pytest
+
+from algoprog.sweep.devices import Share
+from algoprog.sweep.job import Job
+from algoprog.sweep.pool import Pool
+from tests.e2e import conftest as e2e
+
+SCRIPT = Path(__file__).parent / "planted" / "script.py"
+SHARE: Share = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+class Spoken:
+    """A screen that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.order: list[str] = []
+
+    def draw(self) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def ended(self, job: Job, fault: str | None, seconds: float) -> None:
+        self.order.append(job.name)
+
+
+Run = Callable[..., tuple[dict[str, str | None], Spoken]]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def light_server() -> None:
+    """The planted script needs no torch."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["algoprog.sweep.process"])
+    forkserver.ensure_running()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs `name=KIND WRONG` jobs through a pool; faults by name."""
+
+    def run(retries: int = 0, timeout: float | None = 60, fail_fast: bool = False, shares: int = 2, **jobs: str):
+        spoken = Spoken()
+        todo = [Job(tuple(words.split()), tmp_path / name) for name, words in jobs.items()]
+        pool = Pool(
+            todo,
+            str(SCRIPT),
+            [SHARE] * shares,
+            retries=retries,
+            timeout=timeout,
+            fail_fast=fail_fast,
+            screen=spoken,
+        )
+        return {job.name: fault for job, fault in pool.run().items()}, spoken
+
+    return run
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Look again and again until it holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+train = e2e.train
+algoprog = e2e.algoprog

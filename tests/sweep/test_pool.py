@@ -1,0 +1,102 @@
+"""Every way in which a process can end, with real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pytest
+
+from algoprog.runs.status import FAILED, read_status
+from algoprog.sweep import process
+from algoprog.sweep.process import is_alive
+from tests.sweep.conftest import Run, wait_until
+
+DEATHS = {
+    "exception": "RuntimeError: planted fault of two lines",
+    "exit3": "exit code 3",
+    "exit0": "ended without a record",
+    "sigkill": "killed by SIGKILL (out of memory?)",
+    "segfault": "killed by SIGSEGV",
+    "memory": "MemoryError",
+}
+
+
+def test_every_death_costs_only_its_run(run: Run, tmp_path: Path) -> None:
+    faults, _ = run(**{kind: f"{kind} 9" for kind in DEATHS}, good="none 0")
+    assert faults.pop("good") is None
+    assert {kind: (fault or "").split(": attempt")[0] for kind, fault in faults.items()} == DEATHS
+    for kind in DEATHS:
+        status = read_status(tmp_path / kind)
+        assert status is not None
+        assert (status.state, status.attempt) == (FAILED, 1)
+        assert (status.reason or "").startswith(DEATHS[kind])
+
+
+@pytest.mark.parametrize("kind", ["exception", "exit3", "sigkill", "segfault"])
+def test_a_fault_that_passes_is_retried(run: Run, tmp_path: Path, kind: str) -> None:
+    faults, spoken = run(retries=1, run=f"{kind} 1")
+    assert faults == {"run": None}
+    assert len(spoken.lines) == 1
+    log = (tmp_path / "run" / "run.log").read_text()
+    assert log.count("=== attempt") == 2
+    assert "attempt 1 sees" in log
+    assert "attempt 2 sees" in log
+
+
+def test_retries_have_a_limit(run: Run, tmp_path: Path) -> None:
+    faults, _ = run(retries=2, run="sigkill 9")
+    assert faults["run"] is not None
+    assert len(list((tmp_path / "run").glob("began-*"))) == 3
+
+
+def test_a_mistake_of_the_user_is_not_retried(run: Run, tmp_path: Path) -> None:
+    faults, _ = run(retries=2, run="exit2 9")
+    assert (faults["run"] or "").startswith("exit code 2")
+    assert len(list((tmp_path / "run").glob("began-*"))) == 1
+
+
+def test_a_hanging_run_is_ended_and_retried(run: Run) -> None:
+    faults, spoken = run(retries=1, timeout=5, once="sleep 1", always="sleep 9", good="none 0")
+    assert faults["once"] is None
+    assert faults["good"] is None
+    assert "timed out after" in (faults["always"] or "")
+    assert sum("timed out" in line for line in spoken.lines) == 2
+
+
+def test_a_run_that_ignores_sigterm_is_killed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "GRACE_SECONDS", 1.0)
+    faults, _ = run(timeout=3, deaf="deaf 9")
+    assert "timed out" in (faults["deaf"] or "")
+
+
+def test_what_a_dead_run_started_is_ended(run: Run, tmp_path: Path) -> None:
+    run(run="orphan 9")
+    wait_until(lambda: not is_alive(int((tmp_path / "run" / "orphan.pid").read_text())))
+
+
+def test_fail_fast_ends_the_others(run: Run, tmp_path: Path) -> None:
+    faults, _ = run(fail_fast=True, slow="sleep 9", bad="late 9", never="none 0")
+    assert "fail_fast" in (faults["slow"] or "")
+    assert "fail_fast" in (faults["never"] or "")
+    assert not (tmp_path / "never").exists()
+    assert not is_alive(int((tmp_path / "slow" / "began-1").read_text()))
+
+
+def test_the_fork_server_is_restarted(run: Run, tmp_path: Path) -> None:
+    server = forkserver._forkserver
+
+    def kill() -> None:
+        wait_until((tmp_path / "run" / "began-1").exists)
+        os.kill(server._forkserver_pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    faults, spoken = run(retries=1, shares=1, run="sleep 1", after="none 0")
+    killer.join()
+    assert faults == {"run": None, "after": None}
+    assert "the fork server died" in spoken.lines[0]
+    assert not is_alive(int((tmp_path / "run" / "began-1").read_text()))
