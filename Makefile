@@ -5,16 +5,18 @@ PY := .venv/bin/python
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && touch $@
 
-.PHONY: help setup demo test test-slow lint smoke golden ceg-accuracy gpu-smoke format clean
+.PHONY: help setup demo test test-slow test-cluster lint smoke golden ceg-accuracy prediction-accuracy engine-speed engine-reentry chaos gpu-smoke format clean
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-13s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
 demo: setup  ## seven arms at two small scales on real text: a table of gains in minutes
 	$(PY) train.py -m experiment=demo
 test: setup  ## the fast tests
-	$(PY) -m pytest -n auto -m 'not slow'
+	$(PY) -m pytest -n auto -m 'not slow and not cluster'
 test-slow: setup  ## the tests that take longer
 	$(PY) -m pytest -n auto -m slow
+test-cluster: setup  ## the same sweep on a real Slurm and a real Ray of this machine; docs/clusters.md
+	$(PY) -m tests.cluster.missing && $(PY) -m pytest -m cluster tests/cluster
 lint: setup  ## ruff, mypy --strict, import-linter
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 smoke: setup  ## the line every user types first, for a few steps
@@ -23,6 +25,14 @@ golden: setup  ## measure the golden losses again, after a change that is meant 
 	$(PY) -m tests.golden
 ceg-accuracy: setup  ## bias, RMSE and coverage of every estimator on synthetic curves, minutes
 	$(PY) benchmarks/ceg_accuracy.py
+engine-speed: setup  ## how busy a sweep of 16 short runs keeps the cores, minutes
+	$(PY) benchmarks/engine.py
+engine-reentry: setup  ## how long a finished sweep of 200 runs takes to be found complete and analysed
+	$(PY) benchmarks/reentry.py
+chaos: setup  ## kill, corrupt and starve a sweep at random; its records must equal those of an undisturbed one
+	$(PY) benchmarks/chaos.py
+prediction-accuracy: setup  ## how far predictions of a larger model are off on simulated ladders, minutes
+	$(PY) benchmarks/prediction_accuracy.py
 gpu-smoke: setup  ## on one CUDA GPU: speed, memory and agreement, under 8 minutes
 	$(PY) benchmarks/gpu_smoke.py
 format: setup  ## write the code as ruff formats it

@@ -28,7 +28,7 @@ CONTRACTS = {
     "mlp": interface.Mlp,
     "kernel": interface.Kernel,
 }
-COUNTS = {"attention": 4, "norm": 3, "pos": 3, "mlp": 2, "kernel": 2, "optim": 1, "schedule": 4, "logger": 2}
+COUNTS = {"attention": 4, "norm": 3, "pos": 3, "mlp": 2, "kernel": 2, "optim": 1, "schedule": 4, "logger": 4}
 SCHEMAS = {"model": ModelConfig, "budget": BudgetConfig, "evaluation": EvaluationConfig, "trainer": TrainerConfig}
 PRESETS = {"nano", "micro", "mini", "small", "medium", "compact", "full"}
 
@@ -81,6 +81,7 @@ def test_every_axis_has_a_folder_and_every_folder_a_meaning() -> None:
     run = {"model", "data", "tokenizer", "optim", "schedule", "budget", "evaluation", "trainer", "logger"}
     assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == axes | run | {
         "variant",
+        "design",
         "experiment",
         "hydra",
     }

@@ -8,9 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from threadpoolctl import threadpool_limits
+
 from algoprog.runs.record import BASELINE, COSTS
+from algoprog.sweep.plan_command import add_plan
+from algoprog.sweep.status_command import add_logs, add_status
+from algoprog.sweep.wandb_command import add_source, add_wandb, curves
 
 if TYPE_CHECKING:
+    from algoprog.ceg.curves import Curve
     from algoprog.ceg.gains import Gain
 
 DEFAULT_ESTIMATORS = ("iso_loss", "paper")
@@ -21,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; the exit code is 0, or 2 after one sentence on what to change."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.action(options))
+        with threadpool_limits(limits=1, user_api="blas"):  # matrices are tiny here: threads only wait for each other
+            return int(options.action(options))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -34,8 +41,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_ceg(commands)
     _add_predict(commands)
     _add_literature(commands)
+    add_plan(commands)
+    add_status(commands)
+    add_logs(commands)
+    add_wandb(commands)
     report = commands.add_parser("report", help="compute the gains of a finished sweep again and redraw its report")
     report.add_argument("sweep", type=Path, help="folder of the sweep, for example multirun/2026-01-31/12-00-00")
+    report.add_argument("--wandb", action="store_true", help="log the summary run of the sweep to W&B again")
     report.set_defaults(action=_report)
     return parser
 
@@ -50,7 +62,7 @@ def _add_data(commands: Commands) -> None:
 
 def _add_ceg(commands: Commands) -> None:
     ceg = commands.add_parser("ceg", help="compute-equivalent gains of finished runs or of curves from elsewhere")
-    ceg.add_argument("source", nargs="+", type=Path, help="a sweep's folder, a folder of records, or a CSV of curves")
+    add_source(ceg, "a sweep's folder, a folder of records, or a CSV of curves")
     ceg.add_argument(
         "--estimator",
         action="append",
@@ -60,6 +72,9 @@ def _add_ceg(commands: Commands) -> None:
     ceg.add_argument("--target", type=_target, default="final", help="final, min (of the baseline), or a loss in nats")
     _add_comparison(ceg)
     ceg.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    ceg.add_argument(
+        "--interactions", action="store_true", help="below the table: do the gains of joined changes multiply?"
+    )
     ceg.set_defaults(action=_ceg)
 
 
@@ -67,8 +82,15 @@ def _add_predict(commands: Commands) -> None:
     predict = commands.add_parser(
         "predict", help="predict the gains at a held-out larger model and score the prediction"
     )
-    predict.add_argument("source", nargs="+", type=Path, help="as for ceg")
+    add_source(predict, "as for ceg")
     predict.add_argument("--holdout", type=_holdout, default="largest", help="model=NAME or largest (default)")
+    predict.add_argument(
+        "--law",
+        choices=("auto", "compute", "params_data"),
+        default="auto",
+        help="loss as a function of compute, or of parameters and data, which needs several annealed budgets a model"
+        " (default: auto, params_data where it can be fitted)",
+    )
     _add_comparison(predict)
     predict.set_defaults(action=_predict)
 
@@ -112,11 +134,13 @@ def _confidence(text: str) -> float:
 
 def _ceg(options: argparse.Namespace) -> int:
     from algoprog.ceg.gains import compute_gains
-    from algoprog.ceg.sources import read_sources
     from algoprog.ceg.write import gains_csv, gains_json
 
+    if options.interactions and options.format != "table":
+        raise ValueError("--interactions is a table: leave --format out")
+    runs = curves(options)
     gains = compute_gains(
-        read_sources(options.source),
+        runs,
         estimators=options.estimator or DEFAULT_ESTIMATORS,
         costs=(options.cost,),
         baseline=options.baseline,
@@ -124,36 +148,54 @@ def _ceg(options: argparse.Namespace) -> int:
         confidence=options.confidence,
     )
     if options.format == "table":
-        text = _gains_table(gains, options)
+        text = _gains_table(gains, runs, options) + (_interactions(runs, options) if options.interactions else "")
     else:
         text = gains_json(gains) if options.format == "json" else gains_csv(gains)
     print(text, end="")
     return 0
 
 
-def _gains_table(gains: Sequence[Gain], options: argparse.Namespace) -> str:
+def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse.Namespace) -> str:
     """The table of the two default estimators, or any others side by side."""
+    from algoprog.ceg.noise_floor import noise_floors
     from algoprog.report.table import gains_table
     from algoprog.report.table_estimators import estimators_table
 
     chosen = options.estimator or DEFAULT_ESTIMATORS
     if set(chosen) == set(DEFAULT_ESTIMATORS):
-        return gains_table(gains, cost=options.cost, confidence=options.confidence)
+        floors = noise_floors(runs, cost=options.cost, baseline=options.baseline, target=options.target)
+        return gains_table(gains, cost=options.cost, confidence=options.confidence, floors=floors)
     return estimators_table(gains, cost=options.cost, confidence=options.confidence)
+
+
+def _interactions(runs: Sequence[Curve], options: argparse.Namespace) -> str:
+    """Shapley shares and the product of single gains over the joint gain, as a second table."""
+    from algoprog.ceg.gains import ESTIMATORS
+    from algoprog.ceg.interactions import interactions
+    from algoprog.report.table_interaction import interactions_table
+
+    found = interactions(
+        runs,
+        cost=options.cost,
+        baseline=options.baseline,
+        target=options.target,
+        confidence=options.confidence,
+        estimator=ESTIMATORS[(options.estimator or DEFAULT_ESTIMATORS)[0]],
+    )
+    return "\n" + interactions_table(found, confidence=options.confidence)
 
 
 def _predict(options: argparse.Namespace) -> int:
     from algoprog.ceg.predict import predict
     from algoprog.ceg.scale import scale_dependence
-    from algoprog.ceg.sources import read_sources
     from algoprog.report.table_prediction import predictions_table
     from algoprog.report.table_scale import scale_table
 
-    curves = read_sources(options.source)
+    runs = curves(options)
     shared = {"cost": options.cost, "baseline": options.baseline, "confidence": options.confidence}
-    found = predict(curves, holdout=options.holdout, **shared)
+    found = predict(runs, holdout=options.holdout, law=options.law, **shared)
     print(predictions_table(found, confidence=options.confidence))
-    print(scale_table(scale_dependence(curves, **shared), confidence=options.confidence), end="")
+    print(scale_table(scale_dependence(runs, **shared), confidence=options.confidence), end="")
     return 0
 
 
@@ -179,5 +221,5 @@ def _prepare(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from algoprog.sweep.analysis import analyse
 
-    analyse(options.sweep)
+    analyse(options.sweep, wandb=options.wandb or None)
     return 0
