@@ -121,9 +121,10 @@ def kill_run(chaos: Chaos) -> bool:
 
 def kill_launcher(chaos: Chaos) -> bool:
     """SIGKILL to the process that started the runs."""
-    if not chaos.running():
+    alive = [launcher for launcher in chaos.launchers if launcher.poll() is None]
+    if not alive or not chaos.running():
         return False
-    chaos.launchers[0].kill()
+    chaos.rng.choice(alive).kill()
     return True
 
 
