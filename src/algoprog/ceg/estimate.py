@@ -57,6 +57,9 @@ class Estimator(Protocol):
         ...
 
 
+SAME_LOSS = 1e-6
+"""Nats by which a target may be missed and count as reached: another order of summation moves a loss by less."""
+
 CostAt = Callable[[float], float]
 """ln of the cost at which a run first reached a loss; asked only for losses that it reached."""
 
@@ -75,7 +78,7 @@ def compare(
     """
     common = max(wanted, *lowest)
     log_gain = log_cost_at[0](common) - log_cost_at[1](common)
-    if common == wanted:
+    if common - wanted <= SAME_LOSS:
         return Estimate(wanted, log_gain, lambda: log_sd(common), flags=flags)
     bound, upper = None, lowest[0] <= wanted
     if upper:

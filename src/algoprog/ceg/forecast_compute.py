@@ -13,6 +13,9 @@ from algoprog.ceg.shared_law import Ends, SharedLaw, fit_shared, replicates
 
 REPLICATES = 400
 
+SAME = 1e-7
+"""An ln CEG below which two runs are the same run, computed in another order; as a variance, none at all."""
+
 
 def forecast_compute(ladder: Ladder, confidence: float) -> dict[str, Forecast]:
     """The forecast of every variant that was run at all fitted models."""
@@ -22,12 +25,13 @@ def forecast_compute(ladder: Ladder, confidence: float) -> dict[str, Forecast]:
     ends = _stack([ladder.ends(variant) for variant in (ladder.baseline, *drifts)], steep)
     laws = [law := fit_shared(ends), *replicates(law, ends, REPLICATES)]
     centre = _centre(ladder)
+    places = {variant: ladder.at - centre + _log_price(ladder, variant) for variant in drifts}
     found = {}
     for index, (variant, moved) in enumerate(drifts.items(), start=1):
         degrees = len(ladder.ends(variant)) - len(ladder.fitted)
         half = _quantile(confidence, degrees) * moved.log_sd
         span = (moved.log_gain - half, moved.log_gain + half) if np.isfinite(half) else (None, None)
-        found[variant] = _forecast(laws, index, (ladder.at - centre), moved, span, confidence, ends.has_floor)
+        found[variant] = _forecast(laws, index, places[variant], moved, span, confidence, ends.has_floor)
     return found
 
 
@@ -61,13 +65,26 @@ def _drift(ladder: Ladder, variant: str, noise: float | None) -> Drift:
     return drift(x, y, variance, ladder.at)
 
 
+def _log_price(ladder: Ladder, variant: str) -> float:
+    """Ln of what a variant's run costs over what the baseline's does, at the largest fitted model."""
+    model = ladder.fitted[-1]
+    own, base = (np.mean([end.log_cost for end in ladder.rungs[name][model]]) for name in (variant, ladder.baseline))
+    return float(own - base)
+
+
 def _noise(ladder: Ladder) -> float | None:
-    """Variance of one pair's ln CEG within a model, pooled over variants; None with one seed."""
+    """Variance of one pair's ln CEG within a model, pooled over variants; None with one seed.
+
+    Variants that compute bit for bit what the baseline does are left out: they have no noise to tell of.
+    """
     groups = [
         [end.log_gain for end in ladder.rungs[variant][model]] for variant in ladder.variants for model in ladder.fitted
     ]
-    degrees = sum(len(group) - 1 for group in groups)
-    return sum(float(np.var(group)) * len(group) for group in groups) / degrees if degrees else None
+    noisy = [group for group in groups if np.abs(group).max() > SAME] or groups
+    degrees = sum(len(group) - 1 for group in noisy)
+    if not degrees:
+        return None
+    return max(SAME, sum(float(np.var(group)) * len(group) for group in noisy) / degrees)
 
 
 def _quantile(confidence: float, degrees: int) -> float:

@@ -61,30 +61,26 @@ def noise_floors(
 
     Every two seeds of the baseline make a pair of different seeds, which overstates the noise of paired seeds somewhat:
     the floor errs on the side of calling a gain noise. k seeds count as k - 1 degrees of freedom, an A/A arm as one a
-    seed. Kernel-only arms are left out on the seconds axis, where they may truly differ. `aa` names the arms where the
-    curves do not know their axes.
+    seed. Seeds and arms are two sources, of which the noisier is the floor: arms that compute bit for bit the same say
+    nothing about seeds. Kernel-only arms are left out on the seconds axis, where they may truly differ. `aa` names the
+    arms where the curves do not know their axes.
 
     Raises:
         ValueError: as `compute_gains`.
     """
     names = set(aa_variants(curves, baseline) if aa is None else aa) if cost != "seconds" else set()
     estimate = estimator or IsoLoss()
-    logs: dict[str, list[float]] = {}
-    degrees: dict[str, int] = {}
+    found: dict[str, NoiseFloor] = {}
     for group in pair_up(curves, baseline):
-        pairs = list(group.pairs)
+        pairs, degrees = list(group.pairs), len(group.pairs)
         if group.variant == baseline:
-            pairs = list(combinations([base for base, _ in group.pairs], 2))
-            degrees[group.model] = degrees.get(group.model, 0) + max(0, len(group.pairs) - 1)
-        elif group.variant in names:
-            degrees[group.model] = degrees.get(group.model, 0) + len(pairs)
-        else:
+            pairs, degrees = list(combinations([base for base, _ in group.pairs], 2)), degrees - 1
+        elif group.variant not in names:
             continue
         usable = [pair for pair in pairs if min(len(curve.points(cost)[0]) for curve in pair) >= MIN_POINTS]
-        logs.setdefault(group.model, []).extend(estimate(a, b, cost, target).log_gain for a, b in usable)
-    finite = {model: [value for value in values if np.isfinite(value)] for model, values in logs.items()}
-    return {
-        model: NoiseFloor(model, cost, float(np.sqrt(np.mean(np.square(values)))), degrees[model], len(values))
-        for model, values in finite.items()
-        if values
-    }
+        logs = [estimate(a, b, cost, target).log_gain for a, b in usable]
+        finite = [value for value in logs if np.isfinite(value)]
+        if finite:
+            floor = NoiseFloor(group.model, cost, float(np.sqrt(np.mean(np.square(finite)))), degrees, len(finite))
+            found[group.model] = max(found.get(group.model, floor), floor, key=lambda source: source.log_sd)
+    return found

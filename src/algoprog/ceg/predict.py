@@ -24,7 +24,7 @@ LAWS: tuple[LawName, ...] = ("auto", "compute", "params_data")
 class Prediction:
     """What the runs below the held-out model say about a variant at it; `*_low` and `*_high` bound the interval.
 
-    Losses are in nats per token at the compute of the held-out baseline; errors are |ln predicted - ln observed| of the
+    Losses are in nats per token at the variant's own compute there; errors are |ln predicted - ln observed| of the
     CEG, for the law and for the two naive predictors. `exponent` is that of compute, or of tokens for the law
     `params_data`. Numbers that do not exist are None: no interval without a spare point, no observed value where the
     held-out model was not run.
@@ -102,7 +102,7 @@ def _prediction(ladder: Ladder, variant: str, law: str, found: Forecast) -> Pred
         loss=found.loss,
         loss_low=found.loss_span[0],
         loss_high=found.loss_span[1],
-        loss_observed=float(np.mean([end.loss for end in seen])) if seen else None,
+        loss_observed=float(np.mean([end.arm.points(ladder.cost)[1][-1] for end in seen])) if seen else None,
         ceg=_exp(found.log_gain),
         ceg_low=_exp(found.log_gain_span[0]),
         ceg_high=_exp(found.log_gain_span[1]),

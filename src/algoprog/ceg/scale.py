@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from algoprog.ceg.curves import Curve
+from algoprog.ceg.curves import Array, Curve
 from algoprog.ceg.estimate import Estimate, Estimator, Target
 from algoprog.ceg.iso_loss import IsoLoss
 from algoprog.ceg.pairing import pair_up
@@ -20,6 +20,10 @@ DELTA = float(np.log(1.1) / np.log(10.0))
 
 SIMILAR = 1.1
 MAX_SEEDS = 100
+
+LACK_OF_FIT_LEVEL = 0.25
+NOTHING = 1e-12
+"""A squared ln CEG that no measurement tells from none."""
 
 SAME_COST = 0.01
 """Models whose ln cost differs by less give no slope."""
@@ -33,7 +37,8 @@ class ScaleDependence:
 
     `slope` is d ln CEG / d ln C; a decade of compute multiplies the gain by 10^slope. For an inconclusive verdict
     `seeds_needed` (a model, same ladder) or `decades_needed` (of compute between the ends of the ladder, same seeds)
-    would settle it if the slope and the scatter stay as measured; None where 100 seeds would not, or nothing is needed.
+    would settle it if the slope and the scatter stay as measured; None where 100 seeds would not, where the models'
+    means lie off a line, which seeds do not mend, or where nothing is needed.
     """
 
     variant: str
@@ -64,9 +69,10 @@ def scale_dependence(
 ) -> list[ScaleDependence]:
     """One verdict for each variant that was compared with its baseline at two models of different cost or more.
 
-    Each pair of runs is one point: x the ln of what the baseline's run cost, y its ln CEG. Pairs of different models
-    share nothing, so the slope is ordinary least squares over all of them and its interval Student's with n - 2 degrees
-    of freedom; with two points in all, evaluation noise alone gives the interval.
+    Each pair of runs is one point: x the ln of what the baseline's run cost, y its ln CEG. The slope is ordinary least
+    squares over all of them and its interval Student's with n - 2 degrees of freedom. Where the models' means lie off
+    the line by more than their seeds explain, seeds are no independent evidence about the slope: then the means are
+    the points, with models - 2 degrees of freedom. With two points in all, evaluation noise alone gives the interval.
 
     Raises:
         ValueError: as `compute_gains`.
@@ -111,23 +117,21 @@ def _spread(points: list[_Point]) -> float:
 def _dependence(variant: str, cost: str, points: list[_Point], confidence: float, delta: float) -> ScaleDependence:
     x = np.array([point.log_cost for point in points])
     y = np.array([point.estimate.log_gain for point in points])
-    spread = float(((x - x.mean()) ** 2).sum())
-    slope = float(((x - x.mean()) * y).sum() / spread)
-    free = len(x) - 2
-    if free:
-        scatter = float(np.sqrt(((y - y.mean() - slope * (x - x.mean())) ** 2).sum() / free))
-        half = _quantile(confidence, free) * scatter / np.sqrt(spread)
-    else:
-        scatter = float(np.sqrt(np.mean([point.estimate.log_sd**2 for point in points])))
-        half = _quantile(confidence, None) * scatter / np.sqrt(spread)
-    half = float(half)
-    verdict = _verdict(slope - half, slope + half, delta)
     models = sorted({point.model for point in points}, key=lambda m: np.mean(x[[p.model == m for p in points]]))
     members = [[point.model == model for point in points] for model in models]
     means = [float(y[member].mean()) for member in members]
+    line = _line(x, y)
+    seeds_help = not _off_the_line(line, y, members)
+    if not seeds_help:
+        line = _line(np.array([x[member].mean() for member in members]), np.array(means))
+    slope, scatter, spread = line.slope, line.scatter, line.spread
+    if line.free == 0:
+        scatter = float(np.sqrt(np.mean([point.estimate.log_sd**2 for point in points])))
+    half = _quantile(confidence, line.free or None) * scatter / float(np.sqrt(spread))
+    verdict = _verdict(slope - half, slope + half, delta)
     known = bool(np.isfinite(half))
     per_model = len(points) / len(models)
-    settle = _Settle(slope, scatter, spread, len(points), confidence, delta)
+    settle = _Settle(slope, scatter, spread, line.free + 2, confidence, delta)
     open_ = verdict == "inconclusive" and known
     return ScaleDependence(
         variant=variant,
@@ -141,9 +145,44 @@ def _dependence(variant: str, cost: str, points: list[_Point], confidence: float
         intercept=float(y.mean() - slope * x.mean()),
         verdict=verdict,
         two_point=two_point_rule(float(np.exp(means[0])), float(np.exp(means[-1]))),
-        seeds_needed=settle.seeds(per_model) if open_ else None,
+        seeds_needed=settle.seeds(per_model) if open_ and seeds_help else None,
         decades_needed=settle.decades(float(np.ptp(x)) / np.log(10)) if open_ else None,
     )
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Least squares: slope, residual sum of squares, degrees of freedom, sum of squares of x around its mean."""
+
+    slope: float
+    residual: float
+    free: int
+    spread: float
+
+    @property
+    def scatter(self) -> float:
+        """Standard deviation of the points around the line."""
+        return float(np.sqrt(self.residual / self.free)) if self.free else 0.0
+
+
+def _line(x: Array, y: Array) -> _Line:
+    dx, dy = x - x.mean(), y - y.mean()
+    spread = float((dx**2).sum())
+    slope = float((dx * dy).sum() / spread)
+    return _Line(slope, float(((dy - slope * dx) ** 2).sum()), len(x) - 2, spread)
+
+
+def _off_the_line(line: _Line, y: Array, members: list[list[bool]]) -> bool:
+    """Whether the models' means miss the line by more than seeds explain: the F test of lack of fit at the 25 % level.
+
+    Source: Bancroft 1964, "Analysis and inference for incompletely specified models", on the level.
+    """
+    within = sum(float(((y[member] - y[member].mean()) ** 2).sum()) for member in members)
+    free, free_within = len(members) - 2, len(y) - len(members)
+    lack = line.residual - within
+    if free < 1 or free_within < 1 or lack <= NOTHING:
+        return False
+    return bool(stats.f.sf((lack / free) / max(within / free_within, NOTHING), free, free_within) < LACK_OF_FIT_LEVEL)
 
 
 def _quantile(confidence: float, degrees: int | None) -> float:

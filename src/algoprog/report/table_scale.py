@@ -52,6 +52,8 @@ def settle(row: ScaleDependence) -> str:
     ways += [f"a ladder of {row.decades_needed:.1f} decades of compute"] if row.decades_needed else []
     if not ways:
         return f"{row.variant}: no number of seeds up to 100 would settle it; a longer ladder of models may"
+    if not row.seeds_needed:
+        return f"{row.variant}: more models on the ladder may settle it, more seeds would not; or {ways[0]}"
     return f"{row.variant}: {', or '.join(ways)}, would settle it if slope and scatter stay as they are"
 
 
