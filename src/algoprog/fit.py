@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import ModelParallelStrategy
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
@@ -202,9 +203,13 @@ def _train_loader(spec: RunSpec, trainer: L.Trainer, resume: Checkpoint | None) 
 
 
 def _val_loader(spec: RunSpec, trainer: L.Trainer) -> DataLoader[Any]:
-    """The validation batches of this process; the meters add up those of all."""
-    windows = spec.val_windows()
-    order = RunOrder(len(windows), start=0, rank=trainer.global_rank, world_size=trainer.world_size)
+    """The validation batches of this process; the meters add up those of all.
+
+    Shards of a model work in step, so there every process reads all windows: shares may be unequal.
+    """
+    windows, parts = spec.val_windows(), (trainer.global_rank, trainer.world_size)
+    rank, world_size = (0, 1) if isinstance(trainer.strategy, ModelParallelStrategy) else parts
+    order = RunOrder(len(windows), start=0, rank=rank, world_size=world_size)
     return DataLoader(windows, batch_size=spec.config["micro_batch_size"], sampler=order)
 
 

@@ -180,13 +180,19 @@ class StandIn:
         return {"project": {"run": {"historyKeys": _history_keys(self.runs[values["name"]])}}}
 
     def _RunParquetHistory(self, values: dict[str, Any]) -> dict[str, Any]:
-        live = self.runs[values["runName"]].rows()
+        live = _strict(self.runs[values["runName"]].rows())
         return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": live}}}}
 
     def _HistoryPage(self, values: dict[str, Any]) -> dict[str, Any]:
-        rows = self.runs[values["run"]].rows()
+        rows = _strict(self.runs[values["run"]].rows())
         kept = [json.dumps(row) for row in rows if values["minStep"] <= row["_step"] < values["maxStep"]]
         return {"project": {"run": {"history": kept}}}
+
+
+def _strict(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as the real server sends them: what JSON has no number for is a word."""
+    odd = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    return [{key: odd.get(str(value), value) for key, value in row.items()} for row in rows]
 
 
 class _Quiet(ThreadingHTTPServer):

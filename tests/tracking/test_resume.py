@@ -37,7 +37,11 @@ def test_killed_and_resumed(standin: StandIn, tmp_path: Path, mode: str) -> None
     folder = tmp_path / "sweep" / "run"
     first = begin(folder, f"logger.mode={mode}")
     deadline = time.monotonic() + 120
-    while rows(folder) < 12 and first.poll() is None and time.monotonic() < deadline:
+    while (
+        not (rows(folder) >= 12 and list((folder / "checkpoints").glob("*.ckpt")))
+        and first.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     first.send_signal(signal.SIGKILL)
     assert first.wait() == -signal.SIGKILL
