@@ -36,8 +36,13 @@ def main(cfg: DictConfig) -> float | None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     from algoprog.fit import run  # here: lightning takes seconds, and a mistake should be told at once
+    from algoprog.training.lock import FolderTakenError
 
-    return run(spec, Path(hydra_cfg.runtime.output_dir), list(hydra_cfg.overrides.task)).final_val_loss
+    try:
+        return run(spec, Path(hydra_cfg.runtime.output_dir), list(hydra_cfg.overrides.task)).final_val_loss
+    except FolderTakenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def _check_words(overrides: list[str]) -> None:

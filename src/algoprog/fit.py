@@ -30,7 +30,7 @@ from algoprog.training.callbacks.heartbeat import Heartbeat
 from algoprog.training.callbacks.progress import Progress
 from algoprog.training.checkpoint import Checkpoint, CheckpointFiles
 from algoprog.training.clock import Clock
-from algoprog.training.lock import alone, is_first
+from algoprog.training.lock import FolderTakenError, alone, is_first
 from algoprog.training.loggers import interface as loggers
 from algoprog.training.module import LanguageModel
 from algoprog.training.order import RunOrder
@@ -51,7 +51,7 @@ def run(spec: RunSpec, folder: Path, overrides: list[str]) -> Record:
         overrides: the command line that repeats it.
 
     Raises:
-        ValueError: another program is writing another run there.
+        FolderTakenError: the folder holds another run, or another program is writing one there.
         SystemExit: a signal ended the run.
     """
     with alone(folder, lambda: _is_same(spec, folder)):
@@ -89,9 +89,15 @@ def _finished(spec: RunSpec, folder: Path) -> Record | None:
     try:
         record = load_run(folder).record
     except ValueError as error:
-        log.warning("trained again: %s", error)
+        aside = (folder / RECORD_FILE).replace(folder / f"{RECORD_FILE}.damaged")
+        log.warning("trained again, the record is kept as %s: %s", aside.name, error)
         return None
-    return record if record.run_id == spec.run_id else None
+    if record.run_id != spec.run_id:
+        raise FolderTakenError(
+            f"{folder} holds another finished run, {record.variant} of {record.model} with seed {record.seed}: choose"
+            " another folder, or delete it first"
+        )
+    return record
 
 
 def _prepare(spec: RunSpec, folder: Path, module: LanguageModel) -> Checkpoint | None:

@@ -152,11 +152,16 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     assert (tmp_path / "record.json").read_bytes() == before
 
 
-def test_another_run_in_the_folder_starts_afresh(tmp_path: Path) -> None:
-    finish(tmp_path / "one", *EVERY_STEP, faults={"step": 4})
-    assert finish(tmp_path / "one", "seed=1")[0] == 0
-    assert finish(tmp_path / "two", "seed=1")[0] == 0
-    assert result(tmp_path / "one") == result(tmp_path / "two")
-    assert resumed(tmp_path / "one") == []
-    assert finish(tmp_path / "one", "seed=2")[0] == 0
-    assert result(tmp_path / "one") != result(tmp_path / "two")
+def test_another_run_in_the_folder_is_never_lost(tmp_path: Path) -> None:
+    finish(tmp_path, *EVERY_STEP, faults={"step": 4})
+    kept = [path.read_bytes() for path in checkpoints(tmp_path)]
+    code, output = finish(tmp_path, "seed=1")
+    assert code != 0
+    assert "holds a checkpoint that this run cannot use (it belongs to run" in output
+    assert [path.read_bytes() for path in checkpoints(tmp_path)] == kept
+    assert finish(tmp_path)[0] == 0
+    record = (tmp_path / "record.json").read_bytes()
+    code, output = finish(tmp_path, "seed=1")
+    assert code != 0
+    assert "holds another finished run, none of nano" in output
+    assert (tmp_path / "record.json").read_bytes() == record

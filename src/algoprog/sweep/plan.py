@@ -47,7 +47,7 @@ def plan(jobs: Sequence[Sequence[str]], compose: Compose, *, sweep_dir: Path, re
     checked = _check(wanted, composer, specs, result)
     asked = {spec.run_id for spec, _ in checked}
     baselines = _check(_baselines(checked, composer), composer, specs, result)
-    finished = {load_run(folder).record.run_id for folder in find_runs(sweep_dir)}
+    finished = {load_run(folder).record.run_id for folder in find_runs(sweep_dir) if folder.parent == sweep_dir}
     elsewhere = _finished_elsewhere(reuse) if any(spec.run_id not in asked for spec, _ in baselines) else {}
     seen: set[str] = set()
     for spec, overrides in (*baselines, *checked):

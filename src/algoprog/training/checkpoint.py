@@ -19,6 +19,8 @@ from typing import IO, Any, cast
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 
+from algoprog.training.lock import FolderTakenError
+
 FOLDER = "checkpoints"
 KEPT = 2
 """The newest, and the one before it in case the newest turns out to be damaged."""
@@ -29,6 +31,10 @@ STATE = "algoprog"
 DIGEST_BYTES = 64
 
 log = logging.getLogger(__name__)
+
+
+class NotThisRunError(ValueError):
+    """A checkpoint is intact, but of another run, number of devices or version of the program."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +104,22 @@ def latest(folder: Path, run_id: str, n_devices: int, shapes: Mapping[str, torch
         run_id: identity of the run, data included.
         n_devices: devices that the run trains on now.
         shapes: of the model's weights.
+
+    Raises:
+        FolderTakenError: none is usable, and one that could not be read or is of another run would be lost.
     """
+    kept: Exception | None = None
     for path in reversed(_files(folder / FOLDER)):
         try:
             return _checked(path, run_id, n_devices, shapes)
         except (OSError, ValueError) as error:
             log.warning("checkpoint %s is not used: %s", path, error)
+            kept = error if isinstance(error, OSError | NotThisRunError) else kept
+    if kept is not None:
+        raise FolderTakenError(
+            f"{folder / FOLDER} holds a checkpoint that this run cannot use ({kept}): start as that run did, choose"
+            " another folder, or delete the checkpoints to start over"
+        )
     return None
 
 
@@ -131,11 +147,11 @@ def _checked(path: Path, run_id: str, n_devices: int, shapes: Mapping[str, torch
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"it lacks {error}") from error
     if written_by != run_id:
-        raise ValueError(f"it belongs to run {written_by}, not to {run_id}")
+        raise NotThisRunError(f"it belongs to run {written_by}, not to {run_id}")
     if ranks != n_devices:
-        raise ValueError(f"it was written on {ranks} device(s), and this run has {n_devices}")
+        raise NotThisRunError(f"it was written on {ranks} device(s), and this run has {n_devices}")
     if weights != shapes:
-        raise ValueError("it was written by a version of the program whose model has other weights")
+        raise NotThisRunError("it was written by a version of the program whose model has other weights")
     return found
 
 

@@ -16,6 +16,10 @@ ASK_AGAIN_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
+class FolderTakenError(ValueError):
+    """A folder holds another run, whose results must not be lost; the message says what to do."""
+
+
 def is_first() -> bool:
     """Whether this is the first process of a run; the others share its lock."""
     return not any(int(os.environ.get(name, "0")) for name in ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID"))
@@ -32,7 +36,7 @@ def alone(folder: Path, same_run: Callable[[], bool]) -> Iterator[None]:
         same_run: whether the folder's configuration is that of this run.
 
     Raises:
-        ValueError: another program is writing another run there.
+        FolderTakenError: another program is writing another run there.
     """
     if not is_first():
         yield
@@ -43,7 +47,7 @@ def alone(folder: Path, same_run: Callable[[], bool]) -> Iterator[None]:
             lock.acquire(timeout=ASK_AGAIN_SECONDS, poll_interval=0.1)
         except Timeout:
             if not same_run():
-                raise ValueError(
+                raise FolderTakenError(
                     f"another program is writing another run to {folder}: wait for it or choose another folder"
                 ) from None
             if not waiting:
