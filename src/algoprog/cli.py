@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,9 +114,12 @@ def _target(text: str) -> str | float:
     if text in ("final", "min"):
         return text
     try:
-        return float(text)
+        loss = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} must be final, min or a loss in nats such as 3.5") from None
+        loss = 0.0
+    if not 0 < loss < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} must be final, min or a loss in nats above 0 such as 3.5")
+    return loss
 
 
 def _holdout(text: str) -> str:
@@ -138,10 +142,11 @@ def _ceg(options: argparse.Namespace) -> int:
 
     if options.interactions and options.format != "table":
         raise ValueError("--interactions is a table: leave --format out")
+    options.estimator = tuple(dict.fromkeys(options.estimator or DEFAULT_ESTIMATORS))
     runs = curves(options)
     gains = compute_gains(
         runs,
-        estimators=options.estimator or DEFAULT_ESTIMATORS,
+        estimators=options.estimator,
         costs=(options.cost,),
         baseline=options.baseline,
         target=options.target,
@@ -161,8 +166,7 @@ def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse
     from algoprog.report.table import gains_table
     from algoprog.report.table_estimators import estimators_table
 
-    chosen = options.estimator or DEFAULT_ESTIMATORS
-    if set(chosen) == set(DEFAULT_ESTIMATORS):
+    if set(options.estimator) == set(DEFAULT_ESTIMATORS):
         floors = noise_floors(runs, cost=options.cost, baseline=options.baseline, target=options.target)
         return gains_table(gains, cost=options.cost, confidence=options.confidence, floors=floors)
     return estimators_table(gains, cost=options.cost, confidence=options.confidence)
@@ -180,7 +184,7 @@ def _interactions(runs: Sequence[Curve], options: argparse.Namespace) -> str:
         baseline=options.baseline,
         target=options.target,
         confidence=options.confidence,
-        estimator=ESTIMATORS[(options.estimator or DEFAULT_ESTIMATORS)[0]],
+        estimator=ESTIMATORS[options.estimator[0]],
     )
     return "\n" + interactions_table(found, confidence=options.confidence)
 

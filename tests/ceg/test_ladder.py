@@ -51,6 +51,28 @@ def test_single_seeds_at_two_models_use_evaluation_noise():
     assert found.slope_low < 0.15 < found.slope_high
 
 
+def test_seeds_are_no_evidence_about_a_slope_that_the_models_do_not_follow():
+    def bent(seeds: int) -> list[Curve]:
+        straight, curves = ladder(0.0, seeds=seeds, models=MODELS[:3]), []
+        for curve in straight:
+            up = 1.3 if (curve.model, curve.variant) == ("micro", "arm") else 1.0
+            curves.append(replace(curve, costs={axis: cost / up for axis, cost in curve.costs.items()}))
+        return curves
+
+    (few,), (many,) = scale_dependence(bent(3)), scale_dependence(bent(9))
+    assert few.verdict == many.verdict == "inconclusive"
+    assert many.slope_high - many.slope_low == pytest.approx(few.slope_high - few.slope_low, rel=0.1)
+    assert few.seeds_needed is None
+    assert few.decades_needed > 2
+
+
+def test_a_sweep_of_nothing_but_equal_bits_is_predicted():
+    same = [replace(curve, variant="flash") for curve in ladder(0.0, models=MODELS[:3]) if curve.variant == "none"]
+    base = [curve for curve in ladder(0.0, models=MODELS[:3]) if curve.variant == "none"]
+    (found,) = predict([*base, *same])
+    assert found.ceg == pytest.approx(1.0, abs=1e-6)
+
+
 def test_two_point_rule_reads_table_3_as_the_paper_does():
     pairs = {"mqa": (0.673, 0.931), "sparse": (0.515, 0.964), "flash": (1.063, 1.0), "rope": (1.870, 1.350)}
     found = {name: two_point_rule(*pair) for name, pair in pairs.items()}

@@ -56,7 +56,7 @@ def test_a_bad_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: 
     path, content = tmp_path / "curves.csv", CASES[case]
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     error = said(capsys, command, str(path))
-    assert "curves.csv" in error or case == "no baseline"
+    assert "curves.csv" in error
 
 
 def _folder(path: Path) -> Path:
@@ -84,3 +84,17 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path, capsys: pytest.CaptureF
     path.write_bytes(change(GOOD).encode())
     assert main(["ceg", str(path)]) == 0
     assert "arm" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("target", ["nan", "inf", "-1", "0", "low"])
+def test_a_target_that_is_no_loss(capsys: pytest.CaptureFixture[str], target: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["ceg", "curves.csv", f"--target={target}"])
+    assert "a loss in nats above 0" in capsys.readouterr().err
+
+
+def test_an_estimator_named_twice_gives_its_rows_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "curves.csv"
+    path.write_text(GOOD)
+    assert main(["ceg", str(path), "--format", "csv", "--estimator", "iso_loss", "--estimator", "iso_loss"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 2

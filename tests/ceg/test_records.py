@@ -48,3 +48,15 @@ def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / "none" / "record.json").write_text(json.dumps({"schema_version": 1}))
     with pytest.raises(ValueError, match=r"record\.json cannot be read"):
         read_sources([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("steps", "fault"),
+    [("1 1 2", "repeat or go back"), ("1 3 2", "repeat or go back"), ("1 nan 2", "evaluations without step")],
+)
+def test_steps_that_do_not_rise_are_named(tmp_path, steps, fault):
+    for step in steps.split():
+        append_curve(tmp_path, {**dict.fromkeys(CURVE_COLUMNS, 1.0), "step": float(step), "annealed": 0})
+    write_record(tmp_path, record())
+    with pytest.raises(ValueError, match=rf"curve\.csv has .*{fault}"):
+        read_sources([tmp_path])

@@ -58,6 +58,7 @@ def test_nan_and_empty_losses_mean_divergence(tmp_path):
     [
         ("", "is empty: it needs a header"),
         (TIDY, "is empty: it needs a header"),
+        (GOOD.replace("tokens", "step"), "two columns named 'step'"),
         ("variant,model,step,val_loss\nnone,m,1,3\n", "lacks the column seed"),
         ("variant,model,seed,val_loss\nnone,m,1,3\n", "lacks the column one of flops, tokens, step, seconds"),
         (GOOD + "none,m,0,3,30", "line 5 has not 8 cells"),

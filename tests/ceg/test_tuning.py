@@ -87,9 +87,24 @@ def test_a_csv_may_have_rates(tmp_path):
     head = "variant,model,seed,lr,step,val_loss\n"
     path.write_text(head + "".join(f"none,m,0,{lr},{s},{5 - s}\n" for lr in (1e-3, 2e-3) for s in (1, 2, 3)))
     assert [curve.learning_rate for curve in read_source(path)] == [0.001, 0.002]
-    path.write_text(head + "".join(f"none,m,0,{0.001 / s},{s},{5 - s}\n" for s in (1, 2, 3)))
-    with pytest.raises(ValueError, match="peak rate on all its lines"):
-        read_source(path)
+
+
+def test_a_rate_that_changes_within_a_run_of_a_csv_is_a_schedule(tmp_path):
+    path = tmp_path / "curves.csv"
+    rates = {1: 0.0005, 2: 0.001, 3: 0.001, 4: 0.0002}
+    lines = "".join(f"none,m,0,{rate},{step},{5 - step}\n" for step, rate in rates.items())
+    path.write_text("variant,model,seed,lr,step,val_loss\n" + lines.replace("4,1\n", "4,1.5\n"))
+    (curve,) = read_source(path)
+    assert (curve.learning_rate, len(curve.val_loss)) == (0.001, 4)
+
+
+def test_a_rate_that_a_diverged_seed_ruled_out_flags_the_gains():
+    arm = grid("arm", dict(zip(RATES, (0.2, 0.0, 0.1), strict=True)), gain=2.0)
+    worst = [replace(c, flags=("diverged",)) if (c.seed, c.learning_rate) == (1, 0.001) else c for c in arm]
+    assert "diverged" not in row_of([*BASE, *worst]).flags
+    best = [replace(c, flags=("diverged",)) if (c.seed, c.learning_rate) == (1, 0.002) else c for c in arm]
+    row = row_of([*BASE, *best])
+    assert ("diverged" in row.flags, row.n_seeds) == (True, 2)
 
 
 def test_models_that_differ_in_a_setting_are_flagged_and_the_setting_is_named():

@@ -78,6 +78,27 @@ def test_a_damaged_record_is_named_with_the_remedy(folder: Path, damage: object)
     assert "run it again" in str(caught.value) or "update algoprog" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("axes", None), ("axes", {"pos": 1}), ("variant", None), ("model", 5), ("seed", True), ("flags", "rising"),
+        ("final_val_loss", "abc"), ("train_flops", None), ("data", None), ("data", {"name": "c4"}),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_is_named(folder: Path, key: str, value: object) -> None:
+    path = folder / RECORD_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(ValueError, match=rf"record\.json cannot be read \({key} is .*run it again"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize("content", [b"step\xff\n1\n", b'step\n"' + b"1" * 200_000 + b'"\n'], ids=["bytes", "long"])
+def test_a_curve_that_is_no_csv_is_named_with_the_remedy(folder: Path, content: bytes) -> None:
+    (folder / CURVE_FILE).write_bytes(content)
+    with pytest.raises(ValueError, match=r"curve\.csv cannot be read .*run it again"):
+        read_curve(folder / CURVE_FILE)
+
+
 @pytest.mark.parametrize("content", ["", "step,tokens\n1,2\n", None], ids=["empty", "columns missing", "no numbers"])
 def test_a_damaged_curve_is_named_with_the_remedy(folder: Path, content: str | None) -> None:
     path = folder / CURVE_FILE

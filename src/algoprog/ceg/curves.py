@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algoprog.runs.record import COSTS, DIVERGED, Record, Run
+from algoprog.runs.record import COSTS, CURVE_FILE, DIVERGED, Record, Run
 
 Array = NDArray[np.float64]
 
@@ -28,7 +28,8 @@ class Curve:
     `costs` holds one array for each cost axis that was recorded: `flops`, `tokens`, `steps`, `seconds`. Runs of one
     `cohort` may be compared; `axes` and `n_params` are known for algoprog's own records only, and `source` names
     the file for messages. `protocol` holds the settings that are known of the training, each under its key on the
-    command line, `optim.lr` among them.
+    command line, `optim.lr` among them. `warnings` are flags of the gains that are read off the curve, where they
+    say nothing of the run itself.
     """
 
     variant: str
@@ -42,6 +43,7 @@ class Curve:
     n_params: int | None = None
     source: str = ""
     protocol: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
     annealed: bool = False  # every evaluation is the annealed end of a budget of its own
 
     def __post_init__(self) -> None:
@@ -86,20 +88,41 @@ class Curve:
         return cost[keep], self.val_loss[keep]
 
 
+def cost_fault(column: str, cost: Array) -> tuple[str, str] | None:
+    """What is wrong with a cost column and its remedy, for messages; None where costs rise from 0 or above."""
+    if np.isnan(cost).any():
+        return f"evaluations without {column}", "fill that column in or delete it"
+    if np.isinf(cost).any():
+        return f"a {column} that is infinite", "correct that column"
+    if (np.diff(cost) <= 0).any():
+        return f"{column} that repeat or go back", "sort its lines and keep one an evaluation"
+    if cost[0] < 0:
+        return f"a negative {column}", "correct that column"
+    return None
+
+
 def curves_from_runs(runs: Iterable[Run]) -> list[Curve]:
-    """One curve a run, with the gates' flags and `diverged` where the record says so."""
+    """One curve a run, with the gates' flags and `diverged` where the record says so.
+
+    Raises:
+        ValueError: the steps of a curve are missing, repeat or go back; names the file.
+    """
     return [_curve(run) for run in runs]
 
 
 def compared_rows(run: Run) -> NDArray[np.intp]:
-    """Rows of a run's curve that may be compared, by step: its annealed end points alone where it has them."""
+    """Rows of a run's curve that may be compared: all, or its annealed end points alone, by step, where it has them."""
     annealed = run.curve["annealed"] > 0
-    rows = np.flatnonzero(annealed) if annealed.any() else np.arange(len(annealed))
+    if not annealed.any():
+        return np.arange(len(annealed))
+    rows = np.flatnonzero(annealed)
     return rows[np.argsort(run.curve["step"][rows], kind="stable")]
 
 
 def _curve(run: Run) -> Curve:
     record, rows = run.record, compared_rows(run)
+    if (fault := cost_fault("step", run.curve["step"][rows])) is not None:
+        raise ValueError(f"{run.path / CURVE_FILE} has {fault[0]}: delete its folder and run it again")
     annealed = run.curve["annealed"] > 0
     flags = record.flags if record.status != DIVERGED or DIVERGED in record.flags else (*record.flags, DIVERGED)
     if not annealed.any() and _decays_sharply(run.curve["lr"]):

@@ -39,7 +39,8 @@ def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
         raise ValueError("there are no curves: name a folder of finished runs or a CSV of curves")
     if all(curve.variant != baseline for curve in curves):
         names = ", ".join(sorted({curve.variant for curve in curves}))
-        raise ValueError(f"no run of the baseline {baseline!r}: run it, or choose --baseline among {names}")
+        place = _place(curves)
+        raise ValueError(f"no run of the baseline {baseline!r}{place}: run it, or choose --baseline among {names}")
     groups: dict[tuple[str, str], dict[str, dict[int, Curve]]] = {}
     chosen = tuned(curves, baseline)
     for curve in chosen:
@@ -56,6 +57,13 @@ def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
     ]
 
 
+def _place(curves: Sequence[Curve]) -> str:
+    """Where the curves are from, for messages: the first source, and how many more."""
+    sources = list(dict.fromkeys(curve.source for curve in curves if curve.source))
+    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+    return f" in {sources[0]}{more}" if sources else ""
+
+
 def _size(arms: Mapping[str, Mapping[int, Curve]]) -> int:
     """Parameters of the smallest run of a model, by which models are listed; 0 where the source does not tell."""
     return min(curve.n_params or 0 for runs in arms.values() for curve in runs.values())
@@ -68,7 +76,7 @@ def _labels(keys: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
 
 
 def _pairs(model: str, variant: str, base: dict[int, Curve], arm: dict[int, Curve], warned: set[str]) -> Pairs:
-    flags = warned | {flag for curve in (*base.values(), *arm.values()) for flag in curve.flags}
+    flags = warned | {flag for curve in (*base.values(), *arm.values()) for flag in (*curve.flags, *curve.warnings)}
     if not base:
         return Pairs(model, variant, (), tuple(sorted(flags | {"no-baseline"})))
     seeds = sorted(base.keys() & arm.keys())

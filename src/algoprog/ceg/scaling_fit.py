@@ -19,6 +19,9 @@ MAX_EXTRAPOLATION = 10.0
 
 REPLICATES = 50
 
+OWN_TARGET = "own-target"
+"""Flag of a gain at another loss than the one that was asked for."""
+
 
 @dataclass(frozen=True)
 class ScalingFit:
@@ -65,7 +68,8 @@ class EffectiveSpeedup:
     """CEG = ((L_baseline - E) / (L_variant - E))^(1/a) C_baseline / C_variant, losses at the ends of both runs.
 
     E and a come from the law of the baseline's curve: what the baseline would have had to spend for the variant's last
-    loss. The target is therefore always the variant's last loss, `extrapolated` where the baseline never reached it.
+    loss. The target is therefore always the variant's last loss, `own-target` where another was asked for and
+    `extrapolated` where the baseline never reached it.
 
     Source: Marin project, speedrun leaderboard.
     """
@@ -85,7 +89,8 @@ class EffectiveSpeedup:
         base, arm = trend_of(baseline, cost), trend_of(variant, cost)
         price = _log_end(baseline, cost) - _log_end(variant, cost)
         log_gain = _speedup(laws[0], base.end, arm.end) + price
-        flags = ("extrapolated",) if arm.end < base.lowest else ()
+        flags: tuple[str, ...] = ("extrapolated",) if arm.end < base.lowest else ()
+        flags += (OWN_TARGET,) if target != "final" else ()
 
         def error() -> float:
             return 0.0 if baseline is variant else _speedup_sd(laws, base, arm)

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from algoprog.ceg.curves import LEARNING_RATE, Curve
+from algoprog.ceg.curves import LEARNING_RATE, Curve, cost_fault
 from algoprog.runs.record import COSTS
 
 KEYS = ("variant", "model", "seed", "val_loss")
 RATE = "lr"
-"""Optional column: the peak learning rate of the run, the same on all its lines."""
+"""Optional column: the learning rate; of a run in which it changes the largest is the run's."""
 
 WANDB_COLUMN = re.compile(r"^(?P<model>.+?) - (?P<variant>.+?)(?: - seed ?(?P<seed>\d+))? - (?P<metric>val[/_ ]loss)$")
 Row = Mapping[str | None, str | list[str] | None]
-_Key = tuple[str, str, int, float | None]  # variant, model, seed, learning rate
+_Key = tuple[str, str, int]  # variant, model, seed
 
 
 def read_table(path: Path) -> list[Curve]:
@@ -40,6 +40,8 @@ def read_table(path: Path) -> list[Curve]:
         raise ValueError(f"{path} cannot be read ({error.strerror}): correct its permissions") from error
     if len(header) == 1 and ";" in header[0]:
         raise ValueError(f"{path} separates its columns by semicolons: save it with commas and decimal points")
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise ValueError(f"{path} has two columns named {twice[0]!r}: rename or delete one of them")
     if not rows:
         raise ValueError(f"{path} is empty: it needs a header and one line an evaluation")
     for number, row in enumerate(rows, start=2):
@@ -58,20 +60,26 @@ def _read_tidy(path: Path, header: Sequence[str], rows: Sequence[Row]) -> list[C
     if missing or not axes:
         wanted = ", ".join(missing) or "one of " + ", ".join(COSTS.values())
         raise ValueError(f"{path} lacks the column {wanted}: add it, or rename yours in the header")
-    groups: dict[_Key, _Columns] = {}
+    groups: dict[_Key, list[_Line]] = {}
     for number, row in enumerate(rows, start=2):
-        seed, rate = _seed(path, number, str(row["seed"])), _rate(path, number, row)
-        key = (str(row["variant"]), str(row["model"]), seed, rate)
-        columns = groups.setdefault(key, _Columns({axis: [] for axis in axes}, []))
-        for axis, column in axes.items():
-            columns.costs[axis].append(_number(path, number, column, str(row[column])))
-        columns.loss.append(_number(path, number, "val_loss", str(row["val_loss"])))
-    if any(len(columns.loss) < 2 for (*_, rate), columns in groups.items() if rate is not None):
-        raise ValueError(
-            f"{path} has a learning rate on one line only: {RATE} must be a run's peak rate on all its lines,"
-            " rename the column if it holds the scheduled rate"
-        )
-    return [_curve(path, *key, columns) for key, columns in groups.items()]
+        key = (str(row["variant"]), str(row["model"]), _seed(path, number, str(row["seed"])))
+        costs = {axis: _number(path, number, column, str(row[column])) for axis, column in axes.items()}
+        loss = _number(path, number, "val_loss", str(row["val_loss"]))
+        groups.setdefault(key, []).append(_Line(_rate(path, number, row), costs, loss))
+    return [_curve(path, *key, *run) for key, lines in groups.items() for run in _runs(lines, tuple(axes))]
+
+
+def _runs(lines: Sequence[_Line], axes: Sequence[str]) -> list[tuple[float | None, _Columns]]:
+    """The runs of one variant, model and seed: one if no cost goes back, whatever its rate does, else one a rate."""
+    whole = _columns(lines, axes)
+    if not any((np.diff(cost) <= 0).any() for cost in whole.costs.values()):
+        return [(max((line.rate for line in lines if line.rate is not None), default=None), whole)]
+    rates = dict.fromkeys(line.rate for line in lines)
+    return [(rate, _columns([line for line in lines if line.rate == rate], axes)) for rate in rates]
+
+
+def _columns(lines: Sequence[_Line], axes: Sequence[str]) -> _Columns:
+    return _Columns({axis: [line.costs[axis] for line in lines] for axis in axes}, [line.loss for line in lines])
 
 
 def _read_wandb(path: Path, header: Sequence[str], rows: Sequence[Row]) -> list[Curve]:
@@ -94,6 +102,15 @@ def _read_wandb(path: Path, header: Sequence[str], rows: Sequence[Row]) -> list[
 
 
 @dataclass(frozen=True)
+class _Line:
+    """The cells of one evaluation of a tidy file."""
+
+    rate: float | None
+    costs: dict[str, float]
+    loss: float
+
+
+@dataclass(frozen=True)
 class _Columns:
     """The cells of one run while a file is read."""
 
@@ -113,16 +130,8 @@ def _curve(path: Path, variant: str, model: str, seed: int, rate: float | None, 
         protocol={} if rate is None else {LEARNING_RATE: rate},
     )
     for axis, cost in curve.costs.items():
-        if np.isnan(cost).any():
-            raise ValueError(f"{curve} has evaluations without {COSTS[axis]}: fill that column in or delete it")
-        if np.isinf(cost).any():
-            raise ValueError(f"{curve} has a {COSTS[axis]} that is infinite: correct that column")
-        if (np.diff(cost) <= 0).any():
-            raise ValueError(
-                f"{curve} has {COSTS[axis]} that repeat or go back: sort its lines and keep one an evaluation"
-            )
-        if cost[0] < 0:
-            raise ValueError(f"{curve} has a negative {COSTS[axis]}: correct that column")
+        if (fault := cost_fault(COSTS[axis], cost)) is not None:
+            raise ValueError(f"{curve} has {fault[0]}: {fault[1]}")
     if (curve.val_loss <= 0).any():
         raise ValueError(f"{curve} has a val_loss that is not above zero: export the loss in nats per token")
     if not np.isfinite(curve.val_loss).any():

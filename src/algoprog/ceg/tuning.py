@@ -10,7 +10,7 @@ from statistics import fmean
 import numpy as np
 
 from algoprog.ceg.curves import LEARNING_RATE, Curve, curves_from_runs
-from algoprog.runs.record import BASELINE, Run
+from algoprog.runs.record import BASELINE, DIVERGED, Run
 
 LR_EDGE, LR_GRID = "lr-edge", "lr-grid"
 TUNED = "tuned"
@@ -27,6 +27,7 @@ class Tuning:
     model: str
     grids: dict[str, tuple[float, ...]]
     best: dict[str, float]  # variants that diverged at every rate have none
+    passed_over: frozenset[str] = frozenset()  # variants whose rate would be another had no seed diverged at it
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -56,7 +57,8 @@ def tunings(curves: Sequence[Curve]) -> list[Tuning]:
             variants = {v: [c for c in own if c.variant == v] for v in dict.fromkeys(c.variant for c in own)}
             grids = {variant: tuple(sorted(set(_rates(arm)))) for variant, arm in variants.items()}
             best = {variant: rate for variant, arm in variants.items() if (rate := _best(arm)) is not None}
-            found.append(Tuning(model, grids, best))
+            passed = frozenset(variant for variant in best if _passed_over(variants[variant]))
+            found.append(Tuning(model, grids, best, passed))
     return found
 
 
@@ -85,7 +87,9 @@ def _chosen(curves: Sequence[Curve], baseline: str) -> list[tuple[int, Curve]]:
         elif curve.learning_rate == tuning.rate(curve.variant, baseline):
             flags = tuple(dict.fromkeys((*curve.flags, *tuning.flags(curve.variant, baseline))))
             protocol = {**curve.protocol, LEARNING_RATE: tuning.rates}
-            kept.append((index, replace(curve, cohort=f"{TUNED} {curve.model}", flags=flags, protocol=protocol)))
+            warnings = (*curve.warnings, DIVERGED) if curve.variant in tuning.passed_over else curve.warnings
+            chosen = replace(curve, flags=flags, warnings=warnings, protocol=protocol)
+            kept.append((index, replace(chosen, cohort=f"{TUNED} {curve.model}")))
     return kept
 
 
@@ -123,15 +127,25 @@ def _rates(curves: Iterable[Curve]) -> list[float]:
     return [rate for curve in curves if (rate := curve.learning_rate) is not None]
 
 
-def _best(arm: Sequence[Curve]) -> float | None:
-    """The rate with the lowest mean final loss among those at which no seed diverged; over shared seeds if any."""
-    usable = {
-        rate: {curve.seed: float(curve.val_loss[-1]) for curve in arm if curve.learning_rate == rate}
-        for rate in sorted(set(_rates(arm)))
-        if not any(curve.diverged for curve in arm if curve.learning_rate == rate)
-    }
-    if not usable:
+def _best(arm: Sequence[Curve], *, whole: bool = True) -> float | None:
+    """The rate with the lowest mean final loss over the seeds that all rates have, if any.
+
+    Rates at which a seed diverged do not count; without `whole` they count by the seeds that finished.
+    """
+    ends: dict[float, dict[int, float]] = {}
+    for rate in sorted(set(_rates(arm))):
+        runs = [curve for curve in arm if curve.learning_rate == rate]
+        finished = {curve.seed: float(curve.val_loss[-1]) for curve in runs if not curve.diverged}
+        if finished and (len(finished) == len(runs) or not whole):
+            ends[rate] = finished
+    if not ends:
         return None
-    shared = set.intersection(*(set(losses) for losses in usable.values()))
-    means = {rate: fmean(losses[seed] for seed in shared or losses) for rate, losses in usable.items()}
+    shared = set.intersection(*(set(losses) for losses in ends.values()))
+    means = {rate: fmean(losses[seed] for seed in shared or losses) for rate, losses in ends.items()}
     return min(means, key=lambda rate: means[rate])
+
+
+def _passed_over(arm: Sequence[Curve]) -> bool:
+    """Whether the lowest loss of the seeds that finished is at a rate at which another seed diverged."""
+    lowest = _best(arm, whole=False)
+    return any(curve.diverged for curve in arm if curve.learning_rate == lowest)

@@ -33,6 +33,7 @@ FLAGS: dict[str, str] = {
     "lr-grid": "the variant and the baseline were not tried at the same learning rates",
     "sharp-decay": "the learning rate was held and then taken down within one run, a knee that smoothing rounds off; "
     "gains may be off by 3 %, compare annealed branches instead",
+    "own-target": "this estimator compares at the variant's last loss, whatever target is asked for",
     "no-floor": "two models cannot show which part of the loss no compute removes, so the predicted loss allows for "
     "any part up to four fifths of the lowest loss",
 }

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,7 @@ class Record:
         """Rebuild a record from its JSON object.
 
         Raises:
-            ValueError: a key is missing or unknown, or the schema is newer than this program.
+            ValueError: a key is missing or unknown, a value has another type, or the schema is newer than this program.
         """
         version = raw.get("schema_version") if isinstance(raw, dict) else None
         if version == 1:
@@ -111,8 +112,37 @@ class Record:
         wanted = {f.name for f in fields(cls)}
         if wanted != raw.keys():
             raise ValueError(f"keys missing {sorted(wanted - raw.keys())}, unknown {sorted(raw.keys() - wanted)}")
-        data = DataInfo(**raw["data"])
+        _check_types(cls, raw)
+        data = _data_info(raw["data"])
         return cls(**{**raw, "data": data, "flags": tuple(raw["flags"]), "overrides": tuple(raw["overrides"])})
+
+
+def _data_info(raw: Any) -> DataInfo:
+    if not isinstance(raw, dict) or {f.name for f in fields(DataInfo)} != raw.keys():
+        raise ValueError("data is no object with the keys of a data set")
+    _check_types(DataInfo, raw)
+    return DataInfo(**raw)
+
+
+def _check_types(cls: type, raw: dict[str, Any]) -> None:
+    """Refuse JSON values that are not of their fields' types; `data` is looked into by itself."""
+    for name, hint in get_type_hints(cls).items():
+        if hint is not DataInfo and not _fits(raw[name], hint):
+            raise ValueError(f"{name} is {raw[name]!r}, not of type {getattr(hint, '__name__', hint)}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a JSON value is of an annotated type; a list stands for a tuple, a whole number for a float."""
+    parts = get_args(hint)
+    if get_origin(hint) is UnionType:
+        return any(_fits(value, part) for part in parts)
+    if get_origin(hint) is dict:
+        return isinstance(value, dict) and all(_fits(item, parts[1]) for item in value.values())
+    if get_origin(hint) is tuple:
+        return isinstance(value, list) and all(_fits(item, parts[0]) for item in value)
+    if hint is Any:
+        return True
+    return isinstance(value, (int, float) if hint is float else hint) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from algoprog.runs.secrets import redacted
+
 STATUS_FILE = "status.json"
 
 WAITING, RUNNING, FAILED, STOPPED = "waiting", "running", "failed", "stopped"
@@ -98,7 +100,7 @@ def mark(folder: Path, state: str, *, attempt: int, reason: str | None) -> None:
 
 def one_line(exception: BaseException) -> str:
     """An exception's type and message as a status holds them."""
-    text = " ".join(str(exception).split())
+    text = " ".join(redacted(str(exception)).split())
     name = type(exception).__name__
     return (f"{name}: {text}" if text else name)[:300]
 

@@ -77,7 +77,7 @@ def read_curve(path: Path) -> dict[str, NDArray[np.float64]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-    except OSError as error:
+    except (csv.Error, OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read ({error}): delete its folder and run it again") from error
     missing = [c for c in CURVE_COLUMNS if not rows or c not in rows[0]]
     if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Sequence
 
@@ -26,7 +27,7 @@ def plan_table(plan: Preview) -> str:
 def _intro(plan: Preview, shared: Sequence[str]) -> list[str]:
     lines = _wrapped(f"{len(plan.runs)} runs in {plan.sweep_dir}", "")
     if plan.runs:
-        lines += _wrapped("python train.py " + " ".join((*shared, "WORDS")), "one of them alone: ")
+        lines += _wrapped("python train.py " + shlex.join(shared) + " WORDS", "one of them alone: ")
     return lines
 
 
@@ -41,7 +42,7 @@ def _run(run: PlannedRun, shared: Sequence[str]) -> list[str]:
         lines = [*_wrapped(f"{run.variant} {run.model}", ""), f"{'':24}{cells}"]
     state = f"{run.state}{', baseline added' if run.added else ''}"
     own = [word for word in run.overrides if word not in shared]
-    return [*lines, *_wrapped(" ".join(own) or "(no words)", f"  {state}: ")]
+    return [*lines, *_wrapped(shlex.join(own) or "(no words)", f"  {state}: ")]
 
 
 def _totals(plan: Preview) -> list[str]:
@@ -68,7 +69,7 @@ def _refused(plan: Preview) -> list[str]:
     for reason in dict.fromkeys(reason for _, reason in plan.refused):
         lines += _wrapped(reason, "  ")
         for overrides in (overrides for overrides, other in plan.refused if other == reason):
-            lines += _wrapped(" ".join(overrides), "    ")
+            lines += _wrapped(shlex.join(overrides), "    ")
     if plan.skip_refused:
         return [*lines, "They are left out."]
     return [*lines, *_wrapped("Nothing would be trained: leave them out, or add hydra.sweeper.skip_refused=true.", "")]
