@@ -137,6 +137,7 @@ def _confidence(text: str) -> float:
 
 
 def _ceg(options: argparse.Namespace) -> int:
+    from algoprog.ceg.curves import common_costs
     from algoprog.ceg.gains import compute_gains
     from algoprog.ceg.write import gains_csv, gains_json
 
@@ -144,10 +145,12 @@ def _ceg(options: argparse.Namespace) -> int:
         raise ValueError("--interactions is a table: leave --format out")
     options.estimator = tuple(dict.fromkeys(options.estimator or DEFAULT_ESTIMATORS))
     runs = curves(options)
+    beside = "flops" if options.cost == "seconds" else "seconds"  # the table's second cost axis
+    known = options.format == "table" and beside in common_costs(runs)
     gains = compute_gains(
         runs,
         estimators=options.estimator,
-        costs=(options.cost,),
+        costs=(options.cost, beside) if known else (options.cost,),
         baseline=options.baseline,
         target=options.target,
         confidence=options.confidence,
@@ -165,10 +168,12 @@ def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse
     from algoprog.ceg.noise_floor import noise_floors
     from algoprog.report.table import gains_table
     from algoprog.report.table_estimators import estimators_table
+    from algoprog.runs.store import load_runs
 
     if set(options.estimator) == set(DEFAULT_ESTIMATORS):
         floors = noise_floors(runs, cost=options.cost, baseline=options.baseline, target=options.target)
-        return gains_table(gains, cost=options.cost, confidence=options.confidence, floors=floors)
+        records = [run for source in options.source if source.is_dir() for run in load_runs(source)]
+        return gains_table(gains, records, cost=options.cost, confidence=options.confidence, floors=floors)
     return estimators_table(gains, cost=options.cost, confidence=options.confidence)
 
 

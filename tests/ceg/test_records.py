@@ -10,6 +10,7 @@ import pytest
 from algoprog.ceg.gains import compute_gains
 from algoprog.ceg.simulate import World
 from algoprog.ceg.sources import read_sources
+from algoprog.cli import main
 from algoprog.runs.record import CURVE_COLUMNS, DIVERGED, DataInfo, Record
 from algoprog.runs.store import append_curve, write_record
 
@@ -60,3 +61,13 @@ def test_steps_that_do_not_rise_are_named(tmp_path, steps, fault):
     write_record(tmp_path, record())
     with pytest.raises(ValueError, match=rf"curve\.csv has .*{fault}"):
         read_sources([tmp_path])
+
+
+def test_the_table_of_a_folder_shows_losses_and_the_gain_in_seconds(tmp_path, capsys):
+    for name, gain in (("none", 1.0), ("rope", 2.0)):
+        final = {"final_val_loss": 3.25, "axes": {}, "environment": {}, "protocol": {}, "context": {}}
+        write_run(tmp_path / name, gain, variant=name, model="nano", seed=0, **final)
+    assert main(["ceg", str(tmp_path)]) == 0
+    (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("rope ")]
+    assert row[1] == "3.250"
+    assert float(row[2]) == pytest.approx(float(row[-2]), rel=0.01)  # seconds are proportional to FLOPs here
