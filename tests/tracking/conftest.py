@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +32,3 @@ def standin(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandI
     server.fault = None
     server.calm.set()
     wandb.teardown()
-    with warnings.catch_warnings():  # wandb does not wait for its own process
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
