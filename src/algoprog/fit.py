@@ -192,6 +192,7 @@ def _trainer(
         seconds=machine["checkpoint_seconds"],
         steps=machine["checkpoint_steps"],
     )
+    # Lightning makes the attribute a list at run time without declaring it.
     trainer.callbacks.extend((curve, annealing, progress, heartbeat, checkpoints))  # type: ignore[attr-defined]
     return trainer, curve
 

@@ -88,7 +88,7 @@ def find_files(path: str) -> list[Path]:
     if root.is_dir():
         found = [p for p in root.rglob("*") if not p.name.startswith(".")]
     else:
-        found = [root] if root.exists() else [Path(p) for p in glob(str(root), recursive=True)]  # noqa: PTH207
+        found = [root] if root.exists() else [Path(p) for p in glob(str(root), recursive=True)]  # noqa: PTH207 - may be absolute
     if not found and not root.is_dir():
         raise ValueError(f"data.path={path} does not exist (seen from {Path.cwd()}): correct data.path")
     files = sorted(p for p in found if p.is_file() and p.suffix.lower() in SUFFIXES)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from algoprog.literature.rows import REFERENCES, Row, literature_rows
 from algoprog.runs.record import BASELINE
+
+if TYPE_CHECKING:
+    from algoprog.ceg.gains import Gain
 
 MEASURED_METRICS = {
     "flops": "train-flops",
@@ -30,25 +33,6 @@ FLAGS = {
 }
 
 
-class Measured(Protocol):
-    """What is read of a measured gain over algoprog's baseline; `algoprog.ceg.gains.Gain` is one."""
-
-    @property
-    def variant(self) -> str: ...  # noqa: D102
-    @property
-    def model(self) -> str: ...  # noqa: D102
-    @property
-    def cost(self) -> str: ...  # noqa: D102
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-    @property
-    def ceg(self) -> float | None: ...  # noqa: D102
-    @property
-    def ci_low(self) -> float | None: ...  # noqa: D102
-    @property
-    def ci_high(self) -> float | None: ...  # noqa: D102
-
-
 @dataclass(frozen=True)
 class Comparison:
     """A reported gain and a measured one for the same option; one of them is None where there is none.
@@ -57,7 +41,7 @@ class Comparison:
     """
 
     row: Row | None
-    gain: Measured | None
+    gain: Gain | None
     flags: tuple[str, ...]
     agrees: bool | None
 
@@ -67,7 +51,7 @@ class Comparison:
         return not {"metric-differs", "other-reference", "other-knobs", "no-literature", "not-measured"} & {*self.flags}
 
 
-def compare(measured: Sequence[Measured], rows: Sequence[Row] | None = None) -> list[Comparison]:
+def compare(measured: Sequence[Gain], rows: Sequence[Row] | None = None) -> list[Comparison]:
     """Every row with every measured gain of its option, then the measured gains that no row is for.
 
     The baseline's own gains and gains without a value are left out. The rows default to all of the literature.
@@ -108,7 +92,7 @@ def _rank(comparison: Comparison) -> tuple[bool, int, bool]:
     return "metric-differs" in comparison.flags, place, gain.kind == "bound"
 
 
-def _compare(row: Row, gain: Measured) -> Comparison:
+def _compare(row: Row, gain: Gain) -> Comparison:
     flags = []
     if MEASURED_METRICS.get(gain.cost) != row.metric:
         flags.append("metric-differs")
@@ -121,7 +105,7 @@ def _compare(row: Row, gain: Measured) -> Comparison:
     return Comparison(row, gain, tuple(flags), None if flags else _meets(row, gain))
 
 
-def _meets(row: Row, gain: Measured) -> bool:
+def _meets(row: Row, gain: Gain) -> bool:
     low = 0.0 if gain.ci_low is None else gain.ci_low
     high = math.inf if gain.ci_high is None else gain.ci_high
     return low <= row.high.quoted + row.high.resolution / 2 and high >= row.low.quoted - row.low.resolution / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,12 +11,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from algoprog.literature.compare import Comparison, Measured, closest
+from algoprog.literature.compare import Comparison, closest
 from algoprog.literature.rows import Row
 from algoprog.report.drawing import WIDTH, point, styled
 from algoprog.report.naming import printable, ratio, shorten
 from algoprog.report.style import GRID, INK, Style, styles
 from algoprog.runs.record import BASELINE
+
+if TYPE_CHECKING:
+    from algoprog.ceg.gains import Gain
 
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 _BAR, _STEP = "#9aa4af", 0.62
@@ -102,7 +106,7 @@ def _bar(axes: Axes, row: Row, y: float) -> None:
     axes.annotate(text, (high, y), (6, 0), textcoords="offset points", va="center", fontsize=7.5)
 
 
-def _measured(axes: Axes, gain: Measured, y: float, style: Style, model: str, hollow: bool) -> None:
+def _measured(axes: Axes, gain: Gain, y: float, style: Style, model: str, hollow: bool) -> None:
     """One measured gain with its interval; a bound points the way the gain may lie."""
     value = gain.ceg or 1.0  # None was left out before
     if gain.kind == "bound":

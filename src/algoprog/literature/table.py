@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from algoprog.literature.compare import FLAGS, Comparison, Measured, closest
+from algoprog.literature.compare import FLAGS, Comparison, closest
 from algoprog.literature.fits import product_and_joint, sensitivity
 from algoprog.literature.rows import METRICS, TABLES, Row, literature_rows, load
 from algoprog.report.naming import plain, ratio, shorten
+
+if TYPE_CHECKING:
+    from algoprog.ceg.gains import Gain
 
 MIN_WIDTH = 80
 
@@ -115,12 +119,12 @@ def _range(row: Row) -> str:
     return low if low == high else f"{low}-{high}"
 
 
-def _measured(gain: Measured) -> str:
+def _measured(gain: Gain) -> str:
     mark = {"bound": "<" if gain.ci_low is None else ">", "auxiliary": "a "}.get(gain.kind, "")
     return mark + ratio(gain.ceg)
 
 
-def _interval(gain: Measured) -> str:
+def _interval(gain: Gain) -> str:
     if gain.ci_low is None or gain.ci_high is None:
         return ""
     return f"[{ratio(gain.ci_low)}, {ratio(gain.ci_high)}]"

@@ -7,10 +7,13 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from algoprog.literature.compare import MEASURED_METRICS, Comparison, Measured
+from algoprog.literature.compare import MEASURED_METRICS, Comparison
 from algoprog.literature.rows import Row
+
+if TYPE_CHECKING:
+    from algoprog.ceg.gains import Gain
 
 ROW_KEYS = (
     "table",
@@ -80,7 +83,7 @@ def _row(row: Row) -> dict[str, Any]:
     return {**{key: getattr(row, key) for key in ROW_KEYS if key not in derived}, **derived}
 
 
-def _measured(gain: Measured) -> dict[str, Any]:
+def _measured(gain: Gain) -> dict[str, Any]:
     values = {key: getattr(gain, key) for key in MEASURED_KEYS if key != "measured_metric"}
     finite = {key: None if isinstance(x, float) and not math.isfinite(x) else x for key, x in values.items()}
     return {**finite, "measured_metric": MEASURED_METRICS.get(gain.cost)}

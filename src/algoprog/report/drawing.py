@@ -42,6 +42,7 @@ def to_svg(figure: Figure, *, text: bool = False) -> str:
     target = BytesIO()
     empty = {"Date": None, "Creator": None, "Format": None, "Type": None}
     with styled(), mpl.rc_context({"svg.fonttype": "none" if text else "path"}):
+        # matplotlib has no types for its canvases.
         FigureCanvasSVG(figure).print_svg(target, metadata=empty)  # type: ignore[no-untyped-call]
     return target.getvalue().decode("utf-8")
 
@@ -51,6 +52,7 @@ def to_png(figure: Figure) -> bytes:
     target = BytesIO()
     with styled():
         figure.set_dpi(RC["savefig.dpi"])
+        # As above.
         FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})  # type: ignore[no-untyped-call]
         figure.set_dpi(RC["figure.dpi"])
     return target.getvalue()

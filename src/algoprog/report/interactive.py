@@ -36,6 +36,7 @@ _SYMBOLS = {
 
 def plotting_library() -> str:
     """plotly.js, gzipped, in base64: 2 MB in place of 4.8, not parsed before the page is readable."""
+    # plotly ships no types.
     from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
     packed = gzip.compress(get_plotlyjs().encode("utf-8"), compresslevel=9, mtime=0)
