@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from algoprog import build
 from algoprog.build import RunSpec
 from algoprog.overrides import parse, subject
+from algoprog.runs.mistake import sentence
 
 OWN_PROCESS = ("local", "slurm", "ray")
 """Launchers that give every run a process of its own."""
@@ -32,8 +33,8 @@ def main(cfg: DictConfig) -> float | None:
         _check_words(list(hydra_cfg.overrides.task))
         spec = prepare(build.resolve(cfg))
         _check_processes(spec, hydra_cfg)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        print(f"error: {sentence(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     from algoprog.fit import run  # here: lightning takes seconds, and a mistake should be told at once
     from algoprog.training.lock import FolderTakenError

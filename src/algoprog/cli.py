@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
+from algoprog.runs.mistake import sentence
 from algoprog.runs.record import BASELINE, COSTS
 from algoprog.sweep.plan_command import add_plan
 from algoprog.sweep.status_command import add_logs, add_status
@@ -25,14 +27,19 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command; the exit code is 0, or 2 after one sentence on what to change."""
+    """Run one sub-command; the exit code is 0, or 2 after one sentence on what to change, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
         with threadpool_limits(limits=1, user_api="blas"):  # matrices are tiny here: threads only wait for each other
             return int(options.action(options))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (OSError, ValueError) as error:
+        print(f"error: {sentence(error)}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

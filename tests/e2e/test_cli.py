@@ -69,6 +69,7 @@ def test_literature_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
         (["ceg", "{curves}", "--estimator", "magic"], "choose among"),
         (["ceg", "{curves}", "--cost", "seconds"], "seconds"),
         (["ceg", "{empty}"], "empty"),
+        (["status", 300 * "a"], "cannot be used (File name too long)"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(

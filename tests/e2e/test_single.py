@@ -97,6 +97,29 @@ def test_no_mistake_shows_a_traceback(train: Program, tmp_path: Path, words: lis
     assert not (tmp_path / "curve.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "env", "says"),
+    [
+        (["hydra.run.dir={file}/run"], {}, "error: hydra.run.dir: {file}/run cannot be used"),
+        (["hydra.run.dir={free}"], {"ALGOPROG_CACHE": "{file}/cache"}, "error: {file}/cache"),
+        (["-m", "hydra.sweep.dir={file}/sweep"], {}, "error: {file}/sweep cannot be used"),
+    ],
+    ids=["run", "cache", "sweep"],
+)
+def test_a_disk_that_refuses_gets_a_sentence(
+    train: Program, tmp_path: Path, words: list[str], env: dict[str, str], says: str
+) -> None:
+    (tmp_path / "file").write_text("where a folder should be")
+    places = {"file": str(tmp_path / "file"), "free": str(tmp_path / "free")}
+    first = [word for word in words if word == "-m"]  # Hydra wants it in front
+    rest = [word.format(**places) for word in words if word != "-m"]
+    result = train(*first, "tokenizer=bytes", *rest, **{name: value.format(**places) for name, value in env.items()})
+    assert result.returncode == 2, result.stderr
+    assert says.format(**places) in result.stderr
+    assert "choose another" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_corrupt_token_file_is_found_before_training(train: Program, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("\n\n".join(f"Paragraph {number} says that {number} is a number." for number in range(400)))

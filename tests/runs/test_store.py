@@ -14,10 +14,8 @@ from algoprog.runs.store import (
     find_runs,
     load_run,
     read_curve,
-    read_sweep,
     write_atomic,
     write_record,
-    write_sweep,
 )
 from tests.report.conftest import Sweep, write_run
 
@@ -105,13 +103,6 @@ def test_a_damaged_curve_is_named_with_the_remedy(folder: Path, content: str | N
     path.write_text(content if content is not None else path.read_text().replace("0.", "half"))
     with pytest.raises(ValueError, match=r"curve.csv .*run it again"):
         read_curve(path)
-
-
-def test_sweep_json_keeps_earlier_runs(tmp_path: Path) -> None:
-    assert read_sweep(tmp_path) == {}
-    write_sweep(tmp_path, "first", {"a": ["x=1"]})
-    write_sweep(tmp_path, "second", {"b": ["x=2"]})
-    assert read_sweep(tmp_path) == {"command": "second", "asked": ["b"], "runs": {"a": ["x=1"], "b": ["x=2"]}}
 
 
 def test_a_missing_curve_is_named_with_the_remedy(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from algoprog.cli import main
+from algoprog.runs.calls import begin_call, end_call
+from algoprog.runs.record import SWEEP_FILE
 from algoprog.runs.status import (
     FAILED,
     RUNNING,
@@ -26,7 +29,6 @@ from algoprog.runs.status import (
     read_status,
     write_status,
 )
-from algoprog.runs.store import write_sweep
 from algoprog.sweep.condition import Condition, announce, condition
 from algoprog.sweep.status import Row, SweepView, duration, shortened, table
 
@@ -43,7 +45,7 @@ def _write(folder: Path, **changes: object) -> Status:
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
     names = ["new", "alive", "dead", "far", "silent", "bad", "again", "ended", "done", "diverged"]
-    write_sweep(tmp_path, "python train.py -m", {name: [] for name in names})
+    begin_call(tmp_path, "python train.py -m", {name: [] for name in names})
     _write(tmp_path / "alive", steps_per_second=2.0)
     _write(tmp_path / "dead", pid=2**22 + 1)
     _write(tmp_path / "far", host="elsewhere", pid=2**22 + 1)
@@ -77,6 +79,20 @@ def test_every_state_is_told_apart(sweep: Path) -> None:
         "done": "done",
         "diverged": "diverged",
     }
+
+
+def test_what_nobody_will_start_is_not_queued(sweep: Path) -> None:
+    end_call(sweep)
+    states = _states(sweep)
+    assert (states["new"], states["again"], states["alive"]) == ("stopped", "stopped", "running")
+
+
+def test_a_killed_launcher_starts_nothing(sweep: Path) -> None:
+    path = sweep / SWEEP_FILE
+    path.write_text(path.read_text().replace(f'"pid": {os.getpid()}', f'"pid": {2**22 + 1}'))
+    assert _states(sweep)["new"] == "stopped"
+    path.write_text(path.read_text().replace(socket.gethostname(), "elsewhere"))
+    assert _states(sweep)["new"] == "queued"
 
 
 def test_a_reused_process_id_is_no_sign_of_life(sweep: Path) -> None:
@@ -144,8 +160,8 @@ def test_the_newest_sweep_is_the_default(
     monkeypatch.chdir(tmp_path)
     assert main(["status"]) == 2
     assert "give the sweep's folder" in capsys.readouterr().err
-    write_sweep(tmp_path / "multirun" / "a", "", {"first": []})
-    write_sweep(tmp_path / "multirun" / "b" / "c", "", {"second": []})
+    begin_call(tmp_path / "multirun" / "a", "", {"first": []})
+    begin_call(tmp_path / "multirun" / "b" / "c", "", {"second": []})
     assert main(["status"]) == 0
     assert "second" in capsys.readouterr().out
 
@@ -163,6 +179,12 @@ def test_logs_command(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "several runs" in capsys.readouterr().err
     assert main(["logs", "nothing", "--sweep", str(sweep)]) == 2
     assert "begins with nothing" in capsys.readouterr().err
+
+
+def test_logs_of_a_run_that_died_early(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.log").write_text("died before it had a configuration\n")
+    assert main(["logs", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "died before it had a configuration\n"
 
 
 def test_logs_follow_a_run_until_it_ends(sweep: Path) -> None:

@@ -37,7 +37,7 @@ def write_report(
         runs: the runs behind the gains; may be empty.
         cost: cost axis that the page opens with and that verdicts use.
         confidence: level that the gains' intervals were computed for.
-        command: the command line of the whole sweep, shown for repeating it.
+        command: the command line of the whole sweep, or several of them, one a line; shown for repeating it.
         extra: sections to show after those of the sweep, such as the literature.
     """
     groups = summarise(gains, runs)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, SWEEP_FILE, Record, Run
+from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, Record, Run
 from algoprog.runs.secrets import redacted
 
 
@@ -100,35 +100,6 @@ def load_run(folder: Path) -> Run:
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}): delete its folder and run it again") from error
     return Run(record, read_curve(folder / CURVE_FILE), folder)
-
-
-def write_sweep(folder: Path, command: str, runs: Mapping[str, Sequence[str]]) -> None:
-    """Write `sweep.json`: under `asked` the runs of this call, under `runs` also those of earlier calls.
-
-    Args:
-        folder: the sweep's folder.
-        command: the command line of the whole sweep.
-        runs: overrides of every run by the name of its folder.
-    """
-    before = read_sweep(folder).get("runs", {})
-    asked = {name: list(words) for name, words in runs.items()}
-    content = {"command": command, "asked": list(asked), "runs": {**before, **asked}}
-    write_atomic(folder / SWEEP_FILE, json.dumps(redacted(content), indent=2) + "\n")
-
-
-def read_sweep(folder: Path) -> dict[str, Any]:
-    """The content of `sweep.json`; empty for a folder of records that no sweep wrote.
-
-    Raises:
-        ValueError: the file is damaged, naming the remedy.
-    """
-    path = folder / SWEEP_FILE
-    if not path.exists():
-        return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it, the runs beside it are not affected") from error
 
 
 def sweep_name(folder: Path) -> str:

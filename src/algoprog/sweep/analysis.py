@@ -15,7 +15,8 @@ from algoprog.literature.figure import literature_figure
 from algoprog.report.section import Section
 from algoprog.report.table import gains_table
 from algoprog.report.write import write_report
-from algoprog.runs.store import load_runs, read_sweep
+from algoprog.runs.calls import read_calls
+from algoprog.runs.store import load_runs
 from algoprog.sweep.summary_run import log_summary
 
 
@@ -40,7 +41,8 @@ def analyse(folder: Path, *, wandb: bool | None) -> None:
     curves = curves_from_runs(runs)
     gains = compute_gains(curves)
     write_gains(folder, gains)
-    page = write_report(folder, gains, runs, command=read_sweep(folder).get("command"), extra=[_literature(gains)])
+    commands = "\n".join(read_calls(folder).commands) or None
+    page = write_report(folder, gains, runs, command=commands, extra=[_literature(gains)])
     table = gains_table(gains, runs, floors=noise_floors(curves))
     print(f"\n{table}\nGains in {folder / 'gains.csv'} and gains.json, report in {page}", flush=True)
     if wandb is not None:

@@ -13,6 +13,24 @@ from omegaconf import DictConfig
 ERROR_FILE = "analysis-error.txt"
 
 
+class RunFolder(Callback):
+    """Makes the folder of a single run before Hydra does, which would answer a refusing disk with a traceback."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Make it.
+
+        Raises:
+            SystemExit: it cannot be made (2); one sentence says what to change.
+        """
+        from algoprog.runs.mistake import sentence
+
+        try:
+            Path(config.hydra.run.dir).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            print(f"error: hydra.run.dir: {sentence(error)}", file=sys.stderr)
+            raise SystemExit(2) from None
+
+
 class Gains(Callback):
     """Computes the gains of a finished multirun, prints the table, and writes the files."""
 
@@ -53,13 +71,14 @@ def _analyse(folder: Path) -> int:
 
 def _failures(folder: Path) -> list[str]:
     """A line for each run of this call that left no record: how it ended, and where the rest is."""
+    from algoprog.runs.calls import read_calls
     from algoprog.runs.record import RECORD_FILE
     from algoprog.runs.status import read_status
-    from algoprog.runs.store import read_sweep
     from algoprog.sweep.job import LOG_FILE
 
     lines = []
-    for name in read_sweep(folder).get("asked", []):
+    own = read_calls(folder).own
+    for name in own.asked if own else ():
         run = folder / name
         if not (run / RECORD_FILE).exists():
             status = read_status(run)

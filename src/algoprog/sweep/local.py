@@ -17,7 +17,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from algoprog.runs.store import load_run, read_sweep
+from algoprog.runs.calls import read_calls
+from algoprog.runs.store import load_run
 from algoprog.sweep.devices import Share
 from algoprog.sweep.job import LOG_FILE, Job, jobs
 from algoprog.sweep.pool import Pool
@@ -78,7 +79,8 @@ class Local(Launcher):
 
     def _shares(self, sweep_dir: Path, todo: int) -> list[Share]:
         """Shares by the size of the whole sweep: a part that goes on later must sum in the same order of threads."""
-        return self.settings.shares(most=max(todo, len(read_sweep(sweep_dir).get("asked", []))))
+        own = read_calls(sweep_dir).own
+        return self.settings.shares(most=max(todo, len(own.asked) if own else 0))
 
 
 def refuse(error: ValueError) -> None:

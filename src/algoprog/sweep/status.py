@@ -8,12 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from algoprog.runs.calls import Call, read_calls
 from algoprog.runs.record import CONFIG_FILE, DIVERGED, RECORD_FILE, SWEEP_FILE
 from algoprog.runs.status import FAILED, RUNNING, STATUS_FILE, STOPPED, Status, read_status
-from algoprog.runs.store import read_sweep
 from algoprog.sweep.process import is_alive, started_at
 
 STATES = ("done", "diverged", "running", "queued", "stopped", "failed", "lost")
@@ -65,23 +66,36 @@ class SweepView:
 
     def rows(self) -> list[Row]:
         """Every run in the order of the sweep."""
-        names = list(read_sweep(self.folder).get("runs", {}))
+        names = list(read_calls(self.folder).runs)
         names = names or sorted(path.parent.name for path in self.folder.glob(f"*/{CONFIG_FILE}"))
-        return [self._row(name) for name in names]
+        awaited = _awaited(self.folder)
+        return [self._row(name, name in awaited) for name in names]
 
-    def _row(self, name: str) -> Row:
+    def _row(self, name: str, awaited: bool) -> Row:
         if name in self._finished:
             return self._finished[name]
         folder = self.folder / name
         row = _finished(folder)
         if row:
             self._finished[name] = row
-        return row or _unfinished(folder)
+        return row or _unfinished(folder, awaited)
+
+
+def _awaited(sweep_dir: Path) -> set[str]:
+    """Names of the runs that a program is going to start, those that it started included."""
+    return {name for call in read_calls(sweep_dir).calls if _goes_on(call) for name in call.asked}
+
+
+def _goes_on(call: Call) -> bool:
+    """Whether the program may start runs; of one on another machine only its end can be known."""
+    if call.ended or call.host != socket.gethostname():
+        return not call.ended
+    return _lives(call.pid, datetime.fromisoformat(call.started).timestamp())
 
 
 def run_state(folder: Path) -> str:
     """The state of one run."""
-    return (_finished(folder) or _unfinished(folder)).state
+    return (_finished(folder) or _unfinished(folder, folder.name in _awaited(folder.parent))).state
 
 
 def _finished(folder: Path) -> Row | None:
@@ -103,11 +117,11 @@ def _finished(folder: Path) -> Row | None:
     )
 
 
-def _unfinished(folder: Path) -> Row:
+def _unfinished(folder: Path, awaited: bool) -> Row:
     status = read_status(folder)
     if status is None:
-        return Row(folder.name, "queued")
-    state = _state(status, folder / STATUS_FILE)
+        return Row(folder.name, "queued" if awaited else "stopped")
+    state = _state(status, folder / STATUS_FILE, awaited)
     left = None
     if state == "running" and status.steps_per_second:
         left = (status.total_steps - status.step) / status.steps_per_second
@@ -126,22 +140,26 @@ def _unfinished(folder: Path) -> Row:
     )
 
 
-def _state(status: Status, path: Path) -> str:
+def _state(status: Status, path: Path, awaited: bool) -> str:
     """The word for an unfinished run; a process id counts on its own machine alone."""
     if status.state in (FAILED, STOPPED):
         return status.state
     if status.state != RUNNING:
-        return "queued"
+        return "queued" if awaited else "stopped"
     try:
         written = path.stat().st_mtime
     except OSError:
         return "running"  # renamed this moment
     if status.host == socket.gethostname():
-        began = started_at(status.pid)
-        reused = began is not None and began > written + CLOCK_SLACK
-        return "running" if is_alive(status.pid) and not reused else "lost"
+        return "running" if _lives(status.pid, written) else "lost"
     step = SILENT_STEPS / status.steps_per_second if status.steps_per_second else 0.0
     return "running" if time.time() - written < max(SILENT_SECONDS, step) else "lost"
+
+
+def _lives(pid: int, seen: float) -> bool:
+    """Whether a process of this machine that was there at the time `seen` still is; its number may be another's now."""
+    began = started_at(pid)
+    return is_alive(pid) and not (began is not None and began > seen + CLOCK_SLACK)
 
 
 def summary(rows: Sequence[Row]) -> str:

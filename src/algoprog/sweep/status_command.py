@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from algoprog.runs.record import CONFIG_FILE, SWEEP_FILE
+from algoprog.sweep.job import LOG_FILE
 
 if TYPE_CHECKING:
     from algoprog.sweep.status import SweepView
@@ -25,7 +26,9 @@ WATCH_SECONDS = 2.0
 def add_status(commands: Commands) -> None:
     """The sub-command `status`."""
     status = commands.add_parser("status", help="how far every run of a sweep is, while it runs or afterwards")
-    status.add_argument("sweep", nargs="?", type=Path, help="the sweep's folder (default: the newest below multirun)")
+    status.add_argument(
+        "sweep", nargs="?", type=Path, help="the sweep's folder (default: the last used below multirun)"
+    )
     status.add_argument("--watch", action="store_true", help="redraw until no run is under way or queued")
     status.add_argument("--format", choices=("table", "json"), default="table")
     status.set_defaults(action=_status)
@@ -76,7 +79,7 @@ def _watch(view: SweepView) -> None:
 
 
 def newest_sweep() -> Path:
-    """The sweep below `multirun` that was started last.
+    """The sweep below `multirun` that was started or ended last.
 
     Raises:
         ValueError: there is none.
@@ -88,8 +91,6 @@ def newest_sweep() -> Path:
 
 
 def _logs(options: argparse.Namespace) -> int:
-    from algoprog.sweep.job import LOG_FILE
-
     folder = _run_folder(options.run, options.sweep)
     path = folder / LOG_FILE
     if not path.exists() and not options.follow:
@@ -108,7 +109,7 @@ def _run_folder(run: str, sweep: Path | None) -> Path:
     Raises:
         ValueError: it means none or several.
     """
-    if sweep is None and (Path(run) / CONFIG_FILE).exists():
+    if sweep is None and any((Path(run) / name).exists() for name in (CONFIG_FILE, LOG_FILE)):
         return Path(run)
     root = sweep or newest_sweep()
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []

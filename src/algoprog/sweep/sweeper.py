@@ -12,8 +12,10 @@ from omegaconf import DictConfig
 
 from algoprog.overrides import quoted
 from algoprog.provenance import environment
+from algoprog.runs.calls import begin_call, end_call
+from algoprog.runs.mistake import sentence
 from algoprog.runs.record import Record
-from algoprog.runs.store import load_run, write_sweep
+from algoprog.runs.store import load_run
 from algoprog.sweep.condition import announce
 from algoprog.sweep.design_jobs import jobs
 from algoprog.sweep.plan import Plan, adopt, plan
@@ -47,12 +49,12 @@ class Sweeper(BasicSweeper):
             wanted = jobs(self.config, arguments, self.params, self.hydra_context.config_loader)
             planned = plan(wanted, self._compose, sweep_dir=sweep_dir, reuse=self.reuse)
             _announce(planned, sweep_dir, skip_refused=self.skip_refused)
-        except ValueError as error:
-            print(f"error: {error}", file=sys.stderr)
+            runs = {spec.name: overrides for spec, overrides in (*planned.done, *planned.reused, *planned.todo)}
+            begin_call(sweep_dir, shlex.join(["python", *sys.argv]), runs)
+            adopt(planned, sweep_dir)
+        except (OSError, ValueError) as error:
+            print(f"error: {sentence(error)}", file=sys.stderr)
             raise SystemExit(2) from None
-        runs = {spec.name: overrides for spec, overrides in (*planned.done, *planned.reused, *planned.todo)}
-        write_sweep(sweep_dir, shlex.join(["python", *sys.argv]), runs)
-        adopt(planned, sweep_dir)
         words = [[*overrides, f"hydra.sweep.subdir={quoted(spec.name)}"] for spec, overrides in planned.todo]
         try:
             return self.launcher.launch(words, initial_job_idx=0) if words else []
@@ -60,6 +62,8 @@ class Sweeper(BasicSweeper):
             again = f"the same command with hydra.sweep.dir={sweep_dir} goes on with the others"
             print(f"\ninterrupted: finished runs are kept, {again}", file=sys.stderr)
             raise SystemExit(130) from None
+        finally:
+            end_call(sweep_dir)
 
     def _compose(self, overrides: list[str]) -> DictConfig:
         assert self.config is not None

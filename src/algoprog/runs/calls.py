@@ -1,0 +1,102 @@
+"""`sweep.json`: which runs a sweep's folder is for, and which calls of `train.py -m` asked for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from algoprog.runs.record import SWEEP_FILE
+from algoprog.runs.secrets import redacted
+from algoprog.runs.status import now
+from algoprog.runs.store import write_atomic
+
+LOCK_FILE = ".sweep.lock"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of `train.py -m`."""
+
+    command: str
+    asked: tuple[str, ...]  # folders of its runs, those included that were finished before
+    host: str
+    pid: int
+    started: str  # ISO 8601, UTC
+    ended: str | None = None  # None while it starts runs, and for good if it was killed
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this process is the one."""
+        return (self.host, self.pid) == (socket.gethostname(), os.getpid())
+
+
+@dataclass(frozen=True)
+class Calls:
+    """All calls that used one folder, in the order of their start."""
+
+    calls: tuple[Call, ...]
+    runs: Mapping[str, Sequence[str]]  # overrides of every run by the name of its folder
+
+    @property
+    def own(self) -> Call | None:
+        """The last call of this process."""
+        return next((call for call in reversed(self.calls) if call.is_own), None)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The different command lines."""
+        return tuple(dict.fromkeys(call.command for call in self.calls))
+
+
+def begin_call(folder: Path, command: str, runs: Mapping[str, Sequence[str]]) -> None:
+    """Note that this process is going to train these runs.
+
+    Args:
+        folder: the sweep's folder.
+        command: the command line of the whole sweep.
+        runs: overrides of every run by the name of its folder.
+
+    Raises:
+        ValueError: the file that is there is damaged.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    own = Call(command, tuple(runs), socket.gethostname(), os.getpid(), now())
+    with FileLock(folder / LOCK_FILE):
+        before = read_calls(folder)
+        _write(folder, Calls((*before.calls, own), {**before.runs, **runs}))
+
+
+def end_call(folder: Path) -> None:
+    """Note that this process starts no more runs; a disk that is full or gone is passed over: then its death tells."""
+    with suppress(OSError), FileLock(folder / LOCK_FILE):
+        before = read_calls(folder)
+        ended = tuple(replace(call, ended=call.ended or now()) if call.is_own else call for call in before.calls)
+        _write(folder, replace(before, calls=ended))
+
+
+def read_calls(folder: Path) -> Calls:
+    """The content of `sweep.json`; empty for a folder of records that no sweep wrote.
+
+    Raises:
+        ValueError: the file is damaged, naming the remedy.
+    """
+    path = folder / SWEEP_FILE
+    if not path.exists():
+        return Calls((), {})
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        calls = tuple(Call(**{**call, "asked": tuple(call["asked"])}) for call in raw["calls"])
+        return Calls(calls, {str(name): [str(word) for word in words] for name, words in raw["runs"].items()})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error!r}): delete it, the runs beside it are not affected") from error
+
+
+def _write(folder: Path, content: Calls) -> None:
+    write_atomic(folder / SWEEP_FILE, json.dumps(redacted(asdict(content)), indent=2) + "\n")
