@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import torch
 import yaml
 
@@ -57,3 +58,9 @@ def test_every_file_that_the_readme_links_exists() -> None:
     for source in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)#]+)\)", source.read_text()):
             assert link.startswith("https://") or (source.parent / link).exists(), f"{source.name}: {link}"
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_the_tests_that_a_page_names_exist(page: str) -> None:
+    for path, test in re.findall(r"(tests/[\w/]+\.py)::(test_\w+)", (ROOT / "docs" / page).read_text()):
+        assert f"def {test}(" in (ROOT / path).read_text(), f"{page} names {path}::{test}"

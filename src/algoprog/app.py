@@ -17,6 +17,7 @@ from algoprog import build
 from algoprog.build import RunSpec
 from algoprog.overrides import parse, subject
 from algoprog.runs.mistake import sentence
+from algoprog.runs.secrets import redact_logs
 
 OWN_PROCESS = ("local", "slurm", "ray")
 """Launchers that give every run a process of its own."""
@@ -29,6 +30,7 @@ def main(cfg: DictConfig) -> float | None:
         SystemExit: the configuration cannot be trained; one sentence on standard error says what to change.
     """
     hydra_cfg = HydraConfig.get()
+    redact_logs()
     try:
         _check_words(list(hydra_cfg.overrides.task))
         spec = prepare(build.resolve(cfg))

@@ -47,6 +47,22 @@ def test_a_fault_that_passes_is_retried(run: Run, tmp_path: Path, kind: str) -> 
     assert "attempt 2 sees" in log
 
 
+def test_the_stack_of_a_segfault_is_in_the_log(run: Run, tmp_path: Path) -> None:
+    run(run="segfault 9")
+    log = (tmp_path / "run" / "run.log").read_text()
+    assert "Fatal Python error: Segmentation fault" in log
+    assert "fate.py" in log
+
+
+def test_a_secret_in_an_exception_stays_out_of_the_log(run: Run, tmp_path: Path) -> None:
+    faults, _ = run(run="secret 9")
+    assert faults["run"] == "RuntimeError: no access with ***"
+    log = (tmp_path / "run" / "run.log").read_text()
+    assert "logged in with ***" in log
+    assert "RuntimeError: no access with ***" in log
+    assert not [path for path in (tmp_path / "run").iterdir() if b"planted-0f5d7c" in path.read_bytes()]
+
+
 def test_retries_have_a_limit(run: Run, tmp_path: Path) -> None:
     faults, _ = run(retries=2, run="sigkill 9")
     assert faults["run"] is not None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 HIDDEN = "***"
@@ -27,6 +30,29 @@ def redacted(value: Value) -> Value:
     password of a URL, and what `...token=`, `...password=` or the like sets on a command line.
     """
     return _walk(value, _known())
+
+
+class RedactedText(io.TextIOWrapper):
+    """A text stream that no secret passes."""
+
+    def write(self, text: str) -> int:
+        """Write the text without its secrets."""
+        super().write(redacted(text))
+        return len(text)
+
+
+def redact_logs() -> None:
+    """From now on no message or traceback that `logging` writes, wherever to, holds a secret."""
+    logging.setLogRecordFactory(_record)
+
+
+def _record(*args: Any, **knobs: Any) -> logging.LogRecord:
+    record = logging.LogRecord(*args, **knobs)
+    with suppress(TypeError, ValueError):  # arguments that do not fit: `logging` tells whoever wrote it
+        record.msg, record.args = redacted(record.getMessage()), None
+    if record.exc_info:
+        record.exc_text = redacted(logging.Formatter().formatException(record.exc_info))
+    return record
 
 
 def _walk(value: Any, known: list[str]) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import io
 import os
 import runpy
 import signal
@@ -21,6 +22,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from algoprog.overrides import parse, quoted
+from algoprog.runs.secrets import RedactedText
 from algoprog.runs.status import FAILED, mark, now, one_line
 
 LOG_FILE = "run.log"
@@ -92,10 +94,17 @@ def work(job: Job, script: str, environment: dict[str, str], attempt: int) -> No
 
 
 def _log_to(path: Path) -> None:
+    """Everything that is printed from here on goes to the file; what Python prints, without secrets."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for stream in (1, 2):
         os.dup2(log, stream)
     os.close(log)
+    sys.stdout, sys.stderr = _clean(1), _clean(2)
+
+
+def _clean(stream: int) -> RedactedText:
+    raw = io.BufferedWriter(io.FileIO(stream, "w", closefd=False))
+    return RedactedText(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def _end_with_parent() -> None:

@@ -20,6 +20,10 @@ def meet(kind: str) -> None:
         kind = "exception"
     if kind == "exception":
         raise RuntimeError("planted fault\nof two lines")
+    if kind == "secret":
+        os.environ["PLANTED_TOKEN"] = "planted-0f5d7c"
+        print("logged in with planted-0f5d7c")
+        raise RuntimeError("no access with planted-0f5d7c")
     if kind.startswith("exit"):
         sys.exit(int(kind.removeprefix("exit")))
     if kind == "sigkill":
