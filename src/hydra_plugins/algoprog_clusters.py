@@ -36,11 +36,14 @@ class _Cluster(Launcher):
 class SlurmLauncher(_Cluster):
     """`hydra/launcher=slurm`; see `algoprog.sweep.slurm`."""
 
-    def __init__(self, retries: int, **params: Any) -> None:
+    def __init__(self, **knobs: Any) -> None:
         _need("slurm", "submitit", "hydra_plugins.hydra_submitit_launcher")
         from algoprog.sweep.slurm import Slurm
 
-        self.inner = Slurm(retries, params)
+        try:
+            self.inner = Slurm(knobs)
+        except ValueError as error:
+            _refuse(error)
 
 
 class RayLauncher(_Cluster):

@@ -20,10 +20,10 @@ import pytest
 from algoprog.runs.record import CURVE_FILE, RECORD_FILE
 from algoprog.runs.status import RUNNING, Status, read_status
 from tests.cluster import missing
+from tests.sweep.faulty import PLANTED
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PLANTED = HERE.parent / "sweep" / "planted"
 
 NANO = """
     model.n_layers=1 model.d_model=16 model.n_heads=2 model.seq_len=32 tokenizer=bytes batch_size=4 micro_batch_size=4
@@ -33,14 +33,16 @@ NANO = """
 TWELVE = [*NANO, "budget.steps=400", "attention=dense,mqa,gqa,sparse", "seed=0,1,2"]
 """Twelve runs of seconds each."""
 
-FAULTS = [
+FAIL_FAST = [
     *NANO,
-    "budget.steps=60",
+    "budget.steps=100000",
     "attention._target_=fault.Fault",
-    "+attention.kind=none,exception,exit3,sigkill",
+    "+attention.kind=exit3,none",
     "+attention.at=20",
+    "hydra.launcher.retries=0",
+    "hydra.launcher.fail_fast=true",
 ]
-"""A run that goes well, three that do not, and their baseline."""
+"""A run that fails early, and two that would take hours; the baseline comes first, and there is room for two."""
 
 WALL_CLOCK = {"seconds", "tokens_per_second", "mfu", "peak_memory_bytes", "created"}
 

@@ -9,10 +9,18 @@ from typing import Any
 
 import pytest
 
-from algoprog.runs.status import FAILED, STOPPED, read_status
-from algoprog.runs.store import load_runs
+from algoprog.runs.status import STOPPED, read_status
 from algoprog.sweep.process import is_alive
-from tests.cluster.conftest import FAULTS, NANO, TWELVE, Environment, Sweep, attempts, outcome
+from tests.cluster.conftest import FAIL_FAST, NANO, TWELVE, Environment, Sweep, attempts, outcome
+from tests.sweep.faulty import (
+    DIVERGING,
+    FAULTY,
+    NOBODY,
+    ONLINE,
+    assert_divergence_is_a_result,
+    assert_each_fault_cost_its_run_alone,
+    assert_logged_offline,
+)
 
 pytestmark = pytest.mark.cluster
 RAY = ["hydra/launcher=ray", "hydra.launcher.address=auto"]
@@ -30,15 +38,26 @@ def test_a_sweep_that_loses_a_node_comes_out_as_the_local_one(
 
 
 def test_a_run_that_fails_costs_only_itself(ray: Environment, tmp_path: Path) -> None:
-    sweep = Sweep([*FAULTS, *RAY, "hydra.launcher.retries=0"], tmp_path / "sweep", ray)
-    assert sweep.wait() == 1, sweep.said
-    assert "RuntimeError: planted fault of two lines" in sweep.said
-    assert "SystemExit: 3" in sweep.said or "exit code 3" in sweep.said
-    assert "killed by SIGKILL" in sweep.said
-    assert len(load_runs(sweep.folder)) == 2
-    assert (sweep.folder / "gains.json").exists()
-    states = [status.state for path in sweep.folder.glob("*/status.json") if (status := read_status(path.parent))]
-    assert states.count(FAILED) == 3
+    sweep = Sweep([*FAULTY, *RAY], tmp_path / "sweep", ray)
+    assert_each_fault_cost_its_run_alone(sweep.folder, sweep.wait(), sweep.said)
+
+
+def test_divergence_is_a_result_and_not_repeated(ray: Environment, tmp_path: Path) -> None:
+    sweep = Sweep([*DIVERGING, *RAY], tmp_path / "sweep", ray)
+    assert_divergence_is_a_result(sweep.folder, sweep.wait(), sweep.said)
+
+
+def test_fail_fast_ends_the_others(ray: Environment, tmp_path: Path) -> None:
+    sweep = Sweep([*FAIL_FAST, *RAY], tmp_path / "sweep", ray)
+    assert sweep.wait() != 0
+    assert "exit code 3" in sweep.said
+    assert "fail_fast: the other runs are ended" in sweep.said
+
+
+def test_a_network_that_is_lost_to_wandb_costs_no_run(ray: Environment, tmp_path: Path) -> None:
+    passed = f"hydra.launcher.environment=[ALGOPROG_CACHE,PYTHONPATH,{','.join(NOBODY)}]"
+    sweep = Sweep([*ONLINE, *RAY, passed], tmp_path / "sweep", {**ray, **NOBODY})
+    assert_logged_offline(sweep.folder, sweep.wait(), sweep.said)
 
 
 def test_ctrl_c_ends_the_runs_with_checkpoints(ray: Environment, tmp_path: Path) -> None:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from algoprog.runs.status import FAILED, STOPPED, read_status
+from algoprog.runs.status import STOPPED, read_status
 from algoprog.runs.store import load_runs
-from tests.cluster.conftest import FAULTS, NANO, TWELVE, Environment, Sweep, attempts, command, outcome
+from tests.cluster.conftest import FAIL_FAST, NANO, TWELVE, Environment, Sweep, attempts, command, outcome
+from tests.sweep.faulty import (
+    DIVERGING,
+    FAULTY,
+    NOBODY,
+    ONLINE,
+    assert_divergence_is_a_result,
+    assert_each_fault_cost_its_run_alone,
+    assert_logged_offline,
+)
 
 pytestmark = pytest.mark.cluster
 SLURM = """
@@ -33,6 +45,21 @@ def test_a_preempted_sweep_comes_out_as_the_local_one(
     assert preempted.environment["resumed"][0]["step"] >= 20
 
 
+def test_a_sweep_that_loses_a_node_comes_out_as_the_local_one(
+    slurm: Environment, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    sweep = Sweep([*TWELVE, *SLURM], tmp_path / "sweep", slurm)
+    sweep.until(lambda: len(sweep.training()) == 2)
+    _lose(slurm, "n1")
+    try:
+        assert sweep.wait() == 0, sweep.said
+    finally:
+        command(slurm, "slurmd -N n1")
+        command(slurm, "scontrol update nodename=n1 state=resume")
+    assert outcome(sweep.folder) == undisturbed
+    assert sorted(attempts(sweep.folder).values()) == [1] * 11 + [2]
+
+
 def test_a_run_goes_on_after_its_time_limit(slurm: Environment, tmp_path: Path) -> None:
     limit = ["hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=45"]
     words = [*NANO, "budget.steps=1000000", "trainer.checkpoint_steps=null", "trainer.checkpoint_seconds=null", *limit]
@@ -46,15 +73,26 @@ def test_a_run_goes_on_after_its_time_limit(slurm: Environment, tmp_path: Path) 
 
 
 def test_a_run_that_fails_costs_only_itself(slurm: Environment, tmp_path: Path) -> None:
-    sweep = Sweep([*FAULTS, *SLURM, "hydra.launcher.retries=0"], tmp_path / "sweep", slurm)
-    assert sweep.wait() == 1, sweep.said
-    assert "RuntimeError: planted fault of two lines" in sweep.said
-    assert "SystemExit: 3" in sweep.said or "exit code 3" in sweep.said
-    assert "killed by SIGKILL" in sweep.said
-    assert len(load_runs(sweep.folder)) == 2
-    assert (sweep.folder / "gains.json").exists()
-    states = [status.state for path in sweep.folder.glob("*/status.json") if (status := read_status(path.parent))]
-    assert states.count(FAILED) == 3
+    sweep = Sweep([*FAULTY, *SLURM], tmp_path / "sweep", slurm)
+    assert_each_fault_cost_its_run_alone(sweep.folder, sweep.wait(), sweep.said)
+
+
+def test_divergence_is_a_result_and_not_repeated(slurm: Environment, tmp_path: Path) -> None:
+    sweep = Sweep([*DIVERGING, *SLURM], tmp_path / "sweep", slurm)
+    assert_divergence_is_a_result(sweep.folder, sweep.wait(), sweep.said)
+
+
+def test_fail_fast_ends_the_others(slurm: Environment, tmp_path: Path) -> None:
+    sweep = Sweep([*FAIL_FAST, *SLURM], tmp_path / "sweep", slurm)
+    assert sweep.wait() != 0
+    assert "exit code 3" in sweep.said
+    assert "fail_fast: the other runs are ended" in sweep.said
+    _until_empty(slurm)
+
+
+def test_a_network_that_is_lost_to_wandb_costs_no_run(slurm: Environment, tmp_path: Path) -> None:
+    sweep = Sweep([*ONLINE, *SLURM], tmp_path / "sweep", {**slurm, **NOBODY})
+    assert_logged_offline(sweep.folder, sweep.wait(), sweep.said)
 
 
 def test_what_slurm_itself_kills_is_told(slurm: Environment, tmp_path: Path) -> None:
@@ -114,6 +152,28 @@ def test_a_silent_sacct_is_told_before_anything_is_submitted(slurm: Environment,
     assert sweep.wait() == 2
     assert "`sacct` does not answer (Slurm accounting storage is disabled)" in sweep.said
     assert not sweep.folder.exists()
+
+
+def _lose(slurm: Environment, node: str) -> None:
+    """What the controller sees of a machine that loses its power: all of it dies at once, and nothing says why."""
+    (job,) = command(slurm, f"squeue --noheader --nodelist={node} --format=%A").split()
+    daemon = int((Path(slurm["CLUSTER"]) / f"slurmd-{node}.pid").read_text())
+    steps = [pid for pid, words, _ in _processes() if words.startswith("slurmstepd") and f"[{job}." in words]
+    tasks = [pid for pid, _, variables in _processes() if f"SLURMD_NODENAME={node}" in variables]
+    assert steps
+    assert tasks
+    for pid in (daemon, *steps, *tasks):
+        os.kill(pid, signal.SIGKILL)
+    command(slurm, f"scontrol update nodename={node} state=down reason=lost")
+
+
+def _processes() -> Iterator[tuple[int, str, list[str]]]:
+    """Number, command line and variables of every process."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            variables = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+            yield int(process.name), words, variables
 
 
 def _until_empty(slurm: Environment) -> None:

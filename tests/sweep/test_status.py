@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -219,14 +220,26 @@ def test_a_status_never_raises_and_holds_no_nan(tmp_path: Path) -> None:
     assert json.loads((tmp_path / STATUS_FILE).read_text())["train_loss"] is None
 
 
+def test_a_full_disk_keeps_the_status_before(tmp_path: Path) -> None:
+    before = _write(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        write_status(tmp_path, replace(before, step=21))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert read_status(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == [STATUS_FILE]
+
+
 def test_conditions_are_announced(tmp_path: Path) -> None:
     folders = {name: tmp_path / name for name in ("new", "begun", "failed", "resumable")}
     for name in ("begun", "failed", "resumable"):
-        folders[name].mkdir()
+        (folders[name] / "checkpoints").mkdir(parents=True)
         (folders[name] / "config.yaml").write_text("")
     _write(folders["failed"], state=FAILED)
-    (folders["resumable"] / "checkpoints").mkdir()
-    (folders["resumable"] / "checkpoints" / "step-10.ckpt").write_text("")
+    (folders["begun"] / "checkpoints" / "000000000010.tmp").write_text("")  # killed while it was written
+    (folders["resumable"] / "checkpoints" / "000000000010.ckpt").write_text("")
     assert [condition(folder) for folder in folders.values()] == [
         Condition.NEW,
         Condition.INTERRUPTED,

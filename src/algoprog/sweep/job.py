@@ -88,8 +88,8 @@ def work(job: Job, script: str, environment: dict[str, str], attempt: int) -> No
     try:
         runpy.run_path(script, run_name="__main__")
     except Exception as error:
-        traceback.print_exc()
         mark(job.folder, FAILED, attempt=attempt, reason=one_line(error))
+        traceback.print_exc()  # last: a full disk takes no traceback
         raise SystemExit(1) from None
 
 

@@ -19,6 +19,10 @@ LOOK_SECONDS = 1.0
 """Longest time between two looks at time-outs and the screen."""
 
 
+GIVING_UP = "fail_fast: the other runs are ended"
+GIVEN_UP = "not finished: another run failed, and fail_fast is set"
+
+
 class Screen(Protocol):
     """Where the state of the sweep is shown."""
 
@@ -119,11 +123,11 @@ class Pool:
 
     def _give_up(self) -> None:
         """End the others; a run that had begun goes on from its checkpoint another time."""
-        self.screen.say("fail_fast: the other runs are ended")
+        self.screen.say(GIVING_UP)
         left = [*self.waiting, *(run.job for run in self.running.values())]
         self.waiting.clear()
         self._end_all()
-        self.faults.update(dict.fromkeys(left, "not finished: another run failed, and fail_fast is set"))
+        self.faults.update(dict.fromkeys(left, GIVEN_UP))
 
     def _end_all(self) -> None:
         ended = list(self.running.values())

@@ -47,7 +47,7 @@ class RunProcess:
         self.job, self.share = job, share
         job.folder.mkdir(parents=True, exist_ok=True)
         self.attempt = next_attempt(job.folder)
-        self.timed_out = False
+        self.overdue: float | None = None  # seconds after which it was told to end
         self.started = time.monotonic()
         self.process = context.Process(target=work, args=(job, script, share, self.attempt), name=job.name)
         self.process.start()
@@ -63,9 +63,11 @@ class RunProcess:
         assert self.process.pid is not None
         if timeout is None or took <= timeout:
             return
-        if not self.timed_out or took > timeout + GRACE_SECONDS:
-            send(self.process.pid, signal.SIGKILL if self.timed_out else signal.SIGTERM)
-        self.timed_out = True
+        if self.overdue is None:
+            self.overdue = took
+            send(self.process.pid, signal.SIGTERM)
+        elif took > self.overdue + GRACE_SECONDS:
+            send(self.process.pid, signal.SIGKILL)
 
     def collect(self) -> Ending:
         """How it ended; whatever it left running is ended too."""
@@ -82,13 +84,13 @@ class RunProcess:
         return self._ending("the fork server died" if orphaned else None, code)
 
     def _ending(self, fault: str | None, code: int | None) -> Ending:
-        if self.timed_out:
-            fault = f"timed out after {(time.monotonic() - self.started) / 60:.3g} minutes"
+        if self.overdue is not None:
+            fault = f"timed out after {self.overdue / 60:.3g} minutes"
         elif fault is None and code is not None and code < 0:
             fault = f"killed by {_name(-code)}" + (" (out of memory?)" if -code == signal.SIGKILL else "")
         elif fault is None and code is not None and code > SIGNALLED:
             fault = f"ended by {_name(code - SIGNALLED)}"
-        return Ending(fault or self._words(code), repeatable=self.timed_out or code != MISTAKE)
+        return Ending(fault or self._words(code), repeatable=self.overdue is not None or code != MISTAKE)
 
     def _words(self, code: int | None) -> str:
         """What the run itself said last."""

@@ -21,12 +21,11 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from ray.exceptions import RayError
 
-from algoprog.runs.status import FAILED, mark, next_attempt
 from algoprog.sweep.job import GRACE_SECONDS, Job, jobs
 from algoprog.sweep.local import job_return
 from algoprog.sweep.pool import signals_interrupt
 from algoprog.sweep.ray_settings import Settings
-from algoprog.sweep.remote import Outcome, carry_out
+from algoprog.sweep.remote import Attempts, Outcome, carry_out, follow
 from algoprog.sweep.screen import screen
 
 LOOK_SECONDS = 1.0
@@ -63,20 +62,14 @@ class Ray(Launcher):
         todo = jobs(job_overrides, sweep_dir)
         with _cluster(self.settings), signals_interrupt(), screen(sweep_dir, todo) as shown:
             pending = {self._submit(job): job for job in todo}
-            faults: dict[Job, str | None] = {}
-            try:
-                while pending:
-                    for ref in ray.wait(list(pending), timeout=LOOK_SECONDS)[0]:
-                        outcome = _outcome(ref)
-                        job = pending.pop(ref)
-                        faults[job] = outcome.fault
-                        shown.ended(job, outcome.fault, outcome.seconds)
-                    shown.draw()
-            finally:
-                _cancel(list(pending))
-        for job, fault in faults.items():
-            if fault:
-                mark(job.folder, FAILED, attempt=next_attempt(job.folder) - 1, reason=fault)
+
+            def look() -> list[tuple[Job, Outcome]]:
+                ended = ray.wait(list(pending), timeout=LOOK_SECONDS)[0]
+                return [(pending.pop(ref), _outcome(ref)) for ref in ended]
+
+            faults = follow(
+                todo, look, lambda _: _cancel(list(pending)), fail_fast=self.settings.fail_fast, screen=shown
+            )
         return [job_return(job, faults[job]) for job in todo]
 
     def _submit(self, job: Job) -> Any:
@@ -92,12 +85,11 @@ class Ray(Launcher):
             str(Path(sys.argv[0]).absolute()),
             str(Path.cwd()),
             threads=max(1, int(settings.num_cpus)),
-            retries=settings.retries,
-            timeout=None if minutes is None else minutes * 60,
+            attempts=Attempts(settings.retries, minutes and minutes * 60),
         )
 
 
-def _task(job: Job, script: str, folder: str, *, threads: int, retries: int, timeout: float | None) -> Outcome:
+def _task(job: Job, script: str, folder: str, *, threads: int, attempts: Attempts) -> Outcome:
     """What a worker of Ray does for a run.
 
     Raises:
@@ -109,7 +101,7 @@ def _task(job: Job, script: str, folder: str, *, threads: int, retries: int, tim
         "MKL_NUM_THREADS": str(threads),
         "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", ""),  # as Ray shows them to this task
     }
-    return carry_out(job, script, share, retries=retries, timeout=timeout)
+    return carry_out(job, script, share, attempts)
 
 
 @contextmanager

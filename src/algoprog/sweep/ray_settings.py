@@ -16,6 +16,7 @@ HINTS: dict[str, tuple[Any, str]] = {
     "retries": (int, "a whole number of at least 0"),
     "max_retries": (int, "a whole number of at least 0"),
     "timeout": (float | None, "null, or minutes above 0"),
+    "fail_fast": (bool, "true or false"),
     "environment": (list[str], "a list of names of environment variables"),
 }
 
@@ -30,6 +31,7 @@ class Settings:
     retries: int
     max_retries: int
     timeout: float | None  # minutes
+    fail_fast: bool
     environment: list[str]
 
     @property

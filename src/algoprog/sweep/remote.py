@@ -1,16 +1,26 @@
-"""One run on a machine of a cluster: what the workers of Slurm and Ray have in common."""
+"""What Slurm and Ray have in common: the launcher that waits, and the worker that trains one run."""
 
 from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 
+from algoprog.runs.status import FAILED, mark, next_attempt
 from algoprog.sweep.job import Job
-from algoprog.sweep.pool import Pool
+from algoprog.sweep.pool import GIVEN_UP, GIVING_UP, Pool, Screen
 
 PRELOAD = ["algoprog.sweep.preload"]
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """How often a run is tried where it was placed."""
+
+    retries: int  # after the first attempt, if its process died
+    timeout: float | None  # seconds that one attempt may take
 
 
 @dataclass(frozen=True)
@@ -21,22 +31,63 @@ class Outcome:
     seconds: float
 
 
-def carry_out(job: Job, script: str, share: dict[str, str], *, retries: int, timeout: float | None) -> Outcome:
+def follow(
+    todo: Sequence[Job],
+    look: Callable[[], Iterable[tuple[Job, Outcome]]],
+    stop: Callable[[Sequence[Job]], None],
+    *,
+    fail_fast: bool,
+    screen: Screen,
+) -> dict[Job, str | None]:
+    """What went wrong with each run that a cluster trains, None where nothing did.
+
+    Args:
+        todo: the runs, submitted.
+        look: waits a moment; gives those that ended since it was called before.
+        stop: ends runs; called once with those that are left, however the waiting ends.
+        fail_fast: end the others as soon as one has failed.
+        screen: shows what happens.
+    """
+    faults: dict[Job, str | None] = {}
+    try:
+        while len(faults) < len(todo) and not (fail_fast and any(faults.values())):
+            for job, outcome in look():
+                faults[job] = outcome.fault
+                screen.ended(job, outcome.fault, outcome.seconds)
+            screen.draw()
+    finally:
+        stop([job for job in todo if job not in faults])
+    for job, fault in faults.items():
+        if fault:
+            mark(job.folder, FAILED, attempt=next_attempt(job.folder) - 1, reason=fault)
+    if len(faults) < len(todo):
+        screen.say(GIVING_UP)
+    return {job: faults.get(job, GIVEN_UP) for job in todo}
+
+
+def carry_out(job: Job, script: str, share: dict[str, str], attempts: Attempts) -> Outcome:
     """Train one run in a process of its own on this machine.
 
     Args:
         job: the run.
         script: path of train.py.
         share: variables that give the run its part of the machine.
-        retries: further attempts at a run whose process died.
-        timeout: seconds that one attempt may take; None lets it take any.
+        attempts: how often, and how long.
 
     Raises:
         KeyboardInterrupt: the cluster takes the machine back; the run was ended first.
     """
     serve()
     began = time.monotonic()
-    pool = Pool([job], script, [share], retries=retries, timeout=timeout, fail_fast=False, screen=_Log())
+    pool = Pool(
+        [job],
+        script,
+        [share],
+        retries=attempts.retries,
+        timeout=attempts.timeout,
+        fail_fast=False,
+        screen=_Log(),
+    )
     fault = pool.run()[job]
     return Outcome(fault, time.monotonic() - began)
 

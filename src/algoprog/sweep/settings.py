@@ -63,20 +63,25 @@ def checked(knobs: dict[str, Any]) -> Settings:
     Raises:
         ValueError: the first knob that cannot be used, with what can.
     """
-    typed = {name: _typed(name, value) for name, value in knobs.items()}
-    if typed["gpus_per_run"] > 1 and typed["runs_per_gpu"] > 1:
+    found = {name: typed(name, value) for name, value in knobs.items()}
+    if found["gpus_per_run"] > 1 and found["runs_per_gpu"] > 1:
         raise ValueError("hydra.launcher.gpus_per_run and runs_per_gpu cannot both be above 1: set one of them to 1")
-    return Settings(**typed)
+    return Settings(**found)
 
 
-def _typed(name: str, value: Any) -> Any:
+def typed(name: str, value: Any) -> Any:
+    """One knob, typed.
+
+    Raises:
+        ValueError: it cannot be used, with what can.
+    """
     hint, wanted = HINTS[name]
     plain = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
     try:
-        typed = TypeAdapter(hint).validate_python(plain, strict=name != "timeout")
+        found = TypeAdapter(hint).validate_python(plain, strict=name != "timeout")
     except ValidationError:
         raise ValueError(f"hydra.launcher.{name}={value} must be {wanted}") from None
-    too_small = name in LEAST and typed != "auto" and typed < LEAST[name]
-    if too_small or (name == "timeout" and typed is not None and not typed > 0):
+    too_small = name in LEAST and found != "auto" and found < LEAST[name]
+    if too_small or (name == "timeout" and found is not None and not found > 0):
         raise ValueError(f"hydra.launcher.{name}={value} must be {wanted}")
-    return typed
+    return found

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,14 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLaunche
 from omegaconf import DictConfig, OmegaConf
 from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
 
-from algoprog.runs.status import FAILED, mark, next_attempt
 from algoprog.sweep.job import Job, jobs
 from algoprog.sweep.local import job_return
 from algoprog.sweep.pool import signals_interrupt
 from algoprog.sweep.process import RunProcess, end
-from algoprog.sweep.remote import Outcome, carry_out, serve
+from algoprog.sweep.remote import Attempts, Outcome, carry_out, follow, serve
 from algoprog.sweep.screen import screen
-from algoprog.sweep.slurm_check import answering, cancel, tasks
+from algoprog.sweep.settings import typed
+from algoprog.sweep.slurm_check import answering, cancel, refuse_secrets, tasks
 
 LOOK_SECONDS = 1.0
 
@@ -41,13 +41,17 @@ class Slurm(SlurmLauncher):  # type: ignore[misc]
     """Submits the runs of a sweep as one job array and waits for all of them.
 
     Args:
-        retries: further attempts, in the same allocation, at a run whose process died.
-        params: as in `conf/hydra/launcher/slurm.yaml`, by submitit's names.
+        knobs: as in `conf/hydra/launcher/slurm.yaml`; those that are not ours by submitit's names.
+
+    Raises:
+        ValueError: a knob of ours cannot be used.
     """
 
-    def __init__(self, retries: int, params: Mapping[str, Any]) -> None:
-        super().__init__(**params)
-        self.retries = retries
+    def __init__(self, knobs: Mapping[str, Any]) -> None:
+        own = {name: typed(name, knobs[name]) for name in ("retries", "timeout", "fail_fast")}
+        super().__init__(**{name: value for name, value in knobs.items() if name not in own})
+        self.attempts = Attempts(own["retries"], own["timeout"] and own["timeout"] * 60)
+        self.fail_fast = own["fail_fast"]
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Ask the cluster whether it is there, before anything is planned.
@@ -63,29 +67,28 @@ class Slurm(SlurmLauncher):  # type: ignore[misc]
         """Submit every run and wait; a failed one does not stop the others.
 
         Raises:
-            ValueError: Slurm refuses the jobs.
+            ValueError: Slurm refuses the jobs, or a word holds a secret.
             KeyboardInterrupt: Ctrl-C or SIGTERM; what was submitted is cancelled.
         """
         setup_globals()
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         todo = jobs(job_overrides, sweep_dir)
-        task = Task(str(Path(sys.argv[0]).absolute()), self.retries)
+        refuse_secrets(todo)
+        task = Task(str(Path(sys.argv[0]).absolute()), self.attempts)
         with signals_interrupt(), screen(sweep_dir, todo) as shown:
             submitted = dict(zip(todo, self._submit(task, todo, sweep_dir), strict=True))
-            faults: dict[Job, str | None] = {}
-            try:
-                while len(faults) < len(todo):
-                    for job in [job for job in todo if job not in faults and submitted[job].done()]:
-                        outcome = _outcome(submitted[job])
-                        faults[job] = outcome.fault
-                        shown.ended(job, outcome.fault, outcome.seconds)
-                    shown.draw()
-                    time.sleep(LOOK_SECONDS)
-            finally:
-                cancel([submitted[job].job_id for job in todo if job not in faults])
-        for job, fault in faults.items():
-            if fault:
-                mark(job.folder, FAILED, attempt=next_attempt(job.folder) - 1, reason=fault)
+            told: set[Job] = set()
+
+            def look() -> list[tuple[Job, Outcome]]:
+                time.sleep(LOOK_SECONDS)
+                ended = [job for job in todo if job not in told and submitted[job].done()]
+                told.update(ended)
+                return [(job, _outcome(submitted[job])) for job in ended]
+
+            def stop(left: Sequence[Job]) -> None:
+                cancel([submitted[job].job_id for job in left])
+
+            faults = follow(todo, look, stop, fail_fast=self.fail_fast, screen=shown)
         return [job_return(job, faults[job]) for job in todo]
 
     def _submit(self, task: Task, todo: Sequence[Job], sweep_dir: Path) -> list[submitit.Job[Outcome]]:
@@ -109,11 +112,11 @@ class Task:
 
     Args:
         script: path of train.py.
-        retries: further attempts at a run whose process died.
+        attempts: how often a run whose process died is tried, and how long.
     """
 
     script: str
-    retries: int
+    attempts: Attempts
 
     def __call__(self, job: Job) -> Outcome:
         """Train the run, or be a further device of it."""
@@ -122,9 +125,9 @@ class Task:
             serve()
         if int(os.environ["SLURM_PROCID"]):
             return self._follow(job, share)
-        retries = self.retries if os.environ["SLURM_NTASKS"] == "1" else 0  # the other ranks would not begin again
+        retries = self.attempts.retries if os.environ["SLURM_NTASKS"] == "1" else 0  # other ranks cannot begin again
         try:
-            return carry_out(job, self.script, share, retries=retries, timeout=None)
+            return carry_out(job, self.script, share, replace(self.attempts, retries=retries))
         except KeyboardInterrupt:
             print("stopped: Slurm takes the node back", flush=True)
             while True:  # a result would say that the run is through

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
+from algoprog.runs.secrets import redacted
+from algoprog.sweep.job import Job
+
 ANSWER_SECONDS = 60
 
 
@@ -41,6 +44,21 @@ def tasks(tasks_per_node: object, config: DictConfig) -> int:
             " under Slurm: set trainer.devices for the whole sweep, and leave tasks_per_node as it is"
         )
     return int(str(tasks_per_node))
+
+
+def refuse_secrets(jobs: Sequence[Job]) -> None:
+    """Keep secrets out of the files in which submitit hands its jobs to Slurm.
+
+    Raises:
+        ValueError: a word of a run holds one.
+    """
+    for job in jobs:
+        for word in job.overrides:
+            if redacted(word) != word:
+                raise ValueError(
+                    f"{redacted(word)} holds a secret, and Slurm keeps the words of its jobs in files: set it as a"
+                    " variable of the environment instead, which the jobs inherit"
+                )
 
 
 def cancel(job_ids: Sequence[str]) -> None:
