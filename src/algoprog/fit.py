@@ -5,24 +5,25 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
+from contextlib import nullcontext
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import ModelParallelStrategy
-from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
 from algoprog import build
+from algoprog.beginning import decide, is_same
 from algoprog.build import RunSpec
-from algoprog.config import AXES, EXECUTION
-from algoprog.outcome import Outcome, record_of
+from algoprog.config import AXES
+from algoprog.outcome import Outcome, record_of, surroundings
 from algoprog.provenance import environment
-from algoprog.runs.record import CONFIG_FILE, CURVE_FILE, RECORD_FILE, Record
-from algoprog.runs.secrets import redacted
-from algoprog.runs.store import load_run, sweep_name, write_atomic, write_curve, write_record
-from algoprog.training import checkpoint, hardware, parallel
+from algoprog.runs.record import Record
+from algoprog.runs.store import load_run, sweep_name, write_record
+from algoprog.training import checkpoint, decision, hardware, parallel
 from algoprog.training.callbacks.branches import Branches
 from algoprog.training.callbacks.checkpoints import Checkpoints
 from algoprog.training.callbacks.curve import Curve
@@ -30,7 +31,7 @@ from algoprog.training.callbacks.heartbeat import Heartbeat
 from algoprog.training.callbacks.progress import Progress
 from algoprog.training.checkpoint import Checkpoint, CheckpointFiles
 from algoprog.training.clock import Clock
-from algoprog.training.lock import FolderTakenError, alone, is_first
+from algoprog.training.lock import alone
 from algoprog.training.loggers import interface as loggers
 from algoprog.training.module import LanguageModel
 from algoprog.training.order import RunOrder
@@ -54,96 +55,62 @@ def run(spec: RunSpec, folder: Path, overrides: list[str]) -> Record:
         FolderTakenError: the folder holds another run, or another program is writing one there.
         SystemExit: a signal ended the run.
     """
-    with alone(folder, lambda: _is_same(spec, folder)):
-        if done := _finished(spec, folder):
-            log.info("%s is finished already: nothing is trained", folder)
-            return done
-        module = build.module(spec)
-        resume = _prepare(spec, folder, module)
-        views, record = _loggers(spec, folder), None
-        try:
-            outcome = _fit(spec, folder, module, views, resume)
-            record = record_of(spec, outcome, overrides)
-            if outcome.is_global_zero:
-                write_record(folder, record)
-                checkpoint.forget(folder)
-        finally:  # last, so that no view can keep a finished run from being recorded
-            loggers.finish(views, exit_code=0 if record else 1, record=record)
-        return record
+    with warnings.catch_warnings():
+        _silence_lightning()
+        trainer = _trainer(spec, folder)
+        parallel.take_threads(trainer, spec.config["trainer"]["threads"])
+        store = decision.meet(trainer)
+        module = cache(partial(build.module, spec))
+        hold = alone(folder, lambda: is_same(spec, folder)) if trainer.is_global_zero else nullcontext()
+        with hold, decision.decided(trainer, folder, store, lambda: decide(spec, folder, trainer, module)) as start:
+            if start.finished:
+                if trainer.is_global_zero:
+                    log.info("%s is finished already: nothing is trained", folder)
+                return load_run(folder).record
+            return _record(spec, folder, overrides, trainer, module(), start.resume)
 
 
-def _is_same(spec: RunSpec, folder: Path) -> bool:
-    """Whether the run that another program writes to the folder is this one, as far as its configuration says."""
+def _record(
+    spec: RunSpec,
+    folder: Path,
+    overrides: list[str],
+    trainer: L.Trainer,
+    module: LanguageModel,
+    resume: Checkpoint | None,
+) -> Record:
+    """Train, and write the record."""
+    trainer.loggers = views = _loggers(spec, folder) if trainer.is_global_zero else []
+    record = None
     try:
-        other = OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE))
-    except OSError:
-        return True  # not written yet: ask again
-    own = {key: value for key, value in redacted(spec.config).items() if key not in EXECUTION}
-    return isinstance(other, dict) and own == {key: value for key, value in other.items() if key not in EXECUTION}
-
-
-def _finished(spec: RunSpec, folder: Path) -> Record | None:
-    """The record of this run, if it is there."""
-    if not (folder / RECORD_FILE).exists():
-        return None
-    try:
-        record = load_run(folder).record
-    except ValueError as error:
-        aside = (folder / RECORD_FILE).replace(folder / f"{RECORD_FILE}.damaged")
-        log.warning("trained again, the record is kept as %s: %s", aside.name, error)
-        return None
-    if record.run_id != spec.run_id:
-        raise FolderTakenError(
-            f"{folder} holds another finished run, {record.variant} of {record.model} with seed {record.seed}: choose"
-            " another folder, or delete it first"
-        )
+        record = record_of(spec, _fit(spec, folder, trainer, module, resume), overrides)
+        if trainer.is_global_zero:
+            write_record(folder, record)
+            checkpoint.forget(folder)
+    finally:  # last, so that no view can keep a finished run from being recorded
+        loggers.finish(views, exit_code=0 if record else 1, record=record)
     return record
 
 
-def _prepare(spec: RunSpec, folder: Path, module: LanguageModel) -> Checkpoint | None:
-    """Leave in the folder what belongs to this run up to its last usable checkpoint; that checkpoint, if any."""
-    shapes = {name: value.shape for name, value in module.state_dict().items()}
-    resume = checkpoint.latest(folder, spec.run_id, spec.n_devices, shapes)
-    if is_first():
-        (folder / RECORD_FILE).unlink(missing_ok=True)
-        write_atomic(folder / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(redacted(spec.config))))
-        checkpoint.forget(folder, after=resume)
-        if resume:
-            write_curve(folder, resume.rows)
-        else:
-            (folder / CURVE_FILE).unlink(missing_ok=True)
-    if resume:
-        log.info("going on from the checkpoint after step %d", resume.step)
-        commit = environment()["git_commit"]
-        if resume.commit != commit:
-            log.warning("the sources have changed since that checkpoint: %s then, %s now", resume.commit, commit)
-    return resume
-
-
-def _fit(spec: RunSpec, folder: Path, module: LanguageModel, views: list[Logger], resume: Checkpoint | None) -> Outcome:
+def _fit(spec: RunSpec, folder: Path, trainer: L.Trainer, module: LanguageModel, resume: Checkpoint | None) -> Outcome:
     before = {name: parameter.detach().clone() for name, parameter in module.gpt.named_parameters()}
-    with warnings.catch_warnings():
-        _silence_lightning()
-        resumed = [*resume.resumed, {"step": resume.step, "commit": resume.commit}] if resume else []
-        trainer, curve = _trainer(spec, folder, views, resumed)
-        # Dropout alone; weights and data have streams of their own. Here, so that no constructor has drawn from it.
-        L.seed_everything((spec.seed + trainer.global_rank * RANK_STRIDE) % 2**32, verbose=False)
-        try:
-            trainer.fit(module, _train_loader(spec, trainer, resume), ckpt_path=resume.path if resume else None)
-        except SystemExit as end:
-            if end.code == 1:  # how Lightning ends after Ctrl-C
-                raise SystemExit(128 + signal.SIGINT) from None
-            raise
+    resumed = resume.resumed if resume else []
+    curve = _callbacks(spec, folder, trainer, resumed)
+    # Dropout alone; weights and data have streams of their own. Here, so that no constructor has drawn from it.
+    L.seed_everything((spec.seed + trainer.global_rank * RANK_STRIDE) % 2**32, verbose=False)
+    try:
+        trainer.fit(module, _train_loader(spec, trainer, resume), ckpt_path=resume.path if resume else None)
+    except SystemExit as end:
+        if end.code == 1:  # how Lightning ends after Ctrl-C
+            raise SystemExit(128 + signal.SIGINT) from None
+        raise
     after = {name: parallel.whole(parameter) for name, parameter in module.gpt.named_parameters()}
     dead = tuple(name for name, parameter in after.items() if parameter.equal(before[name]))
-    return Outcome(curve, trainer.global_step, module.device, trainer.world_size, dead, trainer.is_global_zero, resumed)
+    return Outcome(curve, trainer.global_step, module.device, trainer.world_size, dead, resumed)
 
 
-def _trainer(
-    spec: RunSpec, folder: Path, views: list[Logger], resumed: list[dict[str, Any]]
-) -> tuple[L.Trainer, Curve]:
+def _trainer(spec: RunSpec, folder: Path) -> L.Trainer:
     machine = spec.config["trainer"]
-    trainer = L.Trainer(
+    return L.Trainer(
         accelerator=machine["accelerator"],
         devices=machine["devices"],
         num_nodes=machine["num_nodes"],
@@ -154,7 +121,7 @@ def _trainer(
         accumulate_grad_batches=spec.accumulate,
         gradient_clip_val=spec.config["gradient_clip"],
         limit_val_batches=0,
-        logger=views,
+        logger=False,  # they come when it is known that there is anything to show
         default_root_dir=folder,
         plugins=[CheckpointFiles()],
         use_distributed_sampler=False,  # ours knows where to begin
@@ -162,7 +129,10 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    device = trainer.strategy.root_device
+
+
+def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[dict[str, Any]]) -> Curve:
+    machine, device = spec.config["trainer"], trainer.strategy.root_device
     branches = spec.branches()
     curve = Curve(
         folder,
@@ -187,14 +157,14 @@ def _trainer(
         folder,
         curve.clock,
         run_id=spec.run_id,
-        commit=environment()["git_commit"],
+        environment=surroundings(spec, device),
         resumed=resumed,
         seconds=machine["checkpoint_seconds"],
         steps=machine["checkpoint_steps"],
     )
     # Lightning makes the attribute a list at run time without declaring it.
     trainer.callbacks.extend((curve, annealing, progress, heartbeat, checkpoints))  # type: ignore[attr-defined]
-    return trainer, curve
+    return curve
 
 
 def _train_loader(spec: RunSpec, trainer: L.Trainer, resume: Checkpoint | None) -> DataLoader[Any]:

@@ -29,8 +29,17 @@ class Outcome:
     device: torch.device
     n_devices: int
     dead: tuple[str, ...]
-    is_global_zero: bool
     resumed: list[dict[str, Any]]
+
+
+def surroundings(spec: RunSpec, device: torch.device) -> dict[str, Any]:
+    """What is no part of a run's identity and may yet change its last digits or its seconds."""
+    return {
+        **environment(),
+        "device": hardware.device_name(device),
+        "threads": torch.get_num_threads(),
+        **{name: spec.config["trainer"][name] for name in ("strategy", "compile")},
+    }
 
 
 def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
@@ -80,12 +89,10 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
         context=context(overrides),
         overrides=tuple(overrides),
         environment={
-            **environment(),
-            "device": hardware.device_name(outcome.device),
+            **surroundings(spec, outcome.device),
             "n_devices": outcome.n_devices,
-            "threads": torch.get_num_threads(),
             "dead_parameters": list(outcome.dead),
-            "resumed": outcome.resumed,  # step and commit of every checkpoint that the run went on from
+            "resumed": outcome.resumed,  # of every checkpoint that the run went on from: step, commit, what differed
         },
         protocol=protocol(spec.config),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -180,3 +180,12 @@ def test_disabled_leaves_nothing(standin: StandIn, tmp_path: Path) -> None:
     made.close(0, None)
     assert not standin.runs
     assert not list(tmp_path.glob("wandb/*run*"))
+
+
+def test_disabled_deletes_nothing(standin: StandIn, tmp_path: Path) -> None:
+    made = logger(tmp_path, "offline")
+    train(made, tmp_path, ROWS)
+    made.close(0, None)
+    (folder,) = offline_folders(tmp_path)
+    logger(tmp_path, "disabled").close(0, None)
+    assert offline_folders(tmp_path) == [folder]

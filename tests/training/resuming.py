@@ -36,7 +36,13 @@ _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(["algoprog.app", "algoprog.fit", "algoprog.training.module", __name__])
 
 
-def start(folder: Path, *overrides: str, faults: Mapping[str, int] | None = None) -> Process:
+def start(
+    folder: Path,
+    *overrides: str,
+    faults: Mapping[str, int] | None = None,
+    variables: Mapping[str, str] | None = None,
+    log: str = LOG_FILE,
+) -> Process:
     """Begin a run.
 
     Args:
@@ -44,10 +50,12 @@ def start(folder: Path, *overrides: str, faults: Mapping[str, int] | None = None
         overrides: on top of the tiny run.
         faults: SIGKILL in the middle of the N-th `write` of a checkpoint, in the N-th `branch`, at the end of
             optimizer `step` N before anything of it is written, or after the N-th `row`; `full`: the disk is full from
-            step N on.
+            step N on; `unread`: the checkpoint after step N cannot be read.
+        variables: of the environment.
+        log: file in the folder for what it says.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    process = _server.Process(target=_be, args=(folder, overrides, dict(faults or {})))
+    process = _server.Process(target=_be, args=(folder, overrides, dict(faults or {}), dict(variables or {}), log))
     process.start()
     return process
 
@@ -60,9 +68,9 @@ def finish(folder: Path, *overrides: str, faults: Mapping[str, int] | None = Non
     return process.exitcode, said(folder)
 
 
-def said(folder: Path) -> str:
+def said(folder: Path, log: str = LOG_FILE) -> str:
     """What the last run there has said so far."""
-    return (folder / LOG_FILE).read_text()
+    return (folder / log).read_text() if (folder / log).exists() else ""
 
 
 def result(folder: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:
@@ -89,6 +97,11 @@ def rewrite(path: Path, **changes: object) -> None:
     """Change what a checkpoint says of its origin, with a checksum that fits."""
     content = checkpoint.read(path)
     content[checkpoint.STATE].update(changes)
+    replace(path, content)
+
+
+def replace(path: Path, content: dict[str, Any]) -> None:
+    """Write another checkpoint in the place of one."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     path.write_bytes(hashlib.sha256(buffer.getvalue()).hexdigest().encode() + buffer.getvalue())
@@ -104,12 +117,13 @@ def wait_for(happened: Callable[[], Any], process: Process) -> None:
     raise AssertionError("it did not happen within a minute")
 
 
-def _be(folder: Path, overrides: tuple[str, ...], faults: dict[str, int]) -> None:
+def _be(folder: Path, overrides: tuple[str, ...], faults: dict[str, int], variables: dict[str, str], log: str) -> None:
     from algoprog import app, fit
 
-    log = os.open(folder / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.environ.update(variables)
+    file = os.open(folder / log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
-        os.dup2(log, stream)
+        os.dup2(file, stream)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -138,6 +152,8 @@ def _arm(faults: dict[str, int]) -> None:
             _before(Curve, "on_train_batch_end", lambda trainer, n=number: trainer.global_step == n and _die())
         elif what == "full":
             _before(Curve, "on_train_batch_end", lambda trainer, n=number: trainer.global_step == n and _fill())
+        elif what == "unread":
+            _unread(checkpoint.name(number))
 
 
 def _after(owner: type, name: str, then: Callable[..., object]) -> None:
@@ -159,6 +175,17 @@ def _before(owner: type, name: str, first: Callable[[Any], object]) -> None:
         return real(self, trainer, *args)
 
     setattr(owner, name, patched)
+
+
+def _unread(name: str) -> None:
+    real = checkpoint.read
+
+    def read(path: Path) -> dict[str, Any]:
+        if path.name == name:
+            raise OSError("Stale file handle")
+        return real(path)
+
+    checkpoint.read = read
 
 
 def _die() -> None:

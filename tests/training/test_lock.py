@@ -53,3 +53,14 @@ def test_who_waits_goes_on_where_a_killed_program_stopped(tmp_path: Path) -> Non
     assert len(resumed(tmp_path / "one")) == 1
     assert finish(tmp_path / "two", *LONG)[0] == 0
     assert result(tmp_path / "one") == result(tmp_path / "two")
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 1)])
+def test_a_wait_can_be_ended(tmp_path: Path, signum: signal.Signals, code: int) -> None:
+    with FileLock(tmp_path / ".lock"):
+        process = start(tmp_path, *LONG)
+        wait_for(lambda: "waiting for" in said(tmp_path), process)
+        os.kill(process.pid, signum)
+        process.join(5)
+    assert process.exitcode == code
+    assert not (tmp_path / "config.yaml").exists()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,12 +69,20 @@ def test_fsdp_gives_the_curve_of_one_process(single: Run, tmp_path: Path) -> Non
 
 def test_torchrun_gives_the_curve_of_one_process(single: Run, tmp_path: Path) -> None:
     launcher = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
-    run = trained(tmp_path / "torchrun", "trainer.devices=2", "trainer.strategy=ddp", launcher=launcher)
-    assert_same_curve(run, single)
+    words = ("trainer.devices=2", "trainer.strategy=ddp")
+    with ThreadPoolExecutor() as pool:  # two at once in one folder: one trains, the other waits for it
+        first, second = pool.map(lambda _: trained(tmp_path, *words, launcher=launcher), range(2))
+    assert first.record == second.record
+    assert_same_curve(first, single)
+    assert not first.record.environment["resumed"]
+    again = train(tmp_path, *words, launcher=launcher)
+    assert again.returncode == 0
+    assert "is finished already" in again.stdout + again.stderr
 
 
-def test_ddp_goes_on_from_its_checkpoint(single: Run, tmp_path: Path) -> None:
-    words = ("trainer.devices=2", "trainer.strategy=ddp", "trainer.checkpoint_steps=4")
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_a_killed_run_goes_on_from_its_checkpoint(single: Run, tmp_path: Path, strategy: str) -> None:
+    words = ("trainer.devices=2", f"trainer.strategy={strategy}", "trainer.checkpoint_steps=4")
     command = [sys.executable, "train.py", *WORDS, *words, f"hydra.run.dir={tmp_path / 'run'}"]
     with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
         while process.poll() is None and not list((tmp_path / "run" / "checkpoints").glob("*.ckpt")):
@@ -105,8 +114,9 @@ def test_ddp_inside_the_sweeps_own_process_is_refused_by_name(tmp_path: Path) ->
 
 def test_ddp_runs_in_a_sweep_of_the_local_engine(single: Run, tmp_path: Path) -> None:
     words = ("-m", *WORDS, "hydra.launcher.runs=1", "trainer.devices=2", "trainer.strategy=ddp")
+    threads = ("hydra.launcher.threads=4", "trainer.threads=null")
     done = subprocess.run(
-        [sys.executable, "train.py", *words, "norm=none,ln", f"hydra.sweep.dir={tmp_path}"],
+        [sys.executable, "train.py", *words, *threads, "norm=none,ln", f"hydra.sweep.dir={tmp_path}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -114,4 +124,6 @@ def test_ddp_runs_in_a_sweep_of_the_local_engine(single: Run, tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = tmp_path.glob(f"nano-ln-*{single.record.run_id[:8]}")
-    assert_same_curve(load_run(folder), single)
+    run = load_run(folder)
+    assert_same_curve(run, single)
+    assert run.record.environment["threads"] == 2, "each process has its part of the run's four"

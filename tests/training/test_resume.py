@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,19 @@ from typing import Any
 import pytest
 
 from algoprog.runs.record import DIVERGED
-from tests.training.resuming import EVERY_STEP, checkpoints, finish, result, resumed, rewrite, said, start, wait_for
+from algoprog.training import checkpoint
+from tests.training.resuming import (
+    EVERY_STEP,
+    checkpoints,
+    finish,
+    replace,
+    result,
+    resumed,
+    rewrite,
+    said,
+    start,
+    wait_for,
+)
 
 DROPOUT = ("model.dropout=0.3", "norm=ln", "budget.steps=10")
 BRANCHES = (
@@ -131,16 +144,35 @@ def test_seconds_count_what_led_to_the_result(tmp_path: Path) -> None:
     assert seconds[-1] < 2, "neither start-ups nor checkpoints"
 
 
-def test_other_sources_are_named(tmp_path: Path) -> None:
-    from algoprog.provenance import environment
-
+def test_what_differs_is_named(tmp_path: Path) -> None:
     words = ("budget.steps=6", *EVERY_STEP)
     finish(tmp_path, *words, faults={"step": 4})
     path = checkpoints(tmp_path)[-1]
-    rewrite(path, commit="0" * 40)
+    here = checkpoint.read(path)[checkpoint.STATE]["environment"]
+    there = {"git_commit": "0" * 40, "threads": 7, "device": "abacus", "platform": "elsewhere", "compile": True}
+    rewrite(path, environment={**here, **there, "versions": {**here["versions"], "torch": "1.0"}})
     code, output = finish(tmp_path, *words)
     assert code == 0
-    assert f"the sources have changed since that checkpoint: {'0' * 40} then, {environment()['git_commit']}" in output
+    (line,) = [line for line in output.splitlines() if line.startswith("it was written")]
+    for part in ("by commit 00000000, here is", "with 7 CPU threads, here 1", "on abacus, here on", "another platform"):
+        assert part in line
+    assert "with compile True, here False" in line
+    assert "with torch 1.0, here" in line
+    (entry,) = json.loads((tmp_path / "record.json").read_text())["environment"]["resumed"]
+    assert entry["commit"] == "0" * 40
+    assert entry["differs"].keys() - {"git_dirty"} == {*there, "torch"}
+    assert entry["differs"]["threads"] == [7, 1]
+
+
+def test_an_older_checkpoint_is_used(tmp_path: Path) -> None:
+    """It named the commit alone."""
+    finish(tmp_path, *EVERY_STEP, faults={"step": 4})
+    path = checkpoints(tmp_path)[-1]
+    content = checkpoint.read(path)
+    content[checkpoint.STATE]["commit"] = content[checkpoint.STATE].pop("environment")["git_commit"]
+    replace(path, content)
+    assert finish(tmp_path, *EVERY_STEP)[0] == 0
+    assert resumed(tmp_path) == [3]
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:

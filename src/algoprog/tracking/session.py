@@ -66,7 +66,8 @@ def start(account: Account, folder: Path, **labels: Any) -> wandb.Run:
     mode = account.chosen
     labels = redacted(labels)
     shared = {"dir": folder, "project": account.project, "entity": account.entity, "reinit": "create_new", **labels}
-    _forget(folder.glob(f"wandb/offline-run-*-{labels['id']}"))
+    if mode != "disabled":  # then nothing takes its place
+        _forget(folder.glob(f"wandb/offline-run-*-{labels['id']}"))
     if mode == "online":
         before = set(folder.glob("wandb/run-*"))
         try:

@@ -43,8 +43,8 @@ class Checkpoint:
 
     path: Path
     step: int
-    commit: str | None  # of the sources that wrote it
-    resumed: list[dict[str, Any]]  # step and commit of every earlier resume
+    environment: dict[str, Any]  # of the program that wrote it: sources, versions, machine
+    resumed: list[dict[str, Any]]  # every earlier resume, as the record lists them
     rows: list[dict[str, float | int]]  # what curve.csv held
 
 
@@ -141,7 +141,7 @@ def _checked(path: Path, run_id: str, n_devices: int, shapes: Mapping[str, torch
     content = read(path)
     try:
         own, rows = content[STATE], content["callbacks"]["Curve"]["written"]
-        found = Checkpoint(path, int(content["global_step"]), own["commit"], own["resumed"], rows)
+        found = Checkpoint(path, int(content["global_step"]), _environment(own), own["resumed"], rows)
         ranks, weights = len(own["ranks"]), {key: value.shape for key, value in content["state_dict"].items()}
         written_by = own["run_id"]
     except (AttributeError, KeyError, TypeError) as error:
@@ -153,6 +153,11 @@ def _checked(path: Path, run_id: str, n_devices: int, shapes: Mapping[str, torch
     if weights != shapes:
         raise NotThisRunError("it was written by a version of the program whose model has other weights")
     return found
+
+
+def _environment(own: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of its origin; older ones name the commit alone."""
+    return own["environment"] if "environment" in own else {"git_commit": own["commit"]}
 
 
 class _Hashing:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,16 +19,11 @@ class FolderTakenError(ValueError):
     """A folder holds another run, whose results must not be lost; the message says what to do."""
 
 
-def is_first() -> bool:
-    """Whether this is the first process of a run; the others share its lock."""
-    return not any(int(os.environ.get(name, "0")) for name in ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID"))
-
-
 @contextmanager
 def alone(folder: Path, same_run: Callable[[], bool]) -> Iterator[None]:
     """Hold the folder of a run; wait for a program that is training the same run, which may finish it.
 
-    The operating system frees the lock of a program that died.
+    The operating system frees the lock of a program that died. Only the first process of a run asks for it.
 
     Args:
         folder: the run's folder.
@@ -38,9 +32,6 @@ def alone(folder: Path, same_run: Callable[[], bool]) -> Iterator[None]:
     Raises:
         FolderTakenError: another program is writing another run there.
     """
-    if not is_first():
-        yield
-        return
     lock, waiting = FileLock(folder / LOCK_FILE), False
     while not lock.is_locked:
         try:

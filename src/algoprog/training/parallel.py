@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
 import torch
-from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
+from lightning.pytorch.strategies import ModelParallelStrategy, ParallelStrategy, Strategy
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.optim import Optimizer
+from torch.utils._pytree import tree_map_only
 
 from algoprog.model.gpt import GPT
 
@@ -21,7 +29,67 @@ def strategy(name: str, n_devices: int) -> str | Strategy:
         name: `fsdp`, or any name that Lightning knows.
         n_devices: of the run, over all nodes.
     """
-    return ModelParallelStrategy(data_parallel_size=n_devices, tensor_parallel_size=1) if name == FSDP else name
+    return Shards(n_devices) if name == FSDP else name
+
+
+class Shards(ModelParallelStrategy):
+    """FSDP with the checkpoints of every other run: whole tensors in one file, under the numbers of the optimizer.
+
+    Lightning's own would read the file past `CheckpointFiles`, and number the optimizer's state in another order.
+
+    Args:
+        n_devices: of the run, over all nodes.
+    """
+
+    def __init__(self, n_devices: int) -> None:
+        super().__init__(data_parallel_size=n_devices, tensor_parallel_size=1, save_distributed_checkpoint=False)
+
+    @property
+    def lightning_restore_optimizer(self) -> bool:
+        """Lightning asks for it after the model is sharded."""
+        return True
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        """The model's tensors on the first process; every process must ask."""
+        assert self.lightning_module is not None
+        return self._collected(self.lightning_module.state_dict())
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        """Likewise those of the optimizer."""
+        return self._collected(optimizer.state_dict())
+
+    def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
+        """The file's content, on every process."""
+        return self.checkpoint_io.load_checkpoint(checkpoint_path, weights_only=weights_only)
+
+    def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
+        """Keep of the whole tensors what belongs to this process."""
+        assert self.lightning_module is not None
+        own = self.lightning_module.state_dict()
+        weights = {name: part(value, own[name]) for name, value in checkpoint["state_dict"].items()}
+        self.lightning_module.load_state_dict(weights, strict=strict)
+
+    def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
+        """Likewise: a running mean is spread as its parameter is."""
+        for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
+            numbers = [number for group in state["param_groups"] for number in group["params"]]
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            owners = dict(zip(numbers, parameters, strict=True))
+            spread = {
+                number: {name: part(value, owners[number]) for name, value in values.items()}
+                for number, values in state["state"].items()
+            }
+            optimizer.load_state_dict({**state, "state": spread})
+
+    def _collected(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The same with whole tensors; on further processes, which write no file, with none, to save their memory."""
+
+        def collect(value: Tensor) -> Tensor | None:
+            together = whole(value)
+            return together if self.is_global_zero else None
+
+        collected: dict[str, Any] = tree_map_only(Tensor, collect, state)
+        return collected
 
 
 def shard(gpt: GPT, mesh: DeviceMesh) -> None:
@@ -39,3 +107,25 @@ def whole(parameter: Tensor) -> Tensor:
     """The parameter on the CPU, put together where it is sharded; every process must ask."""
     with torch.no_grad():
         return (parameter.full_tensor() if isinstance(parameter, DTensor) else parameter).cpu()
+
+
+def part(value: Any, like: Tensor) -> Any:
+    """What this process holds of a whole tensor that is sharded as `like` is; anything else as it came."""
+    if isinstance(like, DTensor) and isinstance(value, Tensor) and value.shape == like.shape:
+        return distribute_tensor(value, like.device_mesh, like.placements, src_data_rank=None)  # all have read it
+    return value
+
+
+def take_threads(trainer: L.Trainer, threads: int | None) -> None:
+    """Give each process that Lightning starts its part of the run's CPU threads; torchrun and Slurm deal them out.
+
+    Args:
+        trainer: knows who starts the processes.
+        threads: of each process; None for an equal part of what this one has.
+    """
+    place = trainer.strategy.cluster_environment if isinstance(trainer.strategy, ParallelStrategy) else None
+    if place is None or place.creates_processes_externally:
+        return
+    part = threads or max(1, torch.get_num_threads() // trainer.num_devices)
+    torch.set_num_threads(part)
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(part)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -10,21 +9,16 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.strategies import ModelParallelStrategy
 
 from algoprog.training import checkpoint as files
+from algoprog.training.agreement import Agreement
 from algoprog.training.clock import Clock
 from algoprog.training.interrupt import StopRequest
 from algoprog.training.module import LanguageModel
 from algoprog.training.random_state import random_state, set_random_state
 
-log = logging.getLogger(__name__)
-
 MAX_SHARE = 0.02
 """Of the time, spent on checkpoints by time at most: a slow disk makes them rarer."""
-
-AGREE_EVERY = 10
-"""Steps between two moments at which several devices agree on the time and on signals; each makes them wait."""
 
 
 class Checkpoints(Callback):
@@ -37,8 +31,8 @@ class Checkpoints(Callback):
         folder: the run's folder.
         clock: training time; paused while writing.
         run_id: identity of the run.
-        commit: of the sources that train now.
-        resumed: step and commit of every checkpoint that the run went on from.
+        environment: what trains now: sources, versions, machine.
+        resumed: every checkpoint that the run went on from, as the record lists them.
         seconds: shortest time between two checkpoints; None for none by time.
         steps: optimizer steps between two checkpoints; None for none by steps.
     """
@@ -49,15 +43,15 @@ class Checkpoints(Callback):
         clock: Clock,
         *,
         run_id: str,
-        commit: str | None,
+        environment: dict[str, Any],
         resumed: list[dict[str, Any]],
         seconds: float | None,
         steps: int | None,
     ) -> None:
         self.folder, self.clock = folder, clock
-        self.run_id, self.commit, self.resumed = run_id, commit, resumed
+        self.run_id, self.environment, self.resumed = run_id, environment, resumed
         self.seconds, self.steps = seconds, steps
-        self.request = StopRequest()
+        self.request, self.agreement = StopRequest(), Agreement()
         self._ranks: list[dict[str, Any]] | None = None
         self._last_step, self._written, self._took = 0, 0.0, 0.0
 
@@ -66,10 +60,7 @@ class Checkpoints(Callback):
         if self._ranks is not None:
             self._restore(pl_module, self._ranks[trainer.global_rank])
         self._last_step, self._written = trainer.global_step, time.monotonic()
-        if isinstance(trainer.strategy, ModelParallelStrategy):
-            self.seconds = self.steps = None  # its shards are no file of ours
-            log.warning("trainer.strategy=fsdp writes no checkpoints: an interrupted run begins again")
-            return
+        self.agreement.start(trainer.global_step)
         self.request.listen()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
@@ -78,10 +69,10 @@ class Checkpoints(Callback):
         if step == self._last_step or step >= trainer.max_steps or trainer.should_stop:
             return
         self._last_step = step
-        stop = self._agreed(trainer, bool(self.request.received))
         since = time.monotonic() - self._written
         late = self.seconds is not None and since >= max(self.seconds, self._took / MAX_SHARE)
-        if stop or (self.steps and step % self.steps == 0) or self._agreed(trainer, late):
+        stop, late = self.agreement.on(trainer, bool(self.request.received), late)
+        if stop or late or (self.steps and step % self.steps == 0):
             self._save(trainer, step)
         if stop:
             self.request.take_effect(step)
@@ -100,7 +91,7 @@ class Checkpoints(Callback):
             torch.distributed.all_gather_object(ranks, own)
         checkpoint[files.STATE] = {
             "run_id": self.run_id,
-            "commit": self.commit,
+            "environment": self.environment,
             "resumed": self.resumed,
             "ranks": ranks,
         }
@@ -108,14 +99,6 @@ class Checkpoints(Callback):
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep it until training starts."""
         self._ranks = checkpoint[files.STATE]["ranks"]
-
-    def _agreed(self, trainer: L.Trainer, wish: bool) -> bool:
-        """Whether any process wishes it; between two agreements nobody gets a wish."""
-        if trainer.world_size == 1:
-            return wish
-        if trainer.global_step % AGREE_EVERY:
-            return False
-        return bool(trainer.strategy.reduce_boolean_decision(wish, all=False))
 
     def _save(self, trainer: L.Trainer, step: int) -> None:
         self.clock.stop()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 from lightning.pytorch.loggers import Logger, MLFlowLogger
 from lightning.pytorch.loggers.logger import DummyLogger
-from lightning.pytorch.utilities import rank_zero_only
 
 from algoprog.runs.record import Record
 from algoprog.runs.secrets import redacted
@@ -38,9 +37,7 @@ class MLflow:
         self.experiment, self.tracking_uri = experiment, tracking_uri
 
     def __call__(self, labels: RunLabels) -> Logger:
-        """The logger of one run; one that logs nothing on further processes, or where MLflow does not answer."""
-        if getattr(rank_zero_only, "rank", 0):
-            return DummyLogger()
+        """The logger of one run; one that logs nothing where MLflow does not answer."""
         for name, value in {"ALLOW_FILE_STORE": "true", "HTTP_REQUEST_MAX_RETRIES": "1"}.items():
             os.environ.setdefault(f"MLFLOW_{name}", value)
         store = labels.folder.resolve().parent / "mlruns"

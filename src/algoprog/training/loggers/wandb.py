@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.loggers.logger import DummyLogger, Logger
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.loggers import Logger
 
 from algoprog.runs.record import DIVERGED, Record
 from algoprog.runs.store import record_json
@@ -41,9 +40,7 @@ class Wandb:
         self.tags = list(tags)
 
     def __call__(self, labels: RunLabels) -> Logger:
-        """The logger of one run; on processes other than the first a stand-in that logs nothing."""
-        if getattr(rank_zero_only, "rank", 0):
-            return DummyLogger()
+        """The logger of one run."""
         run = start(
             self.account,
             labels.folder,
