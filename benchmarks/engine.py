@@ -28,7 +28,7 @@ def main() -> int:
     """Time one sweep; the exit code is 1 where the ratio misses the target."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("overrides", nargs="*", help="further words for train.py")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

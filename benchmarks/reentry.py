@@ -18,12 +18,14 @@ from dataclasses import fields
 from itertools import product
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from algoprog.build import RunSpec
 from algoprog.compose import compose
 from algoprog.config import AXES
 from algoprog.provenance import environment
-from algoprog.runs.record import FINISHED, Record
-from algoprog.runs.store import append_curve, write_record
+from algoprog.runs.record import CONFIG_FILE, FINISHED, Record
+from algoprog.runs.store import append_curve, write_atomic, write_record
 from algoprog.sweep.plan import plan
 from algoprog.variant import option, protocol
 
@@ -83,7 +85,7 @@ def _write(folder: Path, spec: RunSpec, overrides: list[str]) -> None:
                 "annealed": 0,
             }
         )
-    folder.mkdir()
+    write_atomic(folder / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(spec.config)))
     for row in rows:
         append_curve(folder, row)
     write_record(folder, _record(spec, overrides, rows[-1]))

@@ -36,6 +36,11 @@ def subject(override: Override) -> str:
     return key.split(".")[0].split("/")[0]
 
 
+def setting(override: Override) -> str:
+    """The setting that an override changes; the final norm goes by its own name."""
+    return "final_norm" if override.package == "final_norm" else str(override.get_key_element())
+
+
 def without_axes(overrides: list[str]) -> list[str]:
     """The command line of the baseline: every axis, its knobs and the variant taken out."""
     kept = zip(overrides, parse(overrides), strict=True)

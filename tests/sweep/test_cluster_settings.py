@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from algoprog.sweep.job import Job
 from algoprog.sweep.ray_settings import checked
-from algoprog.sweep.slurm_check import answering, tasks
+from algoprog.sweep.slurm_check import answering, refuse_secrets, tasks
 from hydra_plugins import algoprog_clusters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +61,20 @@ def test_a_machine_without_slurm_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
 @pytest.mark.parametrize(("devices", "per_node"), [("auto", "auto"), (2, 1), (1, 2), (-1, -1)])
 def test_tasks_that_are_not_the_devices_are_refused(devices: object, per_node: object) -> None:
     with pytest.raises(ValueError, match="must be the same number under Slurm"):
-        tasks(per_node, OmegaConf.create({"trainer": {"devices": devices}}))
+        tasks(per_node, devices)
+
+
+def test_slurm_is_given_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WAREHOUSE_TOKEN", "planted-0f5d7c")
+    refuse_secrets([Job(("model=nano", "seed=1"), tmp_path)])
+    for word in (
+        "logger.entity=planted-0f5d7c",
+        "logger.api_key=abc",
+        "logger.tracking_uri=http://me:word@example.org",
+    ):
+        with pytest.raises(ValueError, match=r"\*\*\*.* holds a secret") as caught:
+            refuse_secrets([Job(("model=nano", word), tmp_path)])
+        assert not any(secret in str(caught.value) for secret in ("planted", "abc", "me:word"))
 
 
 def test_a_missing_extra_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from algoprog.ceg.interactions import interactions
 from algoprog.ceg.simulate import World
 from algoprog.config import conf_dir
 from algoprog.sweep.composer import Composer
-from algoprog.sweep.design_jobs import Job, jobs
+from algoprog.sweep.design_jobs import Job, check_sweeper, jobs
 from algoprog.variant import cohort, variant
 
 
@@ -92,6 +92,63 @@ def test_a_variant_can_be_excluded_by_name() -> None:
     assert ["pos=rope", "kernel=flash"] not in found
 
 
+KNOBS = ("design=factorial", "design.parts.attention=['gqa(group_size=4)',gqa,mqa]", "design.parts.kernel=[]")
+"""Sixteen variants: four options of attention, with and without ln, with and without rope."""
+
+
+@pytest.mark.parametrize(
+    ("entry", "left_out"),
+    [
+        ("{attention:'gqa(group_size=4)'}", 4),
+        ("{attention:'gqa(group_size=2)'}", 4),  # what stands in the yaml
+        ("{attention:gqa}", 8),
+        ("{attention:[gqa,dense],norm:ln}", 6),
+        ("{attention.group_size:4}", 4),
+        ("{attention:dense,pos:learned}", 2),
+        ("{variant:'gqa(group_size=4)+rope'}", 1),
+        ("{variant:ln+gqa}", 1),
+        ("{variant:gqa}", 1),
+        ("{variant:none}", 1),
+    ],
+)
+def test_an_option_is_excluded_with_its_knobs_or_with_any(entry: str, left_out: int) -> None:
+    whole = asked(*KNOBS)
+    assert len(whole) == 16
+    assert len(whole) - len(asked(*KNOBS, f"design.exclude=[{entry}]")) == left_out
+
+
+def test_two_spellings_of_a_number_are_the_same() -> None:
+    words = ("norm=ln", "norm.eps=1e-5,0.01", "optim.lr=0.001,2e-3")
+    assert len(asked(*words, "design.exclude=[{norm:'ln(eps=0.00001)'}]")) == 2
+    assert len(asked(*words, "design.exclude=[{norm:'ln(eps=1e-2)',optim.lr:1e-3}]")) == 3
+
+
+def test_the_options_of_named_variants_are_excluded_too() -> None:
+    assert asked("variant=none,ln,ln+rope+flash", "design.exclude=[{norm:ln,pos:rope}]") == [
+        ["variant=none"],
+        ["variant=ln"],
+    ]
+    assert asked("variant=none,ln,rope", "design.exclude=[{variant:[ln,none]}]") == [["variant=rope"]]
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (["hydra/sweeper=basic", "hydra/launcher=basic", "design=factorial"], "design=factorial asks for one"),
+        (["hydra/sweeper=basic", "hydra/launcher=basic", "+design.vary={seed:[0]}"], "design.vary={seed:[0]} asks"),
+        (["hydra/sweeper=basic"], "add hydra/launcher=basic"),
+    ],
+)
+def test_another_sweeper_is_refused_where_only_ours_will_do(config: list[str], says: str) -> None:
+    loader = GlobalHydra.instance().config_loader()
+    with pytest.raises(ValueError, match=r"^hydra/sweeper=basic") as caught:
+        check_sweeper(loader.load_configuration("config", config, run_mode=RunMode.MULTIRUN))
+    assert says in str(caught.value)
+    check_sweeper(loader.load_configuration("config", ["design=factorial"], run_mode=RunMode.MULTIRUN))
+    plain = ["hydra/sweeper=basic", "hydra/launcher=basic"]
+    check_sweeper(loader.load_configuration("config", plain, run_mode=RunMode.MULTIRUN))
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -105,6 +162,18 @@ def test_a_variant_can_be_excluded_by_name() -> None:
         (["design=factorial", "design.parts.norm=[lm]"], "norm has no option lm"),
         (["design=ladder", "design.exclude=[{seed:[0,1,2]}]"], "leaves out every combination"),
         (["design=ladder", "design.exclude=[{sead:0}]"], "names sead, which is no setting"),
+        (["design=ladder", "design.exclude=[{norm:lm}]"], "norm has no option lm: choose among ln, none, rmsnorm"),
+        (["design=ladder", "design.exclude=[{variant:lm}]"], "no axis has the option lm"),
+        (["design=ladder", "design.exclude=[{model:[nano,huge]}]"], "model has no option huge: choose among"),
+        (["design=ladder", "design.exclude=[{attention:'gqa(size=2)'}]"], "no knob size: it has group_size"),
+        (["design=ladder", "design.exclude=[{model:nano,seed:7}]"], "{model: nano, seed: 7}, which no combination"),
+        (["design=ladder", "design.exclude=[{seed:7}]"], "(seed is 0, 1, 2)"),
+        (["design=ladder", "design.exclude=[{norm:rmsnorm}]"], "(norm is none, ln)"),
+        (
+            [*KNOBS, "design.exclude=[{attention:'gqa(group_size=3)'}]"],
+            "(attention is dense, gqa(group_size=4), gqa, mqa)",
+        ),
+        (["design=ladder", "design.exclude=[{variant:ln,norm:none}]"], "{variant: ln, norm: none}, which no"),
     ],
     ids=lambda value: " ".join(value)[:50],
 )

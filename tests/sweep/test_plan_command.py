@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from algoprog.cli import main
 from algoprog.overrides import parse
@@ -57,7 +58,7 @@ def test_the_table_fits_80_columns(capsys: pytest.CaptureFixture[str], tmp_path:
     table = capsys.readouterr().out
     assert max(map(len, table.splitlines())) <= 80
     assert "gqa(group_size=1)+ln+rope" in table
-    assert "combinations are refused" in table
+    assert "combinations refused:" in table
     assert "They are left out." in table
 
 
@@ -223,3 +224,104 @@ def test_a_reused_baseline_with_other_threads_is_announced_by_the_sweep(
     (line,) = [line for line in result.stdout.splitlines() if "found the baseline" in line]
     assert "by commit abcdef12" in line
     assert "with 7 CPU threads, here 1" in line
+
+
+ON_GPU = [word for word in TINY_RUN if word != "trainer=cpu"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["hydra/launcher=slurm", "trainer=ddp"], ["hydra/launcher=ray", "trainer=ddp", "hydra.launcher.num_gpus=2"]],
+)
+def test_a_cluster_is_planned_from_a_machine_without_gpus(
+    plan: Planned, words: list[str], trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    code, found = plan(*ON_GPU, *words, "trainer.devices=2", "norm=ln", records=trained)
+    assert code == 0
+    assert [run["variant"] for run in found["runs"]] == ["none", "ln"]
+    assert all(run["memory_bytes"] > 0 and run["seconds"] is None for run in found["runs"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["trainer=gpu"], "sees no GPU: use trainer=cpu"),
+        (["trainer=ddp", "hydra/launcher=slurm"], "trainer.devices=auto cannot be counted here"),
+        (["trainer=gpu", "hydra/launcher=ray"], "use hydra.launcher.num_gpus=1"),
+        (["trainer=gpu", "hydra/launcher=slurm", "trainer.devices=1,2"], "set trainer.devices for the whole sweep"),
+    ],
+)
+def test_devices_that_cannot_be_had_are_refused_by_the_plan(
+    plan: Planned, words: list[str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    code, found = plan(*ON_GPU, *words, "norm=ln")
+    assert code == 2
+    assert says in found["refused"][0]["reason"]
+
+
+def test_a_share_of_the_gpus_must_hold_what_a_run_asks_for(plan: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    words = [*ON_GPU, "norm=ln", "trainer=ddp", "trainer.devices=2"]
+    code, found = plan(*words)
+    assert code == 2
+    assert "use hydra.launcher.gpus_per_run=2" in found["refused"][0]["reason"]
+    assert plan(*words, "hydra.launcher.gpus_per_run=2")[0] == 0
+
+
+def test_damaged_runs_are_trained_again_and_nothing_else_is(
+    plan: Planned,
+    train: Program,  # noqa: F811
+    trained: Path,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(trained, folder)
+    by_variant = {load_run(path.parent).record.variant: path.parent for path in folder.glob("*/record.json")}
+    before = {path: load_run(path).record for path in by_variant.values()}
+    (by_variant["ln"] / "record.json").write_text('{"run_id": ', encoding="utf-8")
+    curve = by_variant["none"] / "curve.csv"
+    curve.write_text(curve.read_text()[:-40], encoding="utf-8")
+    words = [*TINY_RUN, *DESIGN, f"hydra.sweep.dir={folder}"]
+    states = {run["variant"]: run["state"] for run in plan(*words)[1]["runs"]}
+    assert states == {"none": "damaged", "ln": "damaged", "rope": "done", "ln+rope": "done"}
+    result = train("-m", *words)
+    assert result.returncode == 0, result.stderr
+    assert "2 to train, 2 finished before" in result.stdout
+    for variant in ("ln", "none"):
+        said = [line for line in result.stdout.splitlines() if f" {by_variant[variant].name} was finished" in line]
+        assert said == [f"  {by_variant[variant].name} was finished, but is damaged and will be trained again"]
+        assert (by_variant[variant] / "record.json.damaged").exists()
+    for path, record in before.items():
+        again = load_run(path).record
+        assert (again.run_id, again.final_val_loss) == (record.run_id, record.final_val_loss)
+        assert (again == record) == (record.variant in ("rope", "ln+rope"))
+
+
+def test_finished_runs_from_other_sources_are_kept_and_said_so_once(
+    train: Program,  # noqa: F811
+    trained: Path,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "older"
+    shutil.copytree(trained, folder)
+    for path in sorted(folder.glob("*/record.json"))[:3]:
+        record = load_run(path.parent).record
+        changed = {"git_commit": "abcdef1234", "threads": 7, "platform": "elsewhere"}
+        write_record(path.parent, replace(record, environment={**record.environment, **changed}))
+    result = train("-m", *TINY_RUN, *DESIGN, f"hydra.sweep.dir={folder}")
+    assert result.returncode == 0, result.stderr
+    assert "0 to train, 4 finished before" in result.stdout
+    (line,) = [line for line in result.stdout.splitlines() if "abcdef12" in line]
+    assert line.startswith("  3 runs, finished before: trained by commit abcdef12, here is ")
+    assert "on another platform; with 7 CPU threads, here 1" in line
+
+
+def test_a_design_with_another_sweeper_is_refused(train: Program, tmp_path: Path) -> None:  # noqa: F811
+    result = train("-m", *TINY_RUN, *DESIGN, "hydra/sweeper=basic", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        "error: hydra/sweeper=basic knows no designs, and design=factorial asks for one: leave out either"
+    ]
+    assert not list(tmp_path.rglob("record.json"))

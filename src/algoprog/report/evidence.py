@@ -43,14 +43,17 @@ class Evidence:
     differences: tuple[Difference, ...] = ()  # settings in which the models of the ladder differ
 
 
-def gather(gains: Sequence[Gain], runs: Sequence[Run], *, cost: str, confidence: float) -> Evidence:
+def gather(
+    gains: Sequence[Gain], runs: Sequence[Run], *, cost: str, confidence: float, curves: Sequence[Curve] | None = None
+) -> Evidence:
     """All evidence at one cost axis.
 
     On a ladder every model stands once: at the best learning rate of each variant where rates were swept; a model that
-    was run at other different settings leaves no ladder.
+    was run at other different settings leaves no ladder. `curves` are those of the runs: fits that were made of them
+    before are not made again.
     """
     baseline = gains[0].baseline if gains else BASELINE
-    every = [curve for curve in curves_from_runs(runs) if _usable(curve, cost)]
+    every = [curve for curve in curves or curves_from_runs(runs) if _usable(curve, cost)]
     curves = tuned(every, baseline)
     if all(curve.variant != baseline or curve.diverged for curve in curves):
         return Evidence()

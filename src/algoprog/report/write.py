@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from algoprog.ceg.curves import Curve
 from algoprog.ceg.gains import Gain
 from algoprog.report.evidence import Evidence, gather
 from algoprog.report.figures import draw_figures, write_figures
@@ -28,6 +29,7 @@ def write_report(
     confidence: float = 0.9,
     command: str | None = None,
     extra: Sequence[Section] = (),
+    curves: Sequence[Curve] | None = None,
 ) -> Path:
     """Write `figures/*.svg`, `figures/*.png` and `report.html`; returns the page's path.
 
@@ -39,11 +41,12 @@ def write_report(
         confidence: level that the gains' intervals were computed for.
         command: the command line of the whole sweep, or several of them, one a line; shown for repeating it.
         extra: sections to show after those of the sweep, such as the literature.
+        curves: those of the runs, where fits that were made of them are to be used again.
     """
     groups = summarise(gains, runs)
     baselines = [group.baseline for group in groups] or [BASELINE]
     looks = styles([arm.variant for group in groups for arm in group.arms], baselines[0])
-    evidence = gather(gains, runs, cost=cost, confidence=confidence) if gains else Evidence()
+    evidence = gather(gains, runs, cost=cost, confidence=confidence, curves=curves) if gains else Evidence()
     shown = [*sections(evidence, groups, looks, cost=cost, confidence=confidence), *extra]
     figures = draw_figures(groups, looks, costs=dict.fromkeys((cost, "seconds")) if gains else (), sections=shown)
     page = render(

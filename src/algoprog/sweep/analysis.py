@@ -42,7 +42,7 @@ def analyse(folder: Path, *, wandb: bool | None) -> None:
     gains = compute_gains(curves)
     write_gains(folder, gains)
     commands = "\n".join(read_calls(folder).commands) or None
-    page = write_report(folder, gains, runs, command=commands, extra=[_literature(gains)])
+    page = write_report(folder, gains, runs, command=commands, extra=[_literature(gains)], curves=curves)
     table = gains_table(gains, runs, floors=noise_floors(curves))
     print(f"\n{table}\nGains in {folder / 'gains.csv'} and gains.json, report in {page}", flush=True)
     if wandb is not None:

@@ -34,6 +34,20 @@ class RunFolder(Callback):
 class Gains(Callback):
     """Computes the gains of a finished multirun, prints the table, and writes the files."""
 
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Refuse a sweeper that would train something else than was asked for; ours is not there yet to say it.
+
+        Raises:
+            SystemExit: it would (2); one sentence says what to change.
+        """
+        from algoprog.sweep.design_jobs import check_sweeper
+
+        try:
+            check_sweeper(config)
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Analyse what the sweep's folder holds.
 

@@ -19,6 +19,7 @@ class Condition(StrEnum):
 
     DONE = "done"  # a record: left as it is
     DIVERGED = "diverged"  # a record as well: divergence is a result
+    DAMAGED = "damaged"  # a record or a curve that cannot be read: from the start
     RESUMABLE = "resumable"  # a checkpoint: goes on from it
     FAILED = "failed"  # a fault and no checkpoint: from the start
     INTERRUPTED = "interrupted"  # begun, without a checkpoint: from the start
@@ -26,15 +27,14 @@ class Condition(StrEnum):
 
 
 def condition(folder: Path) -> Condition:
-    """The condition of one run's folder.
-
-    Raises:
-        ValueError: its record is damaged.
-    """
+    """The condition of one run's folder."""
     if (folder / RECORD_FILE).exists():
-        return Condition.DIVERGED if load_run(folder).record.status == DIVERGED else Condition.DONE
+        try:
+            return Condition.DIVERGED if load_run(folder).record.status == DIVERGED else Condition.DONE
+        except ValueError:
+            return Condition.DAMAGED
     checkpoints = folder / CHECKPOINTS
-    if checkpoints.is_dir() and any(not path.name.startswith(".") for path in checkpoints.iterdir()):
+    if any(checkpoints.glob("*.ckpt")):  # one that was being written when the run was killed ends in .tmp
         return Condition.RESUMABLE
     status = read_status(folder)
     if status and status.state == FAILED:
@@ -52,6 +52,7 @@ def announce(todo: Mapping[str, Path]) -> str:
         Condition.RESUMABLE: "goes on from its checkpoint",
         Condition.FAILED: "failed before, is tried again",
         Condition.INTERRUPTED: "was interrupted before its first checkpoint, begins again",
+        Condition.DAMAGED: "was finished, but is damaged and will be trained again",
     }
     found = {name: condition(folder) for name, folder in todo.items()}
     return "".join(f"  {name} {words[what]}\n" for name, what in found.items() if what in words)

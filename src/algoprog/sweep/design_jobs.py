@@ -13,10 +13,10 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from algoprog.config import AXES
-from algoprog.overrides import parse, subject
+from algoprog.overrides import setting, subject
 from algoprog.sweep.design import Design, read
-from algoprog.sweep.design_variants import name, words
+from algoprog.sweep.design_exclude import kept
+from algoprog.sweep.design_variants import words
 from algoprog.variant import baseline, option
 
 Job = list[str]
@@ -50,10 +50,28 @@ def jobs(
     ]
     flat = [[word for part in run for word in ([part] if isinstance(part, str) else part)] for run in runs]
     distinct = list({tuple(job): job for job in flat}.values())
-    kept = [job for job in distinct if not _excluded(design, job, config)]
-    if not kept:
-        raise ValueError("design.exclude leaves out every combination: nothing is left to train")
-    return kept
+    return kept(distinct, design.exclude, config, loader)
+
+
+def check_sweeper(config: DictConfig) -> None:
+    """Refuse another sweeper where only ours knows what is asked for.
+
+    Raises:
+        ValueError: it would pass over the design, or hand over runs that the launcher cannot place.
+    """
+    choices = config.hydra.runtime.choices
+    sweeper, launcher = choices["hydra/sweeper"], choices["hydra/launcher"]
+    if sweeper == "algoprog":
+        return
+    named = [word for word in config.hydra.overrides.task if word.startswith(("design=", "design.", "+design."))]
+    if choices["design"] != "product" or named:
+        design = named[0] if named else f"design={choices['design']}"
+        raise ValueError(f"hydra/sweeper={sweeper} knows no designs, and {design} asks for one: leave out either")
+    if launcher in ("local", "slurm", "ray"):
+        raise ValueError(
+            f"hydra/sweeper={sweeper} names no folders for the runs of hydra/launcher={launcher}: leave it out, or add"
+            " hydra/launcher=basic"
+        )
 
 
 def _parse(words: Sequence[str], loader: ConfigLoader) -> list[Override]:
@@ -88,7 +106,7 @@ def _check_conflicts(design: Design, typed: Sequence[Override]) -> None:
     for word in typed:
         if subject(word) in variants:
             raise ValueError(f"{word.input_line} and the design both choose the variant: leave out one of the two")
-        if _key(word) in zipped:
+        if setting(word) in zipped:
             raise ValueError(f"{word.input_line} is set by design.zip too: leave out one of the two")
     for key in (*zipped, *design.vary):
         if key.split(".")[0] in variants:
@@ -103,10 +121,10 @@ def _plain(design: Design, typed: list[Override], params: Mapping[str, str], loa
     taken = {*design.vary, *(key for group in design.zipped for key in group)}
     variants = {*design.axes, "variant"} if design.arms else set()
     defaults = _parse([f"{key}={value}" for key, value in params.items()], loader)
-    kept = [word for word in defaults if _key(word) not in taken and subject(word) not in variants]
+    own = [word for word in defaults if setting(word) not in taken and subject(word) not in variants]
     varied = _parse([f"{_group(key)}={','.join(values)}" for key, values in design.vary.items()], loader)
     try:
-        return [list(job) for job in BasicSweeper.split_arguments([*kept, *varied, *typed], None)[0]]
+        return [list(job) for job in BasicSweeper.split_arguments([*own, *varied, *typed], None)[0]]
     except HydraException as error:
         raise ValueError(" ".join(str(error).split())) from error
 
@@ -124,35 +142,6 @@ def _arm_words(design: Design, config: DictConfig) -> list[Job]:
     moved = [axis for axis in design.axes if option(config[axis]) != baseline()[axis]]
     held = {axis: baseline()[axis] for axis in moved}
     return [words({**held, **arm}) for arm in design.arms]
-
-
-def _excluded(design: Design, job: Job, config: DictConfig) -> bool:
-    if not design.exclude:
-        return False
-    settings = {_key(word): word.get_value_element_as_str() for word in parse(job)}
-    arm = {axis: settings[axis] for axis in AXES if axis in settings}
-    found = {"variant": name(arm), **settings} if design.arms else settings
-    return any(all(_value(key, found, config) in values for key, values in entry.items()) for entry in design.exclude)
-
-
-def _value(key: str, settings: Mapping[str, str], config: DictConfig) -> str:
-    """What a run has for a key of `exclude`: from its words, else from the sweep's configuration.
-
-    Raises:
-        ValueError: there is no such setting.
-    """
-    if key in settings:
-        return settings[key]
-    choices = config.hydra.runtime.choices
-    chosen = choices.get(_group(key)) if key in choices or _group(key) in choices else OmegaConf.select(config, key)
-    if chosen is None:
-        raise ValueError(f"design.exclude names {key}, which is no setting of these runs: correct it or leave it out")
-    return str(chosen)
-
-
-def _key(word: Override) -> str:
-    """The setting that a word changes; the final norm goes by its own name."""
-    return "final_norm" if word.package == "final_norm" else str(word.get_key_element())
 
 
 def _group(key: str) -> str:

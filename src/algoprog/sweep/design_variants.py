@@ -48,7 +48,7 @@ def check(axis: str, label: str) -> str:
     """
     if axis not in AXES:
         raise ValueError(f"the design names the axis {axis}, and there are {', '.join(AXES)}: choose among them")
-    option, knobs = _parse(label)
+    option, knobs = parse_label(label)
     if option not in options(axis):
         raise ValueError(f"{axis} has no option {option}: choose among {', '.join(options(axis))}")
     known = OmegaConf.load(conf_dir() / folder(axis) / f"{option}.yaml")
@@ -86,7 +86,7 @@ def _change(part: str) -> tuple[str, str]:
     prefix = re.match(rf"({'|'.join(AXES)})=(.+)", part, flags=re.S)
     if prefix:
         return prefix[1], check(prefix[1], prefix[2])
-    option, _ = _parse(part)
+    option, _ = parse_label(part)
     axes = [axis for axis in AXES if axis == folder(axis) and option in options(axis)]
     if not axes:
         known = ", ".join(option for axis in AXES if axis == folder(axis) for option in options(axis))
@@ -97,17 +97,17 @@ def _change(part: str) -> tuple[str, str]:
 
 
 def _named(axis: str, label: str) -> str:
-    option, _ = _parse(label)
+    option, _ = parse_label(label)
     return f"{axis}={label}" if option == "none" or axis != folder(axis) else label
 
 
 def _words(axis: str, label: str) -> Iterable[str]:
-    option, knobs = _parse(label)
+    option, knobs = parse_label(label)
     group = axis if axis == folder(axis) else f"{folder(axis)}@{axis}"
     return [f"{group}={option}", *(f"{axis}.{knob}={value}" for knob, value in knobs.items())]
 
 
-def _parse(label: str) -> tuple[str, dict[str, str]]:
+def parse_label(label: str) -> tuple[str, dict[str, str]]:
     """Option and knobs of `gqa(group_size=2)`.
 
     Raises:

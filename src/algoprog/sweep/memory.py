@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from algoprog import build
 from algoprog.build import RunSpec
 from algoprog.model.dims import Dims
+from algoprog.training.hardware import Gpus
 
 BYTES_PER_PARAMETER = 16
 """float32: weight, gradient and AdamW's two moments."""
@@ -35,22 +36,27 @@ WHOLE = {F.layer_norm, F.rms_norm, F.softmax, F.cross_entropy}
 """What mixed precision does in bfloat16 and what in float32; the rest takes what it is given."""
 
 
-def peak_memory(spec: RunSpec) -> float:
-    """Bytes of one device at the peak of training; on a CPU of the whole process. An estimate."""
+def peak_memory(spec: RunSpec, gpus: Gpus) -> float:
+    """Bytes of one device at the peak of training; on a CPU of the whole process. An estimate.
+
+    Args:
+        spec: the run.
+        gpus: those that it will see.
+    """
     dims = build.dims_of(spec.config, spec.tokens)
     first, further = _kept(spec.config, replace(dims, n_layers=2))
     logits = 4.0 * spec.config["micro_batch_size"] * dims.seq_len * dims.vocab_size
     # The gradient of the logits comes to be while all that was kept still is.
     activations = first + (dims.n_layers - 1) * further + logits
-    if on_cpu(spec.config):
+    if on_cpu(spec.config, gpus):
         return CPU_BYTES_PER_PARAMETER * spec.n_params + activations + CPU_PROCESS_BYTES
     return BYTES_PER_PARAMETER * spec.n_params + activations
 
 
-def on_cpu(config: Mapping[str, Any]) -> bool:
-    """Whether the run trains on the CPU of this machine."""
+def on_cpu(config: Mapping[str, Any], gpus: Gpus) -> bool:
+    """Whether the run trains on a CPU; where the machine decides that and is not known, it counts as one."""
     accelerator = config["trainer"]["accelerator"]
-    return accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    return accelerator == "cpu" or (accelerator == "auto" and not gpus.a_run)
 
 
 def _kept(config: dict[str, Any], dims: Dims) -> tuple[float, float]:

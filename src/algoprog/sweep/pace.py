@@ -13,7 +13,7 @@ from algoprog.build import RunSpec
 from algoprog.runs.record import FINISHED
 from algoprog.runs.store import find_runs
 from algoprog.sweep.memory import on_cpu
-from algoprog.training.hardware import device_name
+from algoprog.training.hardware import Gpus, device_name
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,21 @@ class Expected:
 
 
 class Pace:
-    """The speed of the runs that finished below a folder."""
+    """The speed of the runs that finished below a folder.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder.
+        gpus: those that the runs to come will see.
+    """
+
+    def __init__(self, root: Path, gpus: Gpus) -> None:
+        self.gpus = gpus
+        self.names: dict[bool, str | None] = {}
         self.speeds = [speed for folder in find_runs(root) if (speed := _read(folder))] if root.is_dir() else []
 
     def expected(self, spec: RunSpec) -> Expected | None:
         """The median speed of runs alike, of the same variant if there are any; None if no run is alike."""
-        alike = [speed for speed in self.speeds if _alike(speed, spec)]
+        alike = [speed for speed in self.speeds if self._alike(speed, spec)]
         same = [speed for speed in alike if speed.variant == spec.variant]
         chosen = same or alike
         if not chosen:
@@ -53,17 +60,21 @@ class Pace:
         flops = spec.total_steps * spec.tokens_per_step * spec.flops_per_token
         return Expected(flops / median(s.flops_per_second for s in chosen), len(chosen), bool(same))
 
+    def _alike(self, speed: _Speed, spec: RunSpec) -> bool:
+        threads, cpu = spec.config["trainer"]["threads"], on_cpu(spec.config, self.gpus)
+        if (speed.model, speed.precision) != (spec.model, spec.config["precision"]):
+            return False
+        if speed.device != self._device(cpu):
+            return False
+        return not cpu or threads is None or speed.threads == threads
 
-def _alike(speed: _Speed, spec: RunSpec) -> bool:
-    threads = spec.config["trainer"]["threads"]
-    cpu = on_cpu(spec.config)
-    if not cpu and not torch.cuda.is_available():
-        return False
-    device = device_name(torch.device("cpu" if cpu else "cuda"))
-    wanted = (spec.model, device, spec.config["precision"])
-    if (speed.model, speed.device, speed.precision) != wanted:
-        return False
-    return not cpu or threads is None or speed.threads == threads
+    def _device(self, cpu: bool) -> str | None:
+        """Name of the device, as records hold it; None where this machine cannot tell."""
+        if self.gpus.on_machine is None:
+            return None
+        if cpu not in self.names:
+            self.names[cpu] = device_name(torch.device("cpu" if cpu else "cuda"))
+        return self.names[cpu]
 
 
 def _read(folder: Path) -> _Speed | None:

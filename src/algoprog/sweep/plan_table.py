@@ -17,15 +17,17 @@ HEADER = (
 def plan_table(plan: Preview) -> str:
     """One line a run with the words that train it alone, what is refused and why, and totals."""
     shared = _shared([run.overrides for run in plan.runs])
-    lines = [*_intro(plan, shared), "=" * WIDTH, HEADER, "-" * WIDTH]
-    for run in plan.runs:
-        lines += _run(run, shared)
-    lines += ["-" * WIDTH, *_totals(plan), *_refused(plan)]
-    return "\n".join(lines) + "\n"
+    lines = _intro(plan, shared)
+    if plan.runs:
+        lines += ["=" * WIDTH, HEADER, "-" * WIDTH]
+        for run in plan.runs:
+            lines += _run(run, shared)
+        lines += ["-" * WIDTH, *_totals(plan)]
+    return "\n".join([*lines, *_refused(plan)]) + "\n"
 
 
 def _intro(plan: Preview, shared: Sequence[str]) -> list[str]:
-    lines = _wrapped(f"{len(plan.runs)} runs in {plan.sweep_dir}", "")
+    lines = _wrapped(f"{_many(len(plan.runs), 'run')} in {plan.sweep_dir}", "")
     if plan.runs:
         lines += _wrapped("python train.py " + shlex.join(shared) + " WORDS", "one of them alone: ")
     return lines
@@ -65,11 +67,13 @@ def _totals(plan: Preview) -> list[str]:
 def _refused(plan: Preview) -> list[str]:
     if not plan.refused:
         return []
-    lines = [f"{len(plan.refused)} combinations are refused:"]
+    lines = [f"{_many(len(plan.refused), 'combination')} refused:"]
     for reason in dict.fromkeys(reason for _, reason in plan.refused):
         lines += _wrapped(reason, "  ")
         for overrides in (overrides for overrides, other in plan.refused if other == reason):
             lines += _wrapped(shlex.join(overrides), "    ")
+    if not plan.goes and plan.skip_refused:
+        return [*lines, "Nothing would be trained: no combination is left."]
     if plan.skip_refused:
         return [*lines, "They are left out."]
     return [*lines, *_wrapped("Nothing would be trained: leave them out, or add hydra.sweeper.skip_refused=true.", "")]
@@ -78,6 +82,10 @@ def _refused(plan: Preview) -> list[str]:
 def _shared(jobs: Sequence[Sequence[str]]) -> list[str]:
     """Words that every run has."""
     return [word for word in jobs[0] if all(word in job for job in jobs)] if jobs else []
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _wrapped(text: str, lead: str) -> list[str]:

@@ -16,10 +16,12 @@ from omegaconf import DictConfig
 
 from algoprog.build import RunSpec
 from algoprog.config import AXES, conf_dir
+from algoprog.runs.record import DIVERGED
 from algoprog.sweep.condition import Condition, condition
-from algoprog.sweep.design_jobs import jobs
+from algoprog.sweep.design_jobs import check_sweeper, jobs
 from algoprog.sweep.memory import peak_memory
 from algoprog.sweep.pace import Pace
+from algoprog.sweep.placement import Placement, placement
 from algoprog.sweep.plan import Plan, plan
 
 REUSED = "reused"
@@ -112,37 +114,37 @@ def preview(arguments: Sequence[str], records: Path) -> Preview:
             config = loader.load_configuration("config", list(arguments), run_mode=RunMode.MULTIRUN)
         except HydraException as error:
             raise ValueError(" ".join(str(error).split())) from error
-        return _preview(config, loader, Pace(records))
+        return _preview(config, loader, records)
 
 
-def _preview(config: DictConfig, loader: ConfigLoader, pace: Pace) -> Preview:
+def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview:
     knobs, sweep_dir = config.hydra.sweeper, Path(config.hydra.sweep.dir)
+    check_sweeper(config)
+    where = placement(config)
     planned = plan(
         jobs(config, list(config.hydra.overrides.task), knobs.get("params"), loader),
         lambda words: loader.load_sweep_config(config, words),
         sweep_dir=sweep_dir,
         reuse=Path(knobs.reuse) if knobs.get("reuse") else None,
+        placement=where,
     )
     return Preview(
         sweep_dir=str(sweep_dir),
         skip_refused=bool(knobs.get("skip_refused")),
-        runs=_runs(planned, sweep_dir, pace),
+        runs=_runs(planned, sweep_dir, where, Pace(records, where.gpus)),
         refused=planned.refused,
     )
 
 
-def _runs(planned: Plan, sweep_dir: Path, pace: Pace) -> list[PlannedRun]:
-    reused, done = ({spec.run_id for spec, _ in part} for part in (planned.reused, planned.done))
+def _runs(planned: Plan, sweep_dir: Path, where: Placement, pace: Pace) -> list[PlannedRun]:
+    reused = {spec.run_id for spec, _ in planned.reused}
     added = {spec.run_id for spec in planned.added} | reused
     memory: dict[str, float] = {}
     found = []
     for spec, overrides in (*planned.done, *planned.reused, *planned.todo):
         key = _memory_key(spec)
         if key not in memory:
-            memory[key] = peak_memory(spec)
-        state = condition(sweep_dir / spec.name)
-        if spec.run_id in done and state != Condition.DIVERGED:
-            state = Condition.DONE
+            memory[key] = peak_memory(spec, where.gpus)
         known = pace.expected(spec)
         found.append(
             PlannedRun(
@@ -158,12 +160,20 @@ def _runs(planned: Plan, sweep_dir: Path, pace: Pace) -> list[PlannedRun]:
                 memory_bytes=memory[key],
                 seconds=known.seconds if known else None,
                 seconds_from=known.n_runs if known else 0,
-                state=REUSED if spec.run_id in reused else str(state),
+                state=REUSED if spec.run_id in reused else str(_state(planned, spec, sweep_dir)),
                 added=spec.run_id in added,
                 overrides=overrides,
             )
         )
     return found
+
+
+def _state(planned: Plan, spec: RunSpec, sweep_dir: Path) -> Condition:
+    """The condition of a run; a finished one may lie in a folder of another name."""
+    record = planned.records.get(spec.run_id)
+    if record:
+        return Condition.DIVERGED if record.status == DIVERGED else Condition.DONE
+    return condition(sweep_dir / spec.name)
 
 
 def _memory_key(spec: RunSpec) -> str:

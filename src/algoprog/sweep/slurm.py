@@ -61,7 +61,7 @@ class Slurm(SlurmLauncher):  # type: ignore[misc]
         """
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         answering(self.params.get("partition"))
-        self.params["tasks_per_node"] = tasks(self.params["tasks_per_node"], config)
+        self.params["tasks_per_node"] = tasks(self.params["tasks_per_node"], config.trainer.devices)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit every run and wait; a failed one does not stop the others.

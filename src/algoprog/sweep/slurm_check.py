@@ -6,8 +6,6 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from omegaconf import DictConfig
-
 from algoprog.runs.secrets import redacted
 from algoprog.sweep.job import Job
 
@@ -31,13 +29,12 @@ def answering(partition: str | None) -> None:
     _ask("sacct", "--format=JobID,State,NodeList", "--parsable2", "--jobs=1")
 
 
-def tasks(tasks_per_node: object, config: DictConfig) -> int:
+def tasks(tasks_per_node: object, devices: object) -> int:
     """Tasks of a run on each node, checked: Lightning takes one process for each device from Slurm.
 
     Raises:
         ValueError: the number is not that of the devices.
     """
-    devices = config.trainer.devices
     if not str(tasks_per_node).isdigit() or str(devices) != str(tasks_per_node):
         raise ValueError(
             f"trainer.devices={devices} and hydra.launcher.tasks_per_node={tasks_per_node} must be the same number"

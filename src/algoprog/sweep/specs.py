@@ -12,13 +12,16 @@ from algoprog import build
 from algoprog.build import RunSpec
 from algoprog.data.prepare import token_folder
 from algoprog.data.tokens import TokenStore
+from algoprog.sweep.placement import Placement
 from algoprog.variant import run_id
 
 
 class Specs:
     """`build.spec` for many runs: the seed alone changes neither size nor price, and corpora are shared."""
 
-    def __init__(self) -> None:
+    def __init__(self, placement: Placement | None = None) -> None:
+        """Keep where the runs will be trained; None for runs of this process."""
+        self.placement = placement
         self.stores: dict[str, TokenStore] = {}
         self.specs: dict[str, RunSpec] = {}
 
@@ -33,8 +36,13 @@ class Specs:
         if key in self.specs and isinstance(seed, int) and 0 <= seed < 2**32:
             known = self.specs[key]
             return replace(known, config=config, seed=seed, run_id=run_id(config, known.tokens.info.sha256))
-        self.specs[key] = build.spec(config, self._tokens(config))
+        self.specs[key] = self._checked(config)
         return self.specs[key]
+
+    def _checked(self, config: dict[str, Any]) -> RunSpec:
+        if self.placement:
+            self.placement.check(config["trainer"])
+        return build.spec(config, self._tokens(config), self.placement.gpus if self.placement else None)
 
     def _tokens(self, config: dict[str, Any]) -> TokenStore:
         """Each corpus, prepared once for all runs that share it."""

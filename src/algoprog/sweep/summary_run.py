@@ -49,7 +49,10 @@ def log_summary(folder: Path, gains: Sequence[Gain], runs: Sequence[Run], *, ask
 
 def account(run: Run) -> tuple[Account, list[str]] | None:
     """Where a run was logged, with its tags; None where another logger was used."""
-    config = OmegaConf.to_container(OmegaConf.load(run.path / CONFIG_FILE))
+    text = (run.path / CONFIG_FILE).read_text(encoding="utf-8")
+    if ".Wandb" not in text:  # to take a configuration apart takes long, and a sweep has hundreds
+        return None
+    config = OmegaConf.to_container(OmegaConf.create(text))
     assert isinstance(config, dict)
     knobs = dict(config["logger"])
     if not str(knobs.pop("_target_")).endswith(".Wandb"):

@@ -10,15 +10,16 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig
 
+from algoprog import provenance
 from algoprog.overrides import quoted
 from algoprog.provenance import environment
 from algoprog.runs.calls import begin_call, end_call
 from algoprog.runs.mistake import sentence
 from algoprog.runs.record import Record
-from algoprog.runs.store import load_run
 from algoprog.sweep.condition import announce
 from algoprog.sweep.design_jobs import jobs
-from algoprog.sweep.plan import Plan, adopt, plan
+from algoprog.sweep.placement import Placement, placement
+from algoprog.sweep.plan import Plan, adopt, plan, set_aside
 
 
 class Sweeper(BasicSweeper):
@@ -47,11 +48,13 @@ class Sweeper(BasicSweeper):
         sweep_dir = Path(self.config.hydra.sweep.dir)
         try:
             wanted = jobs(self.config, arguments, self.params, self.hydra_context.config_loader)
-            planned = plan(wanted, self._compose, sweep_dir=sweep_dir, reuse=self.reuse)
-            _announce(planned, sweep_dir, skip_refused=self.skip_refused)
+            where = placement(self.config)
+            planned = plan(wanted, self._compose, sweep_dir=sweep_dir, reuse=self.reuse, placement=where)
+            _announce(planned, sweep_dir, where, skip_refused=self.skip_refused)
             runs = {spec.name: overrides for spec, overrides in (*planned.done, *planned.reused, *planned.todo)}
             begin_call(sweep_dir, shlex.join(["python", *sys.argv]), runs)
             adopt(planned, sweep_dir)
+            set_aside(planned, sweep_dir)
         except (OSError, ValueError) as error:
             print(f"error: {sentence(error)}", file=sys.stderr)
             raise SystemExit(2) from None
@@ -71,7 +74,7 @@ class Sweeper(BasicSweeper):
         return self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
 
 
-def _announce(planned: Plan, sweep_dir: Path, *, skip_refused: bool) -> None:
+def _announce(planned: Plan, sweep_dir: Path, where: Placement, *, skip_refused: bool) -> None:
     """One line on what will be trained, and a sentence for everything that nobody asked for or that cannot be."""
     _tell_refused(planned, skip_refused=skip_refused)
     total = len(planned.todo) + len(planned.done) + len(planned.reused)
@@ -79,11 +82,23 @@ def _announce(planned: Plan, sweep_dir: Path, *, skip_refused: bool) -> None:
     print(f"{total} runs in {sweep_dir}: {len(planned.todo)} to train, {len(planned.done)} finished before{left_out}")
     for spec in planned.added:
         print(f"  added the baseline {spec.name}: gains are measured against it")
+    threads = where.threads(total)
     for spec, _ in planned.reused:
-        source = planned.sources[spec.run_id]
-        differs = differences(load_run(source).record, spec.config["trainer"]["threads"])
-        print(f"  found the baseline {spec.name} in {source}{differs}")
+        differs = differences(planned.records[spec.run_id], spec.config["trainer"]["threads"] or threads)
+        print(f"  found the baseline {spec.name} in {planned.sources[spec.run_id]}{differs}")
+    for differs, names in _done_otherwise(planned, threads).items():
+        print(f"  {names[0] if len(names) == 1 else f'{len(names)} runs'}, finished before{differs}")
     print(announce({spec.name: sweep_dir / spec.name for spec, _ in planned.todo}), end="", flush=True)
+
+
+def _done_otherwise(planned: Plan, threads: int | None) -> dict[str, list[str]]:
+    """Names of the finished runs that were made otherwise than they would be now, by how."""
+    found: dict[str, list[str]] = {}
+    for spec, _ in planned.done:
+        differs = differences(planned.records[spec.run_id], spec.config["trainer"]["threads"] or threads)
+        if differs:
+            found.setdefault(differs, []).append(spec.name)
+    return found
 
 
 def _tell_refused(planned: Plan, *, skip_refused: bool) -> None:
@@ -92,8 +107,11 @@ def _tell_refused(planned: Plan, *, skip_refused: bool) -> None:
     Raises:
         SystemExit: there is such a combination and none may be left out, or nothing is left.
     """
-    for overrides, reason in planned.refused:
-        print(f"{'left out' if skip_refused else 'error'}: {' '.join(overrides)}: {reason}", file=sys.stderr)
+    lead = "left out" if skip_refused else "error"
+    for reason in dict.fromkeys(reason for _, reason in planned.refused):
+        same = [" ".join(overrides) for overrides, other in planned.refused if other == reason]
+        text = f"{same[0]}: {reason}" if len(same) == 1 else "\n  ".join([f"{reason}:", *same])
+        print(f"{lead}: {text}", file=sys.stderr)
     if not planned.refused or (skip_refused and (planned.todo or planned.done)):
         return
     remedy = "change them" if skip_refused else "change or leave out these, or add hydra.sweeper.skip_refused=true"
@@ -106,20 +124,8 @@ def differences(record: Record, threads: int | None) -> str:
 
     Args:
         record: of the run from elsewhere.
-        threads: CPU threads that the runs of this sweep are told to use; None where the engine decides.
+        threads: CPU threads that the runs of this sweep will use; None where that is not known.
     """
-    then, now = record.environment, environment()
-    found = []
-    if then.get("git_commit") != now["git_commit"]:
-        found.append(f"by commit {_short(then.get('git_commit'))}, here is {_short(now['git_commit'])}")
-    elif then.get("git_dirty") or now["git_dirty"]:
-        found.append("by sources that may differ from these: changes are not committed")
-    if then.get("platform") != now["platform"]:
-        found.append("on another platform")
-    if then.get("threads") != threads:
-        found.append(f"with {then.get('threads')} CPU threads, here {threads or 'as many as the engine gives'}")
-    return f": trained {'; '.join(found)}; its losses may differ in the last digits, its seconds do" if found else ""
-
-
-def _short(commit: object) -> str:
-    return str(commit)[:8] if commit else "unknown"
+    now = environment() if threads is None else {**environment(), "threads": threads}
+    found = provenance.described(provenance.differences(record.environment, now))
+    return f": trained {'; '.join(found)}; losses may differ in the last digits, seconds do" if found else ""

@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -76,27 +77,59 @@ def _cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def count_devices(accelerator: str, devices: int | str | list[int]) -> int:
-    """How many devices of this machine a run takes.
+@dataclass(frozen=True)
+class Gpus:
+    """The GPUs that a run will see where it is trained."""
+
+    a_run: int | None  # None: of a machine that cannot be asked from here
+    on_machine: int | None  # this one's; None where the run is trained on another
+    knob: str = ""  # setting that says how many a run is given; empty where it sees the machine's
+
+
+def gpus_here() -> Gpus:
+    """Those that this process sees."""
+    there = torch.cuda.device_count()
+    return Gpus(there, there)
+
+
+def count_devices(accelerator: str, devices: int | str | list[int], gpus: Gpus) -> int:
+    """How many devices a run takes of each machine.
 
     Args:
         accelerator: `cpu`, `gpu` or `auto`, as Lightning takes them.
         devices: a number, a list of indices, or `auto` (-1) for all.
+        gpus: what the run will see.
 
     Raises:
-        ValueError: a GPU is asked for and there is none, or there are fewer than asked for.
+        ValueError: a GPU is asked for and there is none, there are fewer than asked for, or they cannot be counted.
     """
-    there = torch.cuda.device_count()
-    if accelerator in ("gpu", "cuda") and not there:
-        raise ValueError(
-            f"trainer.accelerator={accelerator} but torch {torch.__version__} sees no GPU: use trainer=cpu"
-        )
-    on_gpu = there > 0 and accelerator in ("gpu", "cuda", "auto")
+    if accelerator in ("gpu", "cuda") and gpus.a_run == 0:
+        raise ValueError(_no_gpu(accelerator, gpus))
+    on_gpu = accelerator != "cpu" and gpus.a_run != 0
     if devices in ("auto", -1, "-1"):
-        return there if on_gpu else 1
+        if on_gpu and gpus.a_run is None:
+            raise ValueError(
+                f"trainer.devices={devices} cannot be counted here, the run is trained on another machine: give the"
+                " number, for example trainer.devices=1"
+            )
+        return (gpus.a_run or 1) if on_gpu else 1
     wanted = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdigit() else 0
     if wanted < 1:
         raise ValueError(f"trainer.devices={devices} must be a number of at least 1, a list of indices, or auto")
-    if on_gpu and wanted > there:
-        raise ValueError(f"trainer.devices={devices} but torch sees {there} GPU(s): ask for fewer")
+    if on_gpu and gpus.a_run is not None and wanted > gpus.a_run:
+        raise ValueError(_too_few(wanted, devices, gpus))
     return wanted
+
+
+def _no_gpu(accelerator: str, gpus: Gpus) -> str:
+    asked = f"trainer.accelerator={accelerator}"
+    if gpus.on_machine is None:
+        return f"{asked} but {gpus.knob}=0 gives a run no GPU: use {gpus.knob}=1, or trainer=cpu"
+    return f"{asked} but torch {torch.__version__} sees no GPU: use trainer=cpu"
+
+
+def _too_few(wanted: int, devices: int | str | list[int], gpus: Gpus) -> str:
+    asked = f"trainer.devices={devices}".replace(" ", "")
+    if not gpus.knob or (gpus.on_machine is not None and wanted > gpus.on_machine):
+        return f"{asked} but torch sees {gpus.on_machine} GPU(s): ask for fewer"
+    return f"{asked} but {gpus.knob}={gpus.a_run} gives a run {gpus.a_run} GPU(s): use {gpus.knob}={wanted}"

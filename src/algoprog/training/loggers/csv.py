@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from lightning.pytorch.loggers import CSVLogger, Logger
+from typing import TYPE_CHECKING
 
 from algoprog.training.loggers.interface import RunLabels, replay
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
 
 class Csv:
@@ -12,4 +15,6 @@ class Csv:
 
     def __call__(self, labels: RunLabels) -> Logger:
         """The logger of one run."""
+        from lightning.pytorch.loggers import CSVLogger  # here: a plan checks the knobs without waiting for lightning
+
         return replay(CSVLogger(save_dir=labels.folder, name="", version="csv"), labels.rows())

@@ -7,11 +7,12 @@ import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
-
-from lightning.pytorch.loggers import Logger
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from algoprog.runs.record import CURVE_FILE, Record
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
 
 Row = dict[str, float | int]
 
