@@ -237,5 +237,5 @@ def _prepare(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from algoprog.sweep.analysis import analyse
 
-    analyse(options.sweep, wandb=options.wandb or None)
+    analyse(options.sweep, wandb=options.wandb or None, redraw=True)
     return 0

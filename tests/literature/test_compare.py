@@ -87,8 +87,8 @@ def test_a_table_says_when_it_cannot_be_drawn():
 
 def test_the_figure_shows_reported_and_measured_gains():
     measured = [gain("rope"), gain("mqa", low=None, high=1.3, kind="bound"), gain("ln+rope")]
-    svg = to_svg(literature_figure(compare(measured)), text=True)
+    svg = to_svg(literature_figure(compare(measured)))
     for text in ("RoPE over learned", "rope 1.300 (small, flops)", "10 to 50", "mqa 1.300"):
         assert text in svg
     assert "ln+rope" not in svg
-    assert "measured" not in to_svg(literature_figure(compare([])), text=True)
+    assert "measured" not in to_svg(literature_figure(compare([])))

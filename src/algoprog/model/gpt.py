@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from algoprog.model.dims import Dims
-from algoprog.model.init import Init
+from algoprog.model.init import Init, empty_embedding
 from algoprog.model.interface import Attention, Kernel, Mlp, Norm, Part, Position
 
 TRAIN_OVER_FORWARD = 3
@@ -43,7 +43,7 @@ class Embedding(Part):
 
     def __init__(self, dims: Dims) -> None:
         super().__init__()
-        self.table = nn.Embedding(dims.vocab_size, dims.d_model)
+        self.table = empty_embedding(dims.vocab_size, dims.d_model)
 
     def forward(self, tokens: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq d_model"]:
         """The vector of each token."""

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 STD = 0.02
 """Standard deviation of every weight matrix and embedding (GPT-2)."""
@@ -47,3 +47,12 @@ class Init:
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
         with torch.no_grad():  # drawn on the CPU in float32: the same weights on every device
             weight.copy_(torch.empty(weight.shape).normal_(0.0, std, generator=generator))
+
+
+def empty_embedding(n_vectors: int, width: int) -> nn.Embedding:
+    """A table whose values `init_weights` sets.
+
+    The constructor of nn.Embedding would draw values too; on the meta device that makes torch import its compiler,
+    which takes longer than pricing many models.
+    """
+    return nn.Embedding.from_pretrained(torch.empty(n_vectors, width), freeze=False)

@@ -37,11 +37,11 @@ def styled() -> Iterator[None]:
         yield
 
 
-def to_svg(figure: Figure, *, text: bool = False) -> str:
-    """The figure as SVG, the same bytes every time; `text` keeps letters as text instead of outlines."""
+def to_svg(figure: Figure) -> str:
+    """The figure as SVG with letters as text, the same bytes every time."""
     target = BytesIO()
     empty = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    with styled(), mpl.rc_context({"svg.fonttype": "none" if text else "path"}):
+    with styled():
         # matplotlib has no types for its canvases.
         FigureCanvasSVG(figure).print_svg(target, metadata=empty)  # type: ignore[no-untyped-call]
     return target.getvalue().decode("utf-8")

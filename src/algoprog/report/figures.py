@@ -21,11 +21,10 @@ from algoprog.runs.store import write_atomic
 
 @dataclass(frozen=True)
 class Drawn:
-    """One figure as files and page need it; `inline` is the SVG with text as text."""
+    """One figure as files and page need it."""
 
     stem: str
     svg: str
-    inline: str
     png: bytes
 
 
@@ -44,8 +43,8 @@ def draw_figures(
 
 def _draw(stem: str, figure: Figure) -> Drawn:
     png = to_png(figure)
-    figure.set_layout_engine("none")  # laid out once: the three files agree, and it costs a third
-    return Drawn(stem, to_svg(figure), to_svg(figure, text=True), png)
+    figure.set_layout_engine("none")  # laid out once: both files agree, and it costs less
+    return Drawn(stem, to_svg(figure), png)
 
 
 def write_figures(folder: Path, figures: Sequence[Drawn]) -> list[Path]:

@@ -32,6 +32,7 @@ def render(
     cost: str,
     confidence: float,
     command: str | None,
+    inputs: str | None,
 ) -> str:
     """The whole page; names from records are escaped by the templates, never here."""
     charts = {figure.stem: inline_svg(figure) for figure in figures}
@@ -55,13 +56,14 @@ def render(
             flags=flag_table(groups),
             origin=provenance([run.record for group in groups for run in group.runs]),
             command=command,
+            inputs=inputs,
         )
     )
 
 
 def inline_svg(figure: Drawn) -> Markup:
     """The figure for the page: its own ids, the page's colours and font, no fixed size."""
-    svg = figure.inline[figure.inline.index("<svg") :]
+    svg = figure.svg[figure.svg.index("<svg") :]
     svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{figure.stem}-", svg)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)

@@ -54,6 +54,7 @@ def styles(variants: Iterable[str], baseline: str) -> dict[str, Style]:
 RC: dict[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 220,
+    "svg.fonttype": "none",  # letters stay text
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8.5,

@@ -14,10 +14,8 @@ from algoprog.report.section import Section
 from algoprog.report.sections import sections
 from algoprog.report.style import styles
 from algoprog.report.summary import summarise
-from algoprog.runs.record import BASELINE, REPORT_FILE, Run
+from algoprog.runs.record import BASELINE, FIGURES, REPORT_FILE, Run
 from algoprog.runs.store import write_atomic
-
-FIGURES = "figures"
 
 
 def write_report(
@@ -30,6 +28,7 @@ def write_report(
     command: str | None = None,
     extra: Sequence[Section] = (),
     curves: Sequence[Curve] | None = None,
+    inputs: str | None = None,
 ) -> Path:
     """Write `figures/*.svg`, `figures/*.png` and `report.html`; returns the page's path.
 
@@ -42,6 +41,7 @@ def write_report(
         command: the command line of the whole sweep, or several of them, one a line; shown for repeating it.
         extra: sections to show after those of the sweep, such as the literature.
         curves: those of the runs, where fits that were made of them are to be used again.
+        inputs: fingerprint of what the page is drawn from, which it carries.
     """
     groups = summarise(gains, runs)
     baselines = [group.baseline for group in groups] or [BASELINE]
@@ -58,6 +58,7 @@ def write_report(
         cost=cost,
         confidence=confidence,
         command=command,
+        inputs=inputs,
     )
     write_figures(folder / FIGURES, figures)
     write_atomic(folder / REPORT_FILE, page)

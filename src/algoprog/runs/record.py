@@ -26,6 +26,7 @@ CONFIG_FILE, CURVE_FILE, RECORD_FILE = "config.yaml", "curve.csv", "record.json"
 SWEEP_FILE = "sweep.json"
 """What a sweep set out to do: its command line, and name and overrides of every run."""
 GAINS_CSV, GAINS_JSON, REPORT_FILE = "gains.csv", "gains.json", "report.html"
+FIGURES = "figures"  # folder of the figures beside the report
 
 COSTS: dict[str, str] = {"flops": "flops", "tokens": "tokens", "steps": "step", "seconds": "seconds"}
 """Name of each cost axis and the curve column that holds it."""

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from algoprog.ceg.curves import curves_from_runs
+from algoprog.ceg.curves import Curve, curves_from_runs
 from algoprog.ceg.gains import Gain, compute_gains
 from algoprog.ceg.noise_floor import noise_floors
 from algoprog.ceg.write import write_gains
 from algoprog.literature.compare import compare
-from algoprog.literature.figure import literature_figure
-from algoprog.report.section import Section
+from algoprog.report.inputs import drawn_from, fingerprint
 from algoprog.report.table import gains_table
-from algoprog.report.write import write_report
 from algoprog.runs.calls import read_calls
+from algoprog.runs.record import REPORT_FILE, Run
 from algoprog.runs.store import load_runs
 from algoprog.sweep.summary_run import log_summary
 
+if TYPE_CHECKING:
+    from algoprog.report.section import Section
+
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
-def analyse(folder: Path, *, wandb: bool | None) -> None:
+def analyse(folder: Path, *, wandb: bool | None, redraw: bool) -> None:
     """Compute the gains of a sweep's finished runs; print the table, write the files and say where they are.
 
     Its matrices are tiny: threads of the BLAS only wait for each other, for minutes where the cores are busy.
 
     Args:
         folder: the sweep's folder.
+        redraw: whether the report is drawn again where nothing that it shows has changed.
         wandb: True logs the summary run, False does where the runs were logged to W&B, None leaves W&B alone.
 
     Raises:
@@ -41,16 +45,31 @@ def analyse(folder: Path, *, wandb: bool | None) -> None:
     curves = curves_from_runs(runs)
     gains = compute_gains(curves)
     write_gains(folder, gains)
+    page = folder / REPORT_FILE
     commands = "\n".join(read_calls(folder).commands) or None
-    page = write_report(folder, gains, runs, command=commands, extra=[_literature(gains)], curves=curves)
+    inputs = fingerprint(runs, commands)
+    if redraw or inputs is None or drawn_from(page) != inputs:
+        _draw(folder, gains, runs, commands, curves, inputs)
     table = gains_table(gains, runs, floors=noise_floors(curves))
     print(f"\n{table}\nGains in {folder / 'gains.csv'} and gains.json, report in {page}", flush=True)
     if wandb is not None:
         log_summary(folder, gains, runs, asked=wandb)
 
 
+def _draw(
+    folder: Path, gains: list[Gain], runs: list[Run], commands: str | None, curves: list[Curve], inputs: str | None
+) -> None:
+    from algoprog.report.write import write_report  # here: drawing has much to import
+
+    extra = [_literature(gains)]
+    write_report(folder, gains, runs, command=commands, extra=extra, curves=curves, inputs=inputs)
+
+
 def _literature(gains: list[Gain]) -> Section:
     """Published gains of the same changes, for the report."""
+    from algoprog.literature.figure import literature_figure
+    from algoprog.report.section import Section
+
     prose = (
         "Bars are published ranges, points what this sweep measured. Published values are of different kinds (training"
         " compute, time of a step, latency), models and data: `algoprog literature` gives source and caveat of each."

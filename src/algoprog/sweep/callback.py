@@ -70,7 +70,7 @@ def _analyse(folder: Path) -> int:
     from algoprog.sweep.analysis import analyse
 
     try:
-        analyse(folder, wandb=False)
+        analyse(folder, wandb=False, redraw=False)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

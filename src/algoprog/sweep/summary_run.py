@@ -13,8 +13,7 @@ from omegaconf import OmegaConf
 
 from algoprog.ceg.gains import Gain
 from algoprog.ceg.write import COLUMNS
-from algoprog.report.write import FIGURES
-from algoprog.runs.record import CONFIG_FILE, REPORT_FILE, Run
+from algoprog.runs.record import CONFIG_FILE, FIGURES, REPORT_FILE, Run
 from algoprog.runs.secrets import redacted
 from algoprog.runs.store import sweep_name
 from algoprog.tracking.session import Account, finish, say, start

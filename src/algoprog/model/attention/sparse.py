@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -60,23 +61,11 @@ class SparseAttention(HeadsAttention):
     def mask(self, seq_len: int, device: torch.device | None = None) -> Bool[Tensor, "seq seq"]:
         """The pattern, position by position."""
         at = torch.arange(seq_len, device=device)
-        return self._visible(at, at, self.window_length(seq_len))
+        return _visible(at, at, self.pattern, self.window_length(seq_len), self.n_summary)
 
     def attended_keys(self, seq_len: int) -> int:
-        """Number of (query, key) pairs attended in one sequence, counted on the mask a few rows at a time."""
-        at, window = torch.arange(seq_len, device="cpu"), self.window_length(seq_len)
-        return sum(int(self._visible(rows, at, window).sum()) for rows in at.split(ROWS_COUNTED))
-
-    def _visible(
-        self, queries: Int[Tensor, " queries"], keys: Int[Tensor, " keys"], window: int
-    ) -> Bool[Tensor, "queries keys"]:
-        """Whether the query at one position may look at the key at another."""
-        query, key = queries[:, None], keys[None, :]
-        if self.pattern == "strided":
-            pattern = (query - key < window) | ((query - key) % window == 0)
-        else:
-            pattern = (query // window == key // window) | (key % window >= window - self.n_summary)
-        return pattern & (key <= query)
+        """Number of (query, key) pairs attended in one sequence."""
+        return _count(seq_len, self.pattern, self.window_length(seq_len), self.n_summary)
 
     def attend(
         self,
@@ -131,6 +120,25 @@ class SparseAttention(HeadsAttention):
         earlier = (at[:, None] > at[None, :]).repeat_interleave(self._summaries(window), dim=1)
         own = causal_mask(window, device).expand(n_windows, -1, -1)
         return torch.cat((own, earlier[:, None].expand(-1, window, -1)), dim=2).unsqueeze(1)
+
+
+def _visible(
+    queries: Int[Tensor, " queries"], keys: Int[Tensor, " keys"], pattern: str, window: int, n_summary: int
+) -> Bool[Tensor, "queries keys"]:
+    """Whether the query at one position may look at the key at another."""
+    query, key = queries[:, None], keys[None, :]
+    if pattern == "strided":
+        visible = (query - key < window) | ((query - key) % window == 0)
+    else:
+        visible = (query // window == key // window) | (key % window >= window - n_summary)
+    return visible & (key <= query)
+
+
+@cache
+def _count(seq_len: int, pattern: str, window: int, n_summary: int) -> int:
+    """Pairs that see each other, counted on the mask a few rows at a time; equal in all layers and models."""
+    at = torch.arange(seq_len, device="cpu")
+    return sum(int(_visible(rows, at, pattern, window, n_summary).sum()) for rows in at.split(ROWS_COUNTED))
 
 
 def _windows(

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from algoprog.model.dims import Dims
-from algoprog.model.init import Init
+from algoprog.model.init import Init, empty_embedding
 from algoprog.model.interface import Position
 
 
@@ -18,7 +18,7 @@ class LearnedPosition(Position):
 
     def __init__(self, dims: Dims) -> None:
         super().__init__()
-        self.table = nn.Embedding(dims.seq_len, dims.d_model)
+        self.table = empty_embedding(dims.seq_len, dims.d_model)
 
     def embed(self, x: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch seq d_model"]:
         """Add the vector of each position."""
