@@ -270,6 +270,16 @@ def test_a_share_of_the_gpus_must_hold_what_a_run_asks_for(plan: Planned, monkey
     assert plan(*words, "hydra.launcher.gpus_per_run=2")[0] == 0
 
 
+def test_a_baseline_that_is_not_all_there_is_not_reused(plan: Planned, trained: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(trained, elsewhere)
+    words = [*TINY_RUN, "pos=rope", f"hydra.sweeper.reuse={elsewhere}"]
+    assert [run["state"] for run in plan(*words)[1]["runs"]] == ["reused", "new"]
+    (baseline,) = [path for path in elsewhere.iterdir() if "-none-" in path.name]
+    (baseline / "config.yaml").unlink()
+    assert [run["state"] for run in plan(*words)[1]["runs"]] == ["new", "new"]
+
+
 def test_damaged_runs_are_trained_again_and_nothing_else_is(
     plan: Planned,
     train: Program,  # noqa: F811

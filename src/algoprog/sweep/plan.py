@@ -124,9 +124,13 @@ def _explicit_baseline() -> list[str]:
 
 
 def _finished_elsewhere(root: Path | None) -> dict[str, tuple[Path, Record]]:
-    """Folder and record of every run below `root` that finished, by its identity."""
+    """Folder and record of every run below `root` that finished and is all there, by its identity."""
     found = _readable(root) if root and root.is_dir() else ()
-    return {record.run_id: (folder, record) for folder, record in found if record.status == FINISHED}
+    return {
+        record.run_id: (folder, record)
+        for folder, record in found
+        if record.status == FINISHED and (folder / CONFIG_FILE).exists()
+    }
 
 
 def _readable(root: Path) -> Iterator[tuple[Path, Record]]:
