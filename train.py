@@ -1,5 +1,7 @@
 """Train one model, or sweep over many with `-m`. `python train.py --help` shows the choices."""
 
+import sys
+
 import hydra
 from omegaconf import DictConfig
 
@@ -15,4 +17,7 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells count; whoever could say more has done so

@@ -54,8 +54,7 @@ def test_a_sweep_that_loses_a_node_comes_out_as_the_local_one(
     try:
         assert sweep.wait() == 0, sweep.said
     finally:
-        command(slurm, "slurmd -N n1")
-        command(slurm, "scontrol update nodename=n1 state=resume")
+        command(slurm, "slurmd -N n1")  # with ReturnToService=2 that brings the node back
     assert outcome(sweep.folder) == undisturbed
     assert sorted(attempts(sweep.folder).values()) == [1] * 11 + [2]
 

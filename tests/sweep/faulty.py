@@ -19,7 +19,7 @@ FAILURES = {
     "sigkill": "killed by SIGKILL",
     "segfault": "killed by SIGSEGV",
     "memory": "",  # torch or Python, whichever asks first
-    "disk": "",  # the reason may not fit on the disk either
+    "disk": "OSError: [Errno 27] File too large",
     "sleep": "timed out after 0.5",
 }
 

@@ -32,6 +32,7 @@ from algoprog.runs.status import (
 )
 from algoprog.sweep.condition import Condition, announce, condition
 from algoprog.sweep.status import Row, SweepView, duration, shortened, table
+from tests.report.conftest import Sweep, write_run
 
 LONG = "medium-sparse(pattern=strided)+ln+rope+swiglu+flash-s12345-0123abcd"
 
@@ -56,10 +57,9 @@ def sweep(tmp_path: Path) -> Path:
     _write(tmp_path / "bad", state=FAILED, reason="RuntimeError: no")
     _write(tmp_path / "again", state=WAITING)
     _write(tmp_path / "ended", state=STOPPED)
-    for name, status in (("done", "finished"), ("diverged", "diverged")):
+    for name, diverged in (("done", ()), ("diverged", ("ln",))):
+        write_run(tmp_path / name, Sweep(diverged=diverged), "nano", "ln", 0, {})
         _write(tmp_path / name)
-        record = {"status": status, "steps": 100, "final_val_loss": 3.25, "reason": None}
-        (tmp_path / name / "record.json").write_text(json.dumps(record))
     return tmp_path
 
 
@@ -124,6 +124,22 @@ def test_the_row_of_a_running_run(sweep: Path) -> None:
 def test_a_half_written_status_is_passed_over(sweep: Path) -> None:
     (sweep / "alive" / STATUS_FILE).write_text('{"state": "run')
     assert _states(sweep)["alive"] == "queued"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", "{}", '{"status": "finished"}', "\x00"])
+def test_a_damaged_record_is_no_result(sweep: Path, content: str) -> None:
+    (sweep / "done" / "record.json").write_text(content)
+    (row,) = [row for row in SweepView(sweep).rows() if row.name == "done"]
+    assert row.state == "damaged"
+    assert "cannot be read" in table([row])
+
+
+@pytest.mark.parametrize("value", ['"x"', "[]", '{"a": 1}'])
+def test_values_of_another_type_are_no_status(sweep: Path, value: str) -> None:
+    path = sweep / "alive" / STATUS_FILE
+    path.write_text(path.read_text().replace('"val_loss": 3.5', f'"val_loss": {value}'))
+    assert read_status(sweep / "alive") is None
+    assert "10 runs" in table(SweepView(sweep).rows())
 
 
 def test_the_table_fits_80_columns() -> None:

@@ -10,9 +10,12 @@ import json
 import math
 import os
 import socket
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from algoprog.runs.secrets import redacted
 
@@ -80,10 +83,14 @@ def write_status(folder: Path, status: Status) -> None:
 def read_status(folder: Path) -> Status | None:
     """What the run last wrote; None where nothing readable is."""
     try:
-        raw = json.loads((folder / STATUS_FILE).read_text(encoding="utf-8"))
-        return Status(**{field.name: raw[field.name] for field in fields(Status)})
-    except (OSError, TypeError, KeyError, ValueError):
+        return _adapter().validate_json((folder / STATUS_FILE).read_bytes(), strict=True)
+    except (OSError, ValueError):
         return None
+
+
+@cache
+def _adapter() -> TypeAdapter[Status]:
+    return TypeAdapter(Status)
 
 
 def next_attempt(folder: Path) -> int:

@@ -52,17 +52,22 @@ class Gains(Callback):
         """Analyse what the sweep's folder holds.
 
         Raises:
-            SystemExit: nothing can be analysed (2), or a run or the analysis failed (1): what could be computed stands.
+            SystemExit: a run or the analysis failed (1), or nothing can be analysed (2): what could be computed stands.
         """
+        from algoprog.runs.store import find_runs
+
         folder = Path(config.hydra.sweep.dir)
-        failed = _failures(folder)
+        failed, code = _failures(folder), 0
         try:
-            code = _analyse(folder)
+            if failed and not any(find_runs(folder)):
+                print("no run has finished: there is nothing to analyse", file=sys.stderr)
+            else:
+                code = _analyse(folder)
         finally:
             for line in failed:
                 print(line, file=sys.stderr)
         if code or failed:
-            raise SystemExit(code or 1)
+            raise SystemExit(1 if failed else code)
 
 
 def _analyse(folder: Path) -> int:

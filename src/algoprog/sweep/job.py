@@ -18,12 +18,12 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import parent_process
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from algoprog.overrides import parse, quoted
 from algoprog.runs.secrets import RedactedText
-from algoprog.runs.status import FAILED, mark, now, one_line
+from algoprog.runs.status import now, one_line
 
 LOG_FILE = "run.log"
 
@@ -61,7 +61,7 @@ def _job(overrides: list[str], sweep_dir: Path) -> Job:
     return Job(tuple(other for other in overrides if other != word), sweep_dir / str(parsed.value()))
 
 
-def work(job: Job, script: str, environment: dict[str, str], attempt: int) -> None:
+def work(job: Job, script: str, environment: dict[str, str], attempt: int, tell: Connection) -> None:
     """Be one run, in the process that calls this; what it prints is appended to `run.log` in its folder.
 
     Args:
@@ -69,9 +69,10 @@ def work(job: Job, script: str, environment: dict[str, str], attempt: int) -> No
         script: path of train.py.
         environment: variables that give the run its share of the machine.
         attempt: number of this start, for the log.
+        tell: takes the last line of an exception; it needs no disk, which may be full.
 
     Raises:
-        SystemExit: the run failed; 1 for an exception, which the log and `status.json` then hold.
+        SystemExit: the run failed; 1 for an exception, which the log then holds.
     """
     with contextlib.suppress(PermissionError):  # it leads a group already
         os.setsid()  # a group of its own, with the processes that it starts for further devices
@@ -88,7 +89,7 @@ def work(job: Job, script: str, environment: dict[str, str], attempt: int) -> No
     try:
         runpy.run_path(script, run_name="__main__")
     except Exception as error:
-        mark(job.folder, FAILED, attempt=attempt, reason=one_line(error))
+        tell.send(one_line(error))
         traceback.print_exc()  # last: a full disk takes no traceback
         raise SystemExit(1) from None
 

@@ -96,9 +96,11 @@ def refuse(error: ValueError) -> None:
 def job_return(job: Job, fault: str | None) -> JobReturn:
     """What Hydra is told about a run that is through."""
     result = JobReturn(overrides=list(job.overrides), working_dir=str(job.folder))
+    try:
+        result.return_value = None if fault else load_run(job.folder).record.final_val_loss
+    except ValueError as error:
+        fault = str(error)
     result.status = JobStatus.FAILED if fault else JobStatus.COMPLETED
     if fault:
         result.return_value = RunFailedError(f"{job.name}: {fault}: see {job.folder / LOG_FILE}")
-    else:
-        result.return_value = load_run(job.folder).record.final_val_loss
     return result

@@ -12,7 +12,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from algoprog.runs.record import RECORD_FILE
-from algoprog.runs.status import FAILED, next_attempt, read_status
+from algoprog.runs.status import next_attempt
 from algoprog.sweep.devices import Share
 from algoprog.sweep.job import GRACE_SECONDS, LOG_FILE, Job, work
 
@@ -49,8 +49,10 @@ class RunProcess:
         self.attempt = next_attempt(job.folder)
         self.overdue: float | None = None  # seconds after which it was told to end
         self.started = time.monotonic()
-        self.process = context.Process(target=work, args=(job, script, share, self.attempt), name=job.name)
+        self._told, tell = context.Pipe(duplex=False)
+        self.process = context.Process(target=work, args=(job, script, share, self.attempt, tell), name=job.name)
         self.process.start()
+        tell.close()
 
     @property
     def sentinel(self) -> int:
@@ -94,9 +96,9 @@ class RunProcess:
 
     def _words(self, code: int | None) -> str:
         """What the run itself said last."""
-        status = read_status(self.job.folder)
-        if status and status.state == FAILED and status.attempt == self.attempt and status.reason:
-            return status.reason
+        with contextlib.suppress(EOFError, OSError), self._told:
+            if self._told.poll():
+                return str(self._told.recv())
         if code == 0:
             return "ended without a record"
         said = last_line(self.job.folder / LOG_FILE)

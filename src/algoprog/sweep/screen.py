@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import time
@@ -29,6 +30,40 @@ def screen(sweep_dir: Path, jobs: Sequence[Job]) -> Iterator[Screen]:
         return
     with Live(console=Console(), transient=True, auto_refresh=False) as live:
         yield Table(live, SweepView(sweep_dir), {job.name for job in jobs})
+
+
+class _Lasting(io.TextIOWrapper):
+    """A stream that takes everything, also where nobody reads it any more or the disk behind it is full."""
+
+    def write(self, text: str) -> int:
+        """Write, or from now on forget."""
+        with self._forgetting():
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Likewise."""
+        with self._forgetting():
+            super().flush()
+
+    @contextlib.contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+
+
+def outlive_readers() -> None:
+    """From now on a reader of our output that goes away, such as `head`, ends nothing."""
+    sys.stdout, sys.stderr = (
+        stream
+        if isinstance(stream, _Lasting)
+        else _Lasting(stream.buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True)
+        for stream in (sys.stdout, sys.stderr)
+    )
 
 
 class Lines:
@@ -72,7 +107,10 @@ class Table:
         if time.monotonic() - self._drawn < REDRAW_SECONDS:
             return
         self._drawn = time.monotonic()
-        rows = [row for row in self.view.rows() if row.name in self.names]
+        try:
+            rows = [row for row in self.view.rows() if row.name in self.names]
+        except (OSError, ValueError):  # whoever damaged a file of the sweep ends no run with it
+            return
         text = table(rows, shown=("running", "failed", "lost"), most=max(3, self.live.console.height - 8))
         self.live.update(Text(text), refresh=True)
 
@@ -90,6 +128,9 @@ class Table:
 def _result(job: Job, fault: str | None, seconds: float) -> str:
     if fault:
         return f"FAILED {job.name}: {fault}: see {job.folder / LOG_FILE}"
-    record = load_run(job.folder).record
+    try:
+        record = load_run(job.folder).record
+    except ValueError as error:
+        return f"{job.name}: through, but {error}"
     loss = f"loss {record.final_val_loss:.4f}" if record.final_val_loss is not None else "no loss"
     return f"{record.model} {record.variant} seed {record.seed}: {record.status}, {loss}, {seconds:.0f} s"

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from algoprog.runs.calls import Call, read_calls
-from algoprog.runs.record import CONFIG_FILE, DIVERGED, RECORD_FILE, SWEEP_FILE
+from algoprog.runs.record import CONFIG_FILE, DIVERGED, RECORD_FILE, SWEEP_FILE, Record
 from algoprog.runs.status import FAILED, RUNNING, STATUS_FILE, STOPPED, Status, read_status
 from algoprog.sweep.process import is_alive, started_at
 
-STATES = ("done", "diverged", "running", "queued", "stopped", "failed", "lost")
+STATES = ("done", "diverged", "running", "queued", "stopped", "failed", "lost", "damaged")
 
 SILENT_SECONDS = 300.0
 """Silence after which a run on another machine is given up; its clock may differ from ours by as much."""
@@ -76,7 +75,7 @@ class SweepView:
             return self._finished[name]
         folder = self.folder / name
         row = _finished(folder)
-        if row:
+        if row and row.state != "damaged":
             self._finished[name] = row
         return row or _unfinished(folder, awaited)
 
@@ -100,20 +99,22 @@ def run_state(folder: Path) -> str:
 
 def _finished(folder: Path) -> Row | None:
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = Record.from_json(json.loads((folder / RECORD_FILE).read_text(encoding="utf-8")))
+    except OSError:
         return None
+    except (KeyError, TypeError, ValueError) as error:
+        return Row(folder.name, "damaged", reason=f"{RECORD_FILE} cannot be read ({error}): the sweep repeats the run")
     status = read_status(folder)
     return Row(
         name=folder.name,
-        state="diverged" if record.get("status") == DIVERGED else "done",
-        step=record.get("steps"),
-        total_steps=status.total_steps if status else record.get("steps"),
-        loss=record.get("final_val_loss"),
+        state="diverged" if record.status == DIVERGED else "done",
+        step=record.steps,
+        total_steps=status.total_steps if status else record.steps,
+        loss=record.final_val_loss,
         device=status.device if status else "",
         host=status.host if status else "",
         attempt=status.attempt if status else None,
-        reason=record.get("reason"),
+        reason=record.reason,
     )
 
 
@@ -179,7 +180,8 @@ def table(rows: Sequence[Row], *, shown: Sequence[str] = STATES, most: int | Non
     chosen = [row for row in rows if row.state in shown][:most]
     head = f"{'run':<28} {'state':<8} {'step':>13} {'loss':>6} {'steps/s':>7} {'left':>5} dev"
     lines = [head, "-" * 80, *(_line(row)[:80].rstrip() for row in chosen), "-" * 80, summary(rows)]
-    faults = [f"{row.name}: {row.reason}" for row in chosen if row.state in ("failed", "lost") and row.reason]
+    told = [row for row in chosen if row.state in ("failed", "lost", "damaged") and row.reason]
+    faults = [f"{row.name}: {row.reason}" for row in told]
     return "\n".join([*lines, *(shortened(fault, 80) for fault in faults)])
 
 

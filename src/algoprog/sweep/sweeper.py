@@ -20,6 +20,7 @@ from algoprog.sweep.condition import announce
 from algoprog.sweep.design_jobs import jobs
 from algoprog.sweep.placement import Placement, placement
 from algoprog.sweep.plan import Plan, adopt, plan, set_aside
+from algoprog.sweep.screen import outlive_readers
 
 
 class Sweeper(BasicSweeper):
@@ -46,6 +47,7 @@ class Sweeper(BasicSweeper):
         assert self.launcher is not None
         assert self.hydra_context is not None
         sweep_dir = Path(self.config.hydra.sweep.dir)
+        outlive_readers()
         try:
             wanted = jobs(self.config, arguments, self.params, self.hydra_context.config_loader)
             where = placement(self.config)

@@ -54,8 +54,9 @@ class Heartbeat(Callback):
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Write what ended the run."""
         state = FAILED if isinstance(exception, Exception) else STOPPED
-        self.status = replace(self.status, state=state, reason=one_line(exception), updated=now())
-        if trainer.is_global_zero:  # as it last was: after a fault of the device nothing can be read from it
+        step, reason = trainer.global_step, one_line(exception)
+        self.status = replace(self.status, state=state, step=step, reason=reason, updated=now())
+        if trainer.is_global_zero:  # losses as they last were: after a fault of the device nothing can be read from it
             write_status(self.folder, self.status)
 
     def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
