@@ -11,7 +11,7 @@ import lightning as L
 from omegaconf import OmegaConf
 
 from algoprog.build import RunSpec
-from algoprog.config import EXECUTION
+from algoprog.config import EXECUTION, read_config
 from algoprog.outcome import surroundings
 from algoprog.provenance import described, differences
 from algoprog.runs.record import CONFIG_FILE, CURVE_FILE, RECORD_FILE, Record
@@ -27,13 +27,19 @@ log = logging.getLogger(__name__)
 
 
 def is_same(spec: RunSpec, folder: Path) -> bool:
-    """Whether the run that another program writes to the folder is this one, as far as its configuration says."""
+    """Whether the run that another program writes to the folder is this one, as far as its configuration says.
+
+    Raises:
+        FolderTakenError: the configuration is damaged.
+    """
     try:
-        other = OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE))
+        other = read_config(folder)
     except OSError:
         return True  # not written yet: ask again
+    except ValueError as error:
+        raise FolderTakenError(f"another program is writing to {folder}, and {error}") from None
     own = {key: value for key, value in redacted(spec.config).items() if key not in EXECUTION}
-    return isinstance(other, dict) and own == {key: value for key, value in other.items() if key not in EXECUTION}
+    return own == {key: value for key, value in redacted(other).items() if key not in EXECUTION}
 
 
 def decide(spec: RunSpec, folder: Path, trainer: L.Trainer, module: Callable[[], LanguageModel]) -> Decision:

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from algoprog.runs.record import CONFIG_FILE
 
 AXES = ("attention", "norm", "final_norm", "pos", "mlp", "kernel")
 """The choices that gains are measured for, in the order in which they appear in a variant's name."""
@@ -104,3 +108,21 @@ def conf_dir() -> Path:
     """The folder of the configuration: beside the sources in a clone, inside the package once installed."""
     here = Path(__file__).resolve().parent
     return here / "conf" if (here / "conf").is_dir() else here.parents[1] / "conf"
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The settings that a run wrote to its folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, naming the file and the remedy.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        config = OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")))
+    except (OmegaConfBaseException, UnicodeDecodeError, YAMLError) as error:
+        why = str(error).splitlines()[0]
+        raise ValueError(f"{path} cannot be read ({why}): delete its folder and run it again") from error
+    if not isinstance(config, dict) or not config:
+        raise ValueError(f"{path} holds no settings: delete its folder and run it again")
+    return {str(key): value for key, value in config.items()}

@@ -15,29 +15,9 @@ from omegaconf import DictConfig
 class LocalLauncher(Launcher):
     """`hydra/launcher=local`; see `algoprog.sweep.local`."""
 
-    def __init__(
-        self,
-        gpus: Any,
-        gpus_per_run: Any,
-        runs_per_gpu: Any,
-        runs: Any,
-        threads: Any,
-        retries: Any,
-        timeout: Any,
-        fail_fast: Any,
-    ) -> None:
+    def __init__(self, **knobs: Any) -> None:
         from algoprog.sweep.local import Local, refuse
 
-        knobs = {
-            "gpus": gpus,
-            "gpus_per_run": gpus_per_run,
-            "runs_per_gpu": runs_per_gpu,
-            "runs": runs,
-            "threads": threads,
-            "retries": retries,
-            "timeout": timeout,
-            "fail_fast": fail_fast,
-        }
         try:
             self.inner = Local(knobs)
         except ValueError as error:

@@ -109,6 +109,59 @@ def test_slurm_starts_one_task_a_device_for_the_whole_sweep() -> None:
         where.check(composed("trainer=ddp", "trainer.devices=2", "trainer.num_nodes=2").trainer)
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        "mem_gb=abc",
+        "mem_gb=-1",
+        "timeout_min=1.5",
+        "timeout_min=0",
+        "cpus_per_task=two",
+        "gpus_per_node=all",
+        "gpus_per_node=-1",
+        "signal_delay_s=null",
+        "max_num_timeout=-1",
+        "array_parallelism=0",
+        "partition=true",
+        "setup=module",
+        "retries=1.5",
+        "timeout=0",
+        "fail_fast=maybe",
+    ],
+)
+def test_a_knob_of_slurm_that_cannot_be_used_is_named_before_slurm_is_asked(word: str) -> None:
+    with pytest.raises(ValueError, match=rf"^hydra\.launcher\.{word.split('=')[0]}=.* must be "):
+        placed("hydra/launcher=slurm", f"hydra.launcher.{word}")
+
+
+def test_the_engine_refuses_such_a_knob_too() -> None:
+    pytest.importorskip("submitit")
+    from algoprog.sweep.slurm import Slurm
+
+    knobs = dict(composed("hydra/launcher=slurm").hydra.launcher)
+    del knobs["_target_"]
+    with pytest.raises(ValueError, match=r"^hydra\.launcher\.mem_gb=abc must be a number of gigabytes, or null"):
+        Slurm({**knobs, "mem_gb": "abc"})
+
+
+def test_knobs_that_slurm_takes_pass() -> None:
+    words = [
+        "mem_gb=null",
+        "mem_gb=1.5",
+        "gpus_per_node=2",
+        "gpus_per_node='a100:2'",
+        "cpus_per_task=null",
+        "partition=7",
+        "setup=[module load cuda]",
+        "timeout=90",
+    ]
+    for word in words:
+        assert placed("hydra/launcher=slurm", f"hydra.launcher.{word}")[0].launcher == "slurm"
+    placed("hydra/launcher=slurm", "++hydra.launcher.additional_parameters={mail-user: me}")
+    with pytest.raises(ValueError, match=r"hydra\.launcher\.memory is no knob of hydra/launcher=slurm: it has part"):
+        placed("hydra/launcher=slurm", "+hydra.launcher.memory=3")
+
+
 def test_threads_are_those_that_the_launcher_gives() -> None:
     assert placed("hydra.launcher.threads=3")[0].threads(10) == 3
     assert placed("hydra/launcher=ray", "hydra.launcher.num_cpus=4")[0].threads(10) == 4

@@ -62,6 +62,40 @@ def test_the_table_fits_80_columns(capsys: pytest.CaptureFixture[str], tmp_path:
     assert "They are left out." in table
 
 
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("+hydra.sweeper.foo=1", "hydra.sweeper.foo is no knob of hydra/sweeper=algoprog: it has params, reuse, skip"),
+        ("+hydra.launcher.foo=1", "hydra.launcher.foo is no knob of hydra/launcher=local: it has gpus, gpus_per_run"),
+    ],
+)
+def test_an_unknown_knob_is_one_sentence(
+    train: Program,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    word: str,
+    says: str,
+) -> None:
+    result = train("-m", *TINY_RUN, word, f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
+    assert result.stderr.startswith(f"error: {says}")
+    assert main(["plan", *TINY_RUN, word]) == 2
+    assert capsys.readouterr().err == result.stderr
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+@pytest.mark.parametrize("wrong", [[], ["model.n_heads=3"], ["nothing=planted-7f3a91"], ["{password:planted-knob"]])
+def test_a_plan_shows_no_secret(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, form: str, wrong: list[str]
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "planted-7f3a91")
+    words = ["+note=planted-7f3a91", "+auth={password: planted-knob}", "hydra.sweep.dir=/nowhere/planted-7f3a91"]
+    assert main(["plan", *TINY_RUN, *words, *wrong, "--format", form]) == (2 if wrong else 0)
+    printed = "".join(capsys.readouterr())
+    assert "***" in printed
+    assert "planted-" not in printed
+
+
 def test_a_missing_baseline_is_planned(plan: Planned) -> None:
     code, found = plan(*TINY_RUN, "norm=ln")
     assert code == 0

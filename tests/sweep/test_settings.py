@@ -50,6 +50,11 @@ def test_a_wrong_value_is_refused_by_name(name: str, value: Any) -> None:
         checked({**KNOBS, name: value})
 
 
+def test_an_unknown_knob_is_named() -> None:
+    with pytest.raises(ValueError, match=r"hydra\.launcher\.slots is no knob of hydra/launcher=local: it has gpus, "):
+        checked({**KNOBS, "slots": 1})
+
+
 def test_sharing_a_gpu_and_using_several_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="cannot both be above 1"):
         checked({**KNOBS, "gpus_per_run": 2, "runs_per_gpu": 2})

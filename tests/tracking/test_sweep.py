@@ -27,7 +27,8 @@ PLANTED = {
     "OTHER_API_KEY": "planted-key-a91c77",
 }
 IN_REMOTE, IN_KNOB = "planted-remote-44e8", "planted-knob-9b21"
-SECRETS = [KEY, IN_REMOTE, IN_KNOB, *PLANTED.values()]
+NESTED = ("planted-nested-70aa", "planted-brace-51c3", "planted-quote-e81b")
+SECRETS = [KEY, IN_REMOTE, IN_KNOB, *NESTED, *PLANTED.values()]
 
 
 @dataclass
@@ -59,6 +60,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
     folder = root / "multirun" / "2026-01-31" / "12-00-00"
     words = [*TINY, "pos=rope", "budget.steps=6", "logger=wandb", f"hydra.sweep.dir={folder}"]
     knobs = ["logger.timeout=5", f"logger.tags=['https://me:{IN_KNOB}@example.org/board']"]
+    knobs += [f"+auth.password={NESTED[0]}", f"+box={{api_key: {NESTED[1]}, secret: 'a, {NESTED[2]}'}}"]
     environment = {**server.environment(), **PLANTED}
     result = run(sys.executable, str(ROOT / "train.py"), "-m", *words, *knobs, cwd=root, **environment)
     assert result.returncode == 0, result.stdout + result.stderr

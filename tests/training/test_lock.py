@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 
 from algoprog import app, fit
+from algoprog.training.lock import FolderTakenError
 from tests.configs import TINY_RUN
 from tests.training.resuming import EVERY_STEP, checkpoints, finish, result, resumed, said, start, wait_for
 
@@ -24,6 +25,15 @@ def test_another_run_in_use_is_refused_and_left_alone(compose: Callable[..., dic
     with FileLock(tmp_path / ".lock"), pytest.raises(ValueError, match="another program is writing another run"):
         fit.run(app.prepare(compose(*TINY_RUN, "seed=1")), tmp_path, [])
     assert (tmp_path / "record.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["{{{:", "- 1\n", "\x00"])
+def test_a_damaged_configuration_of_a_run_in_use_is_named(
+    compose: Callable[..., dict[str, Any]], tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    with FileLock(tmp_path / ".lock"), pytest.raises(FolderTakenError, match=r"config\.yaml .*: delete its folder"):
+        fit.run(app.prepare(compose(*TINY_RUN)), tmp_path, [])
 
 
 def test_the_same_run_started_twice_is_trained_once(tmp_path: Path) -> None:

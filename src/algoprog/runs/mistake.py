@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 
+from algoprog.runs.secrets import redacted
+
 REMEDIES = {
     errno.ENOSPC: "free some space, then start again",
     errno.EDQUOT: "free some space, then start again",
@@ -14,9 +16,9 @@ REMEDIES = {
 
 
 def sentence(error: OSError | ValueError) -> str:
-    """What is wrong and what to change; our own `ValueError`s say it themselves."""
+    """What is wrong and what to change, without secrets; our own `ValueError`s say it themselves."""
     if isinstance(error, ValueError):
-        return str(error)
+        return redacted(str(error))
     what = f"{error.filename} cannot be used" if error.filename else "the disk cannot be used"
     why = error.strerror or str(error) or type(error).__name__
-    return f"{what} ({why}): {REMEDIES.get(error.errno or 0, 'choose another path')}"
+    return redacted(f"{what} ({why}): {REMEDIES.get(error.errno or 0, 'choose another path')}")

@@ -16,9 +16,14 @@ SHORTEST = 8
 
 _NAME = re.compile(r"(^AWS_.*(KEY|TOKEN|SECRET))|(TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS)$", re.IGNORECASE)
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@'\"]+@")
-_KNOB = re.compile(
-    r"(?P<name>[\w.]*(?:api_?key|token|secret|password|passwd|credentials?)=)(?P<value>[^\s,]+)", re.IGNORECASE
-)
+_SECRET = r"(?:api[_-]?key|(?<!per_)token|secret|passw(?:or)?d|credentials?)"
+_KEY = re.compile(rf"{_SECRET}$", re.IGNORECASE)
+"""The end of a setting's name whose value is a secret; `train_flops_per_token` and `tokens` are none."""
+_SHELL, _SHELL_MARK = "'\"'\"'", "\ue000"
+"""How `shlex` writes a quote inside quotes, and one letter for it while we look for the ends of values."""
+_QUOTES = f"'\"{_SHELL_MARK}"
+_SET = re.compile(rf"{_SECRET}(?P<quote>[{_QUOTES}\\]*)(?P<mark>=|\s*:[ \t]*)(?=[ \t]*\S)", re.IGNORECASE)
+_NOTHING = ("", "null", "none", "true", "false")
 
 Value = TypeVar("Value")
 
@@ -27,7 +32,8 @@ def redacted(value: Value) -> Value:
     """The value with every secret in its texts replaced by `***`, at any depth.
 
     A secret is the value of an environment variable whose name ends in TOKEN, KEY, SECRET or PASSWORD, the user and
-    password of a URL, and what `...token=`, `...password=` or the like sets on a command line.
+    password of a URL, whatever stands under a key that ends in token, password or the like, and what `...token=` or
+    `{...token: ` sets on a command line.
     """
     return _walk(value, _known())
 
@@ -59,7 +65,7 @@ def _walk(value: Any, known: list[str]) -> Any:
     if isinstance(value, str):
         return _clean(value, known)
     if isinstance(value, Mapping):
-        return {_walk(key, known): _walk(item, known) for key, item in value.items()}
+        return {_walk(key, known): _under(key, item, known) for key, item in value.items()}
     if isinstance(value, tuple):
         return tuple(_walk(item, known) for item in value)
     if isinstance(value, Sequence) and not isinstance(value, bytes):
@@ -67,11 +73,66 @@ def _walk(value: Any, known: list[str]) -> Any:
     return value
 
 
+def _under(key: Any, value: Any, known: list[str]) -> Any:
+    """The value of a key: nothing of it where the key names a secret, unless it says only whether there is one."""
+    if isinstance(key, str) and _KEY.search(key):
+        return value if value is None or isinstance(value, bool) or value == "" else HIDDEN
+    return _walk(value, known)
+
+
 def _clean(text: str, known: list[str]) -> str:
     for secret in known:
         text = text.replace(secret, HIDDEN)
     text = _URL.sub(rf"\g<scheme>{HIDDEN}@", text)
-    return _KNOB.sub(rf"\g<name>{HIDDEN}", text)
+    return _without_settings(text) if _SET.search(text.replace(_SHELL, _SHELL_MARK)) else text
+
+
+def _without_settings(text: str) -> str:
+    """The text without what `name=value` and, in braces, `name: value` set."""
+    text, found, at = text.replace(_SHELL, _SHELL_MARK), [], 0
+    for match in _SET.finditer(text):
+        ends = _ends(text, match)
+        if match.start() < at or ends is None:
+            continue
+        end = _end(text, match.end(), ends)
+        if text[match.end() : end].strip().lower() not in _NOTHING:
+            found += [text[at : match.end()], HIDDEN]
+            at = end
+    return "".join([*found, text[at:]]).replace(_SHELL_MARK, _SHELL)
+
+
+def _ends(text: str, match: re.Match[str]) -> str | None:
+    """Letters at which the value ends; None where nothing is set, as in `Invalid token: x`."""
+    start = match.start()
+    while start and (text[start - 1].isalnum() or text[start - 1] in "_.@/-+~$"):
+        start -= 1
+    if match["mark"] == "=":
+        if start == 0:
+            return "\n"  # a whole word of a command line
+        outer = text[start - 1] if text[start - 1] in _QUOTES and not match["quote"] else ""
+        return f"{outer}\n" if outer else " \t\r\n"
+    before = text[:start].rstrip(f" \t\r\n\\{_QUOTES}")
+    return ",}\n" if before.endswith(("{", ",")) else None
+
+
+def _end(text: str, start: int, ends: str) -> int:
+    """Where the value that begins at `start` ends; quotes and brackets that begin a part of it hold its ends."""
+    depth, quote, at = 0, "", start
+    while at < len(text):
+        letter = text[at]
+        if letter == "\\":
+            at += 1  # whatever it protects ends nothing
+        elif quote:
+            quote = "" if letter == quote else quote
+        elif not depth and letter in ends:
+            break
+        elif letter in _QUOTES and (depth or at == start or text[at - 1] in _QUOTES) and letter in text[at + 1 :]:
+            quote = letter
+        elif at == start or depth:
+            depth += (letter in "{[") - (letter in "}]")
+        at += 1
+    at = min(at, len(text))
+    return at - (text[at - 1] == "," and at > start + 1)
 
 
 def _known() -> list[str]:

@@ -54,6 +54,7 @@ class Gains(Callback):
         Raises:
             SystemExit: a run or the analysis failed (1), or nothing can be analysed (2): what could be computed stands.
         """
+        from algoprog.runs.secrets import redacted
         from algoprog.runs.store import find_runs
 
         folder = Path(config.hydra.sweep.dir)
@@ -65,7 +66,7 @@ class Gains(Callback):
                 code = _analyse(folder)
         finally:
             for line in failed:
-                print(line, file=sys.stderr)
+                print(redacted(line), file=sys.stderr)
         if code or failed:
             raise SystemExit(1 if failed else code)
 

@@ -22,6 +22,8 @@ from algoprog.variant import baseline, option
 Job = list[str]
 """The words that train one run."""
 
+SWEEPER_KNOBS = ("params", "reuse", "skip_refused")
+
 
 def jobs(
     config: DictConfig, arguments: Sequence[str], params: Mapping[str, str] | None, loader: ConfigLoader
@@ -54,14 +56,19 @@ def jobs(
 
 
 def check_sweeper(config: DictConfig) -> None:
-    """Refuse another sweeper where only ours knows what is asked for.
+    """Refuse knobs that our sweeper has not, and another sweeper where only ours knows what is asked for.
 
     Raises:
-        ValueError: it would pass over the design, or hand over runs that the launcher cannot place.
+        ValueError: there is such a knob, or the other would pass over the design, or hand over runs that the launcher
+            cannot place.
     """
     choices = config.hydra.runtime.choices
     sweeper, launcher = choices["hydra/sweeper"], choices["hydra/launcher"]
     if sweeper == "algoprog":
+        unknown = sorted({str(name) for name in config.hydra.sweeper} - {"_target_", *SWEEPER_KNOBS})
+        if unknown:
+            known = ", ".join(SWEEPER_KNOBS)
+            raise ValueError(f"hydra.sweeper.{unknown[0]} is no knob of hydra/sweeper=algoprog: it has {known}")
         return
     named = [word for word in config.hydra.overrides.task if word.startswith(("design=", "design.", "+design."))]
     if choices["design"] != "product" or named:

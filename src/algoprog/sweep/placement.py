@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from algoprog.sweep import ray_settings, settings
+from algoprog.sweep import ray_settings, settings, slurm_settings
 from algoprog.sweep.devices import visible_gpus
 from algoprog.sweep.slurm_check import tasks
 from algoprog.training.hardware import Gpus, count_devices, gpus_here
@@ -75,7 +75,10 @@ def _gpus(launcher: str, knobs: dict[str, Any]) -> Gpus:
     if launcher == "ray":
         given = ray_settings.checked(knobs).num_gpus
         return Gpus(math.ceil(given), None, "hydra.launcher.num_gpus")
-    return Gpus(None, None) if launcher == "slurm" else gpus_here()
+    if launcher == "slurm":
+        slurm_settings.check(knobs)
+        return Gpus(None, None)
+    return gpus_here()
 
 
 def _local_gpus(knobs: dict[str, Any]) -> Gpus:

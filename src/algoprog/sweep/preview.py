@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from algoprog.build import RunSpec
 from algoprog.config import AXES, conf_dir
 from algoprog.runs.record import DIVERGED
+from algoprog.runs.secrets import redacted
 from algoprog.sweep.condition import Condition, condition
 from algoprog.sweep.design_jobs import check_sweeper, jobs
 from algoprog.sweep.memory import peak_memory
@@ -54,7 +55,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Preview:
-    """The runs of a sweep, and the combinations that it refuses."""
+    """The runs of a sweep, and the combinations that it refuses; without secrets, for it is there to be shown."""
 
     sweep_dir: str
     skip_refused: bool
@@ -129,10 +130,10 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
         placement=where,
     )
     return Preview(
-        sweep_dir=str(sweep_dir),
+        sweep_dir=redacted(str(sweep_dir)),
         skip_refused=bool(knobs.get("skip_refused")),
         runs=_runs(planned, sweep_dir, where, Pace(records, where.gpus)),
-        refused=planned.refused,
+        refused=redacted(planned.refused),
     )
 
 
@@ -162,7 +163,7 @@ def _runs(planned: Plan, sweep_dir: Path, where: Placement, pace: Pace) -> list[
                 seconds_from=known.n_runs if known else 0,
                 state=REUSED if spec.run_id in reused else str(_state(planned, spec, sweep_dir)),
                 added=spec.run_id in added,
-                overrides=overrides,
+                overrides=redacted(overrides),
             )
         )
     return found

@@ -61,8 +61,11 @@ def checked(knobs: dict[str, Any]) -> Settings:
     """The knobs as a yaml file or a command line gives them, typed.
 
     Raises:
-        ValueError: the first knob that cannot be used, with what can.
+        ValueError: the first knob that is none or cannot be used, with what can.
     """
+    unknown = sorted(set(knobs) - set(HINTS))
+    if unknown:
+        raise ValueError(f"hydra.launcher.{unknown[0]} is no knob of hydra/launcher=local: it has {', '.join(HINTS)}")
     found = {name: typed(name, value) for name, value in knobs.items()}
     if found["gpus_per_run"] > 1 and found["runs_per_gpu"] > 1:
         raise ValueError("hydra.launcher.gpus_per_run and runs_per_gpu cannot both be above 1: set one of them to 1")

@@ -25,13 +25,13 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLaunche
 from omegaconf import DictConfig, OmegaConf
 from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
 
+from algoprog.sweep import slurm_settings
 from algoprog.sweep.job import Job, jobs
 from algoprog.sweep.local import job_return
 from algoprog.sweep.pool import signals_interrupt
 from algoprog.sweep.process import RunProcess, end
 from algoprog.sweep.remote import Attempts, Outcome, carry_out, follow, serve
 from algoprog.sweep.screen import screen
-from algoprog.sweep.settings import typed
 from algoprog.sweep.slurm_check import answering, cancel, refuse_secrets, tasks
 
 LOOK_SECONDS = 1.0
@@ -44,11 +44,11 @@ class Slurm(SlurmLauncher):  # type: ignore[misc]
         knobs: as in `conf/hydra/launcher/slurm.yaml`; those that are not ours by submitit's names.
 
     Raises:
-        ValueError: a knob of ours cannot be used.
+        ValueError: a knob cannot be used.
     """
 
     def __init__(self, knobs: Mapping[str, Any]) -> None:
-        own = {name: typed(name, knobs[name]) for name in ("retries", "timeout", "fail_fast")}
+        own = slurm_settings.check(knobs)
         super().__init__(**{name: value for name, value in knobs.items() if name not in own})
         self.attempts = Attempts(own["retries"], own["timeout"] and own["timeout"] * 60)
         self.fail_fast = own["fail_fast"]

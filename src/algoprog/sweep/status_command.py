@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from algoprog.runs.record import CONFIG_FILE, SWEEP_FILE
+from algoprog.runs.record import CONFIG_FILE, RECORD_FILE, SWEEP_FILE
+from algoprog.runs.status import STATUS_FILE
 from algoprog.sweep.job import LOG_FILE
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 MULTIRUN = Path("multirun")
 WATCH_SECONDS = 2.0
+RUN_FILES = (CONFIG_FILE, LOG_FILE, RECORD_FILE, STATUS_FILE)
 
 
 def add_status(commands: Commands) -> None:
@@ -109,16 +111,31 @@ def _run_folder(run: str, sweep: Path | None) -> Path:
     Raises:
         ValueError: it means none or several.
     """
-    if sweep is None and any((Path(run) / name).exists() for name in (CONFIG_FILE, LOG_FILE)):
+    if run and sweep is None and _is_run(Path(run)):
         return Path(run)
     root = sweep or newest_sweep()
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    found = [path for path in folders if path.name == run] or [path for path in folders if path.name.startswith(run)]
+    names = _runs(root)
+    found = [name for name in names if name == run] or [name for name in names if run and name.startswith(run)]
     if len(found) == 1:
-        return found[0]
-    names = ", ".join(path.name for path in (found or folders)[:8])
-    what = f"{run} is the beginning of several runs" if found else f"no run in {root} begins with {run}"
-    raise ValueError(f"{what}: give one of {names or 'another sweep'}")
+        return root / found[0]
+    what = f"{run} is the beginning of several runs" if found else f"no run in {root} begins with {run or 'nothing'}"
+    raise ValueError(f"{what}: {_choice(found or names)}")
+
+
+def _choice(names: Sequence[str]) -> str:
+    return f"give one of {', '.join(names[:8])}" if names else "name its sweep with --sweep"
+
+
+def _runs(sweep: Path) -> list[str]:
+    """Names of the runs of a sweep: those that it set out to train, and folders beside them that hold one."""
+    from algoprog.runs.calls import read_calls
+
+    there = [path.name for path in sweep.iterdir() if _is_run(path)] if sweep.is_dir() else []
+    return sorted({*read_calls(sweep).runs, *there})
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in RUN_FILES)
 
 
 def _read(path: Path) -> str:

@@ -9,10 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from algoprog.ceg.gains import Gain
 from algoprog.ceg.write import COLUMNS
+from algoprog.config import read_config
 from algoprog.runs.record import CONFIG_FILE, FIGURES, REPORT_FILE, Run
 from algoprog.runs.secrets import redacted
 from algoprog.runs.store import sweep_name
@@ -47,14 +46,17 @@ def log_summary(folder: Path, gains: Sequence[Gain], runs: Sequence[Run], *, ask
 
 
 def account(run: Run) -> tuple[Account, list[str]] | None:
-    """Where a run was logged, with its tags; None where another logger was used."""
-    text = (run.path / CONFIG_FILE).read_text(encoding="utf-8")
-    if ".Wandb" not in text:  # to take a configuration apart takes long, and a sweep has hundreds
+    """Where a run was logged, with its tags; None where another logger was used.
+
+    Raises:
+        ValueError: the configuration is damaged.
+    """
+    if (
+        b".Wandb" not in (run.path / CONFIG_FILE).read_bytes()
+    ):  # to take a configuration apart takes long, and a sweep has hundreds
         return None
-    config = OmegaConf.to_container(OmegaConf.create(text))
-    assert isinstance(config, dict)
-    knobs = dict(config["logger"])
-    if not str(knobs.pop("_target_")).endswith(".Wandb"):
+    knobs = read_config(run.path).get("logger")
+    if not isinstance(knobs, dict) or not str(knobs.pop("_target_", "")).endswith(".Wandb"):
         return None
     tags = knobs.pop("tags")
     try:

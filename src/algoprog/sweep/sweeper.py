@@ -16,6 +16,7 @@ from algoprog.provenance import environment
 from algoprog.runs.calls import begin_call, end_call
 from algoprog.runs.mistake import sentence
 from algoprog.runs.record import Record
+from algoprog.runs.secrets import redacted
 from algoprog.sweep.condition import announce
 from algoprog.sweep.design_jobs import jobs
 from algoprog.sweep.placement import Placement, placement
@@ -113,7 +114,7 @@ def _tell_refused(planned: Plan, *, skip_refused: bool) -> None:
     for reason in dict.fromkeys(reason for _, reason in planned.refused):
         same = [" ".join(overrides) for overrides, other in planned.refused if other == reason]
         text = f"{same[0]}: {reason}" if len(same) == 1 else "\n  ".join([f"{reason}:", *same])
-        print(f"{lead}: {text}", file=sys.stderr)
+        print(redacted(f"{lead}: {text}"), file=sys.stderr)
     if not planned.refused or (skip_refused and (planned.todo or planned.done)):
         return
     remedy = "change them" if skip_refused else "change or leave out these, or add hydra.sweeper.skip_refused=true"

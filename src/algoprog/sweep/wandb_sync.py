@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from algoprog.runs.record import CONFIG_FILE, CURVE_FILE, Record, Run
+from algoprog.config import read_config
+from algoprog.runs.record import CURVE_FILE, Record, Run
 from algoprog.runs.store import load_runs, sweep_name
 from algoprog.sweep.summary_run import account
 from algoprog.tracking.session import Account, say
@@ -20,7 +19,7 @@ def sync(folder: Path) -> int:
     """Send every finished run below a folder; W&B says which rows it has, so they are not sent again.
 
     Raises:
-        ValueError: there is no finished run, no key, or W&B does not answer.
+        ValueError: there is no finished run, no key, a damaged configuration, or W&B does not answer.
     """
     runs = load_runs(folder)
     if not runs:
@@ -46,10 +45,10 @@ def columns(record: Record) -> dict[str, Any]:
 
 
 def _send(run: Run) -> None:
+    settings = {key: value for key, value in read_config(run.path).items() if key != "logger"}
     found = account(run)
     where, tags = found or (Account("algoprog", None, "auto", 20), [])
     where = replace(where, mode="online")
-    settings = {key: value for key, value in _config(run).items() if key != "logger"}
     labels = RunLabels(
         folder=run.path,
         name=run.path.name,
@@ -63,9 +62,3 @@ def _send(run: Run) -> None:
     if view.run.offline:
         raise ValueError(f"W&B did not answer, so {run.path} was not sent: try again, or `wandb sync` its wandb folder")
     say(f"{run.path.name}: {len(run.curve['step'])} rows of {CURVE_FILE} are on W&B")
-
-
-def _config(run: Run) -> dict[str, Any]:
-    config = OmegaConf.to_container(OmegaConf.load(run.path / CONFIG_FILE))
-    assert isinstance(config, dict)
-    return {str(key): value for key, value in config.items()}

@@ -22,6 +22,13 @@ RECORD_COLUMN = "record"
 """The config column that holds a finished run's record as JSON: what `algoprog ceg --wandb` reads back."""
 
 MODES = ("auto", "online", "offline", "disabled")
+ASKED = {
+    **{mode: mode for mode in MODES[1:]},
+    "run": "online",
+    "shared": "online",
+    "dryrun": "offline",
+}
+"""What each value of WANDB_MODE that wandb takes asks for; any other makes it refuse every run."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class Account:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"logger.mode={self.mode} must be auto, online, offline or disabled")
+        if (asked := os.environ.get("WANDB_MODE")) and asked not in ASKED:
+            raise ValueError(f"WANDB_MODE={asked} must be online, offline or disabled: change it, or unset it")
         if self.mode == "online" and not has_key():
             raise ValueError("logger.mode=online needs a W&B key: run `wandb login`, or use logger.mode=offline")
         if not self.timeout > 0:
@@ -44,8 +53,7 @@ class Account:
     @property
     def chosen(self) -> str:
         """The mode that `auto` stands for: what WANDB_MODE says, else online where a key is found, else offline."""
-        asked = os.environ.get("WANDB_MODE", "")
-        automatic = asked if asked in MODES[1:] else "online" if has_key() else "offline"
+        automatic = ASKED.get(os.environ.get("WANDB_MODE", "")) or ("online" if has_key() else "offline")
         return automatic if self.mode == "auto" else self.mode
 
 

@@ -32,7 +32,7 @@ class Wandb:
         timeout: seconds to wait for W&B at the start and again at the end of a run; then it goes on offline.
 
     Raises:
-        ValueError: unknown mode, or `online` without a key.
+        ValueError: unknown mode, here or in WANDB_MODE, or `online` without a key.
     """
 
     def __init__(self, *, project: str, entity: str | None, mode: str, tags: list[str], timeout: float) -> None:
