@@ -118,7 +118,9 @@ def _tell_refused(planned: Plan, *, skip_refused: bool) -> None:
     if not planned.refused or (skip_refused and (planned.todo or planned.done)):
         return
     remedy = "change them" if skip_refused else "change or leave out these, or add hydra.sweeper.skip_refused=true"
-    print(f"Nothing was trained, {len(planned.refused)} combinations are impossible: {remedy}.", file=sys.stderr)
+    count = len(planned.refused)
+    what = f"{count} combinations are impossible" if count > 1 else "1 combination is impossible"
+    print(f"Nothing was trained, {what}: {remedy}.", file=sys.stderr)
     raise SystemExit(2)
 
 
