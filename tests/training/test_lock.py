@@ -55,6 +55,7 @@ def test_the_same_run_started_twice_is_trained_once(tmp_path: Path) -> None:
 def test_who_waits_goes_on_where_a_killed_program_stopped(tmp_path: Path) -> None:
     first = start(tmp_path / "one", *LONG)
     wait_for(lambda: checkpoints(tmp_path / "one"), first)
+    os.kill(first.pid, signal.SIGSTOP)  # it cannot be done before the second has come
     second = start(tmp_path / "one", *LONG)
     wait_for(lambda: "waiting for" in said(tmp_path / "one"), second)
     first.kill()
