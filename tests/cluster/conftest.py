@@ -30,8 +30,8 @@ NANO = """
     evaluation.points=12 evaluation.tokens=256 trainer=cpu trainer.threads=1 model.dropout=0.1
     trainer.checkpoint_steps=50 hydra.sweeper.reuse=null
 """.split()  # noqa: SIM905 - words as one types them
-TWELVE = [*NANO, "budget.steps=400", "attention=dense,mqa,gqa,sparse", "seed=0,1,2"]
-"""Twelve runs of seconds each."""
+TWELVE = [*NANO, "budget.steps=1200", "attention=dense,mqa,gqa,sparse", "seed=0,1,2"]
+"""Twelve runs that are long enough for a node to die under one."""
 
 FAIL_FAST = [
     *NANO,
