@@ -52,7 +52,7 @@ def to_png(figure: Figure) -> bytes:
     target = BytesIO()
     with styled():
         figure.set_dpi(RC["savefig.dpi"])
-        # As above.
+        # matplotlib has no types for its canvases.
         FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})  # type: ignore[no-untyped-call]
         figure.set_dpi(RC["figure.dpi"])
     return target.getvalue()

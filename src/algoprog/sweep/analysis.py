@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from algoprog.report.section import Section
 
 
+# threadpoolctl has no types.
 @threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def analyse(folder: Path, *, wandb: bool | None, redraw: bool) -> None:
     """Compute the gains of a sweep's finished runs; print the table, write the files and say where they are.

@@ -102,6 +102,7 @@ class _AsOnDevice(TorchFunctionMode):
         given = dict(kwargs or {})
         if func is F.scaled_dot_product_attention:
             q, k, v = (self._to(tensor, torch.bfloat16) if self.mixed else tensor for tensor in args[:3])
+            # torch has no types for `apply` of a function of ours.
             return _Fused.apply(q, k, v, given["attn_mask"])  # type: ignore[no-untyped-call]
         if self.mixed and func in HALVED:
             args = tuple(self._to(value, torch.bfloat16) for value in args)

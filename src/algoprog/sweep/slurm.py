@@ -37,7 +37,7 @@ from algoprog.sweep.slurm_check import answering, cancel, refuse_secrets, tasks
 LOOK_SECONDS = 1.0
 
 
-class Slurm(SlurmLauncher):  # type: ignore[misc]
+class Slurm(SlurmLauncher):  # type: ignore[misc]  # hydra-submitit-launcher has no types
     """Submits the runs of a sweep as one job array and waits for all of them.
 
     Args:

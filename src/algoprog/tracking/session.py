@@ -86,6 +86,7 @@ def start(account: Account, folder: Path, **labels: Any) -> wandb.Run:
             _forget(set(folder.glob("wandb/run-*")) - before)
             mode = "offline"
     offline = {key: value for key, value in shared.items() if key != "resume"}
+    # wandb declares the modes one by one; ours is a text that was checked when the account was made.
     return wandb.init(mode=mode, settings=_settings(account), **offline)  # type: ignore[arg-type]
 
 
