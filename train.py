@@ -11,7 +11,7 @@ import algoprog.config  # noqa: F401 - registers the schema
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> float | None:
     """Run what the configuration says; the final validation loss in nats."""
-    from algoprog.app import main as run  # here, so that --help does not wait for torch
+    from algoprog.run.app import main as run  # here, so that --help does not wait for torch
 
     return run(cfg)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from algoprog.ceg.gains import ESTIMATORS
 from algoprog.ceg.intervals import log_interval
-from algoprog.ceg.simulate import World
+from algoprog.ceg.simulate.curves import World
 
 WORLDS = {
     "power law": World(),

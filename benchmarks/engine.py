@@ -18,7 +18,7 @@ from pathlib import Path
 from algoprog.runs.record import RECORD_FILE
 from algoprog.runs.status import read_status
 from algoprog.runs.store import load_runs
-from algoprog.sweep.devices import cores
+from algoprog.sweep.engine.devices import cores
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = 1.15

@@ -17,8 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from algoprog.ceg.predict import Prediction, predict
-from algoprog.ceg.simulate_ladder import ARMS, Ladder
+from algoprog.ceg.ladder.predict import Prediction, predict
+from algoprog.ceg.simulate.ladder import ARMS, Ladder
 
 LADDERS = {
     "2 models, 1 seed": Ladder(models=3, seeds=1),

@@ -25,10 +25,10 @@ from omegaconf import OmegaConf
 from algoprog.build import RunSpec
 from algoprog.compose import compose
 from algoprog.config import AXES
-from algoprog.provenance import environment
+from algoprog.run.provenance import environment
 from algoprog.runs.record import CONFIG_FILE, FINISHED, Record
 from algoprog.runs.store import append_curve, write_atomic, write_record
-from algoprog.sweep.plan import plan
+from algoprog.sweep.plan.plan import plan
 from algoprog.variant import option, protocol
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,9 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from algoprog.runs.mistake import sentence
 from algoprog.runs.record import BASELINE, COSTS
-from algoprog.sweep.plan_command import add_plan
-from algoprog.sweep.status_command import add_logs, add_status
-from algoprog.sweep.wandb_command import add_source, add_wandb, curves
+from algoprog.sweep.finish.wandb_command import add_source, add_wandb, curves
+from algoprog.sweep.plan.command import add_plan
+from algoprog.sweep.watch.status_command import add_logs, add_status
 
 if TYPE_CHECKING:
     from algoprog.ceg.curves import Curve
@@ -173,8 +173,8 @@ def _ceg(options: argparse.Namespace) -> int:
 def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse.Namespace) -> str:
     """The table of the two default estimators, or any others side by side."""
     from algoprog.ceg.noise_floor import noise_floors
-    from algoprog.report.table import gains_table
-    from algoprog.report.table_estimators import estimators_table
+    from algoprog.report.tables.estimators import estimators_table
+    from algoprog.report.tables.table import gains_table
     from algoprog.runs.store import load_runs
 
     if set(options.estimator) == set(DEFAULT_ESTIMATORS):
@@ -188,7 +188,7 @@ def _interactions(runs: Sequence[Curve], options: argparse.Namespace) -> str:
     """Shapley shares and the product of single gains over the joint gain, as a second table."""
     from algoprog.ceg.gains import ESTIMATORS
     from algoprog.ceg.interactions import interactions
-    from algoprog.report.table_interaction import interactions_table
+    from algoprog.report.tables.interaction import interactions_table
 
     found = interactions(
         runs,
@@ -202,10 +202,10 @@ def _interactions(runs: Sequence[Curve], options: argparse.Namespace) -> str:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from algoprog.ceg.predict import predict
-    from algoprog.ceg.scale import scale_dependence
-    from algoprog.report.table_prediction import predictions_table
-    from algoprog.report.table_scale import scale_table
+    from algoprog.ceg.ladder.predict import predict
+    from algoprog.ceg.ladder.scale import scale_dependence
+    from algoprog.report.tables.prediction import predictions_table
+    from algoprog.report.tables.scale import scale_table
 
     runs = curves(options)
     shared = {"cost": options.cost, "baseline": options.baseline, "confidence": options.confidence}
@@ -235,7 +235,7 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from algoprog.sweep.analysis import analyse
+    from algoprog.sweep.finish.analysis import analyse
 
     analyse(options.sweep, wandb=options.wandb or None, redraw=True)
     return 0

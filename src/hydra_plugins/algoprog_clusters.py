@@ -34,11 +34,11 @@ class _Cluster(Launcher):
 
 
 class SlurmLauncher(_Cluster):
-    """`hydra/launcher=slurm`; see `algoprog.sweep.slurm`."""
+    """`hydra/launcher=slurm`; see `algoprog.sweep.engine.slurm`."""
 
     def __init__(self, **knobs: Any) -> None:
         _need("slurm", "submitit", "hydra_plugins.hydra_submitit_launcher")
-        from algoprog.sweep.slurm import Slurm
+        from algoprog.sweep.engine.slurm import Slurm
 
         try:
             self.inner = Slurm(knobs)
@@ -47,12 +47,12 @@ class SlurmLauncher(_Cluster):
 
 
 class RayLauncher(_Cluster):
-    """`hydra/launcher=ray`; see `algoprog.sweep.ray`."""
+    """`hydra/launcher=ray`; see `algoprog.sweep.engine.ray`."""
 
     def __init__(self, **knobs: Any) -> None:
         _need("ray", "ray")
-        from algoprog.sweep.ray import Ray
-        from algoprog.sweep.ray_settings import checked
+        from algoprog.sweep.engine.ray import Ray
+        from algoprog.sweep.engine.ray_settings import checked
 
         try:
             self.inner = Ray(checked(knobs))

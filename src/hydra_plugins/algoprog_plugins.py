@@ -13,10 +13,10 @@ from omegaconf import DictConfig
 
 
 class LocalLauncher(Launcher):
-    """`hydra/launcher=local`; see `algoprog.sweep.local`."""
+    """`hydra/launcher=local`; see `algoprog.sweep.engine.local`."""
 
     def __init__(self, **knobs: Any) -> None:
-        from algoprog.sweep.local import Local, refuse
+        from algoprog.sweep.engine.local import Local, refuse
 
         try:
             self.inner = Local(knobs)
@@ -25,7 +25,7 @@ class LocalLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Passed on."""
-        from algoprog.sweep.local import refuse
+        from algoprog.sweep.engine.local import refuse
 
         try:
             self.inner.setup(hydra_context=hydra_context, task_function=task_function, config=config)

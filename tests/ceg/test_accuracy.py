@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from algoprog.ceg.iso_loss import IsoLoss
-from algoprog.ceg.paper import Paper
-from algoprog.ceg.simulate import World
+from algoprog.ceg.estimator.iso_loss import IsoLoss
+from algoprog.ceg.estimator.paper import Paper
+from algoprog.ceg.simulate.curves import World
 
 GAINS = (0.5, 0.7, 1.0, 1.5, 2.0, 4.0)
 REPEATS = 40

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.curves import Curve
+from algoprog.ceg.fit.law import bootstrap, fit_law
 from algoprog.ceg.gains import ESTIMATORS, compute_gains
-from algoprog.ceg.law import bootstrap, fit_law
-from algoprog.ceg.simulate import World
+from algoprog.ceg.simulate.curves import World
 
 
 def pair(gain: float, world: World | None = None) -> tuple[Curve, Curve]:

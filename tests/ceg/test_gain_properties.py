@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algoprog.ceg.curves import Curve
+from algoprog.ceg.estimator.iso_loss import IsoLoss
+from algoprog.ceg.estimator.paper import Paper
 from algoprog.ceg.gains import compute_gains
-from algoprog.ceg.iso_loss import IsoLoss
-from algoprog.ceg.paper import Paper
-from algoprog.ceg.simulate import GRIDS, SHAPES, World
+from algoprog.ceg.simulate.curves import GRIDS, SHAPES, World
 
 worlds = st.builds(
     World,

@@ -10,7 +10,7 @@ import pytest
 
 from algoprog.ceg.curves import Curve, curves_from_runs
 from algoprog.ceg.gains import Gain, compute_gains
-from algoprog.ceg.simulate import World
+from algoprog.ceg.simulate.curves import World
 from algoprog.ceg.write import COLUMNS, gains_csv, gains_json, write_gains
 
 STEPS = {"costs": ("steps",), "estimators": ("iso_loss",)}

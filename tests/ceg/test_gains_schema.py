@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from algoprog.ceg.gains import ESTIMATORS, Gain, compute_gains
-from algoprog.ceg.simulate import World
+from algoprog.ceg.simulate.curves import World
 from algoprog.ceg.write import COLUMNS, gains_json
 from algoprog.runs.record import COSTS
 

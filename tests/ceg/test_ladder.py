@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from algoprog.ceg.by_loss import gains_by_loss
 from algoprog.ceg.curves import Curve
+from algoprog.ceg.estimator.by_loss import gains_by_loss
 from algoprog.ceg.gains import compute_gains
 from algoprog.ceg.interactions import interactions, shapley_weights
+from algoprog.ceg.ladder.predict import predict
+from algoprog.ceg.ladder.scale import scale_dependence, two_point_rule
 from algoprog.ceg.noise_floor import aa_variants, noise_floors
-from algoprog.ceg.predict import predict
-from algoprog.ceg.scale import scale_dependence, two_point_rule
-from algoprog.ceg.simulate import World
+from algoprog.ceg.simulate.curves import World
 
 MODELS = ("nano", "micro", "mini", "small")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.curves import Curve
+from algoprog.ceg.estimator.paper import Paper
 from algoprog.ceg.gains import compute_gains
-from algoprog.ceg.paper import Paper
 
 EVALUATIONS = 101
 TABLE_3 = [  # model, variant, CEG, kind, crossings of the baseline and the variant (evaluations, counted from 1)

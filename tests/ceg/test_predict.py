@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from algoprog.ceg.drift import drift
-from algoprog.ceg.params_data import Points, _objective, fit_params_data
-from algoprog.ceg.predict import predict
-from algoprog.ceg.simulate_ladder import ARMS, Ladder
+from algoprog.ceg.fit.params_data import Points, _objective, fit_params_data
+from algoprog.ceg.ladder.drift import drift
+from algoprog.ceg.ladder.predict import predict
+from algoprog.ceg.simulate.ladder import ARMS, Ladder
 
 
 def errors(ladder: Ladder, law: str) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.gains import compute_gains
-from algoprog.ceg.simulate import World
+from algoprog.ceg.simulate.curves import World
 from algoprog.ceg.sources import read_sources
 from algoprog.cli import main
 from algoprog.runs.record import CURVE_COLUMNS, DIVERGED, DataInfo, Record

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.gains import compute_gains
-from algoprog.ceg.simulate import World
+from algoprog.ceg.simulate.curves import World
 from algoprog.ceg.sources import read_source, read_sources
 
 TIDY = "variant,model,seed,step,tokens,flops,seconds,val_loss\n"

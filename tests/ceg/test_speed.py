@@ -10,7 +10,7 @@ import resource, time
 from dataclasses import replace
 import numpy as np
 from algoprog.ceg.gains import compute_gains
-from algoprog.ceg.simulate import World
+from algoprog.ceg.simulate.curves import World
 rng, world = np.random.default_rng(0), World()
 arms = {"none": 1.0, **{f"arm{n}": 0.7 + 0.1 * n for n in range(9)}}
 curves = [

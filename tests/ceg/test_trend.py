@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.curves import Curve
+from algoprog.ceg.estimator.iso_loss import IsoLoss
+from algoprog.ceg.fit.smoothing import paired_trends, trend_of
 from algoprog.ceg.intervals import log_interval
-from algoprog.ceg.iso_loss import IsoLoss
-from algoprog.ceg.simulate import World
-from algoprog.ceg.smoothing import paired_trends, trend_of
+from algoprog.ceg.simulate.curves import World
 
 
 def test_trend_recovers_curve_noise_and_its_own_error():

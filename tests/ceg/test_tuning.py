@@ -8,7 +8,7 @@ import pytest
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.gains import compute_gains
 from algoprog.ceg.protocols import protocol_differences
-from algoprog.ceg.simulate import World
+from algoprog.ceg.simulate.curves import World
 from algoprog.ceg.sources import read_source
 from algoprog.ceg.tuning import tuned, tunings
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from algoprog import app
+from algoprog.run import app
 from algoprog.runs.record import CURVE_COLUMNS
 from algoprog.runs.store import load_run
 from tests.e2e.conftest import TINY, Program

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from algoprog import app, fit
 from algoprog.config import AXES
+from algoprog.run import app, fit
 from algoprog.runs.store import load_run
 from algoprog.variant import baseline, folder
 from tests.configs import TINY_RUN, compose, options

@@ -7,7 +7,7 @@ import pytest
 from algoprog.literature.compare import FLAGS, closest, compare
 from algoprog.literature.figure import literature_figure
 from algoprog.literature.table import comparison_table, literature_table
-from algoprog.report.drawing import to_svg
+from algoprog.report.figures.drawing import to_svg
 
 
 def gain(variant, cost="flops", ceg=1.3, low=1.2, high=1.4, model="small", kind="primary"):

@@ -14,7 +14,7 @@ import pytest
 
 from algoprog.ceg.curves import Curve, curves_from_runs
 from algoprog.ceg.gains import Gain, compute_gains
-from algoprog.report.naming import PAPER_ORDER
+from algoprog.report.words.naming import PAPER_ORDER
 from algoprog.runs.record import DIVERGED, FINISHED, DataInfo, Record, Run
 from algoprog.runs.store import append_curve, load_runs, write_record
 

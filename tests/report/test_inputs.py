@@ -11,7 +11,7 @@ from algoprog.report import inputs
 from algoprog.report.inputs import drawn_from, fingerprint
 from algoprog.runs.record import REPORT_FILE
 from algoprog.runs.store import load_runs, write_record
-from algoprog.sweep.analysis import analyse
+from algoprog.sweep.finish.analysis import analyse
 
 SOURCES = {"git_commit": "0" * 40, "git_dirty": False, "versions": {"algoprog": "1"}}
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from algoprog.report.naming import order_variants, shorten
-from algoprog.report.table import WIDTH, gains_table
+from algoprog.report.tables.table import WIDTH, gains_table
+from algoprog.report.words.naming import order_variants, shorten
 
 
 def rows(table: str, name: str) -> list[str]:
@@ -104,5 +104,5 @@ def test_order_of_variants():
 
 def test_importing_the_table_is_fast():
     slow = "{'matplotlib', 'plotly', 'jinja2', 'scipy'}"
-    code = f"import sys, algoprog.report.table; sys.exit(bool({slow} & set(sys.modules)))"
+    code = f"import sys, algoprog.report.tables.table; sys.exit(bool({slow} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

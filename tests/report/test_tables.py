@@ -8,14 +8,14 @@ import pytest
 
 from algoprog.ceg.gains import ESTIMATORS, compute_gains
 from algoprog.ceg.interactions import interactions
+from algoprog.ceg.ladder.predict import predict
+from algoprog.ceg.ladder.scale import scale_dependence
 from algoprog.ceg.noise_floor import NoiseFloor, noise_floors
-from algoprog.ceg.predict import predict
-from algoprog.ceg.scale import scale_dependence
-from algoprog.report.table import gains_table
-from algoprog.report.table_estimators import estimators_table
-from algoprog.report.table_interaction import interactions_table
-from algoprog.report.table_prediction import predictions_table
-from algoprog.report.table_scale import scale_table
+from algoprog.report.tables.estimators import estimators_table
+from algoprog.report.tables.interaction import interactions_table
+from algoprog.report.tables.prediction import predictions_table
+from algoprog.report.tables.scale import scale_table
+from algoprog.report.tables.table import gains_table
 
 
 def rows(table: str, name: str) -> list[str]:

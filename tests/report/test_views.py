@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from algoprog.report.curves import band, broken
-from algoprog.report.naming import PAPER_ORDER, count, ratio, scientific
-from algoprog.report.style import styles
+from algoprog.report.figures.curves import band, broken
+from algoprog.report.figures.style import styles
 from algoprog.report.summary import summarise
-from algoprog.report.verdicts import direction, verdicts
+from algoprog.report.words.naming import PAPER_ORDER, count, ratio, scientific
+from algoprog.report.words.verdicts import direction, verdicts
 
 
 def words(gains, runs=()):

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 
 from algoprog.ceg.curves import curves_from_runs
 from algoprog.ceg.gains import compute_gains
-from algoprog.report.drawing import styled
-from algoprog.report.section import Section, Table
+from algoprog.report.figures.drawing import styled
+from algoprog.report.page.section import Section, Table
 from algoprog.report.summary import cohort_labels, summarise
-from algoprog.report.table import gains_table
+from algoprog.report.tables.table import gains_table
 from algoprog.report.write import write_report
 from algoprog.runs.store import load_runs
 

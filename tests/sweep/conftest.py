@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from algoprog.sweep.devices import Share
-from algoprog.sweep.job import Job
-from algoprog.sweep.pool import Pool
+from algoprog.sweep.engine.devices import Share
+from algoprog.sweep.engine.job import Job
+from algoprog.sweep.engine.pool import Pool
 from tests.e2e import conftest as e2e
 
 SCRIPT = Path(__file__).parent / "planted" / "script.py"
@@ -42,7 +42,7 @@ Run = Callable[..., tuple[dict[str, str | None], Spoken]]
 @pytest.fixture(autouse=True, scope="session")
 def light_server() -> None:
     """The planted script needs no torch."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["algoprog.sweep.process"])
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["algoprog.sweep.engine.process"])
     forkserver.ensure_running()
 
 

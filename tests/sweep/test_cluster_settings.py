@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from algoprog.sweep.job import Job
-from algoprog.sweep.ray_settings import checked
-from algoprog.sweep.slurm_check import answering, refuse_secrets, tasks
+from algoprog.sweep.engine.job import Job
+from algoprog.sweep.engine.ray_settings import checked
+from algoprog.sweep.engine.slurm_check import answering, refuse_secrets, tasks
 from hydra_plugins import algoprog_clusters
 
 ROOT = Path(__file__).resolve().parents[2]

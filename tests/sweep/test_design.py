@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algoprog import build
-from algoprog.sweep.design import factorial, leave_one_out, one_at_a_time, read
-from algoprog.sweep.design_variants import arm, is_baseline, name, options, words
+from algoprog.sweep.design.shape import factorial, leave_one_out, one_at_a_time, read
+from algoprog.sweep.design.variants import arm, is_baseline, name, options, words
 from algoprog.variant import variant
 from tests.configs import AXES, compose
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from algoprog import build
 from algoprog.ceg.interactions import interactions
-from algoprog.ceg.simulate import World
+from algoprog.ceg.simulate.curves import World
 from algoprog.config import conf_dir
-from algoprog.sweep.composer import Composer
-from algoprog.sweep.design_jobs import Job, check_sweeper, jobs
+from algoprog.sweep.design.jobs import Job, check_sweeper, jobs
+from algoprog.sweep.plan.composer import Composer
 from algoprog.variant import cohort, variant
 
 

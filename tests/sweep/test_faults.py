@@ -72,7 +72,7 @@ def test_ctrl_c_before_the_first_run_is_told_by_the_exit_code(tmp_path: Path) ->
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as sweep:
         assert sweep.stderr is not None
         for line in sweep.stderr:  # one for each module
-            if line.rstrip().endswith("algoprog.sweep.specs"):
+            if line.rstrip().endswith("algoprog.sweep.plan.specs"):
                 break
         sweep.send_signal(signal.SIGINT)
         said = sweep.stderr.read()

@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from algoprog.config import conf_dir
-from algoprog.sweep.placement import Placement, placement
+from algoprog.sweep.plan.placement import Placement, placement
 from algoprog.training.hardware import Gpus, count_devices
 
 TWO = Gpus(2, 2)
@@ -136,7 +136,7 @@ def test_a_knob_of_slurm_that_cannot_be_used_is_named_before_slurm_is_asked(word
 
 def test_the_engine_refuses_such_a_knob_too() -> None:
     pytest.importorskip("submitit")
-    from algoprog.sweep.slurm import Slurm
+    from algoprog.sweep.engine.slurm import Slurm
 
     knobs = dict(composed("hydra/launcher=slurm").hydra.launcher)
     del knobs["_target_"]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from algoprog.runs.status import FAILED, read_status
-from algoprog.sweep import process
-from algoprog.sweep.process import is_alive
+from algoprog.sweep.engine import process
+from algoprog.sweep.engine.process import is_alive
 from tests.sweep.conftest import Run, wait_until
 
 DEATHS = {

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from algoprog.config import conf_dir
-from algoprog.sweep import devices
-from algoprog.sweep.devices import cores, cpu_shares, gpu_shares, visible_gpus
-from algoprog.sweep.settings import checked
+from algoprog.sweep.engine import devices
+from algoprog.sweep.engine.devices import cores, cpu_shares, gpu_shares, visible_gpus
+from algoprog.sweep.engine.settings import checked
 
 KNOBS = {
     key: value

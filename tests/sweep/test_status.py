@@ -30,8 +30,8 @@ from algoprog.runs.status import (
     read_status,
     write_status,
 )
-from algoprog.sweep.condition import Condition, announce, condition
-from algoprog.sweep.status import Row, SweepView, duration, shortened, table
+from algoprog.sweep.plan.condition import Condition, announce, condition
+from algoprog.sweep.watch.status import Row, SweepView, duration, shortened, table
 from tests.report.conftest import Sweep, write_run
 
 LONG = "medium-sparse(pattern=strided)+ln+rope+swiglu+flash-s12345-0123abcd"

@@ -33,7 +33,7 @@ SMALL_DISK = 30_000
 
 Process = Any
 _server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(["algoprog.app", "algoprog.fit", "algoprog.training.module", __name__])
+_server.set_forkserver_preload(["algoprog.run.app", "algoprog.run.fit", "algoprog.training.module", __name__])
 
 
 def start(
@@ -118,7 +118,7 @@ def wait_for(happened: Callable[[], Any], process: Process) -> None:
 
 
 def _be(folder: Path, overrides: tuple[str, ...], faults: dict[str, int], variables: dict[str, str], log: str) -> None:
-    from algoprog import app, fit
+    from algoprog.run import app, fit
 
     os.environ.update(variables)
     file = os.open(folder / log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algoprog import app, fit
 from algoprog.ceg.curves import curves_from_runs
+from algoprog.run import app, fit
 from algoprog.runs.store import load_run
 from algoprog.training.schedule import WarmupStableDecay
 from tests.configs import TINY_RUN

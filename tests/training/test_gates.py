@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from algoprog.gates import flags
+from algoprog.run.gates import flags
 
 FINE: dict[str, Any] = {
     "diverged": False,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from algoprog import app, fit
+from algoprog.run import app, fit
 from algoprog.training.lock import FolderTakenError
 from tests.configs import TINY_RUN
 from tests.training.resuming import EVERY_STEP, checkpoints, finish, result, resumed, said, start, wait_for

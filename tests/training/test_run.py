@@ -14,9 +14,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from algoprog import app, build, fit
+from algoprog import build
 from algoprog.build import RunSpec
 from algoprog.config import AXES
+from algoprog.run import app, fit
 from algoprog.runs.record import CURVE_COLUMNS, DIVERGED, FINISHED, Record
 from algoprog.runs.store import load_run
 from algoprog.training import hardware

@@ -9,16 +9,16 @@ from typing import Literal
 
 import numpy as np
 
-from algoprog.ceg.closest_row import ClosestRow
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.estimate import Estimate, Estimator, Target
+from algoprog.ceg.estimator.closest_row import ClosestRow
+from algoprog.ceg.estimator.estimate import Estimate, Estimator, Target
+from algoprog.ceg.estimator.iso_loss import IsoLoss
+from algoprog.ceg.estimator.paper import Paper
+from algoprog.ceg.estimator.scaling_fit import EffectiveSpeedup, ScalingFit
+from algoprog.ceg.fit.smoothing import trend_of
 from algoprog.ceg.intervals import log_interval
-from algoprog.ceg.iso_loss import IsoLoss
 from algoprog.ceg.noise_floor import NoiseFloor, noise_floors
 from algoprog.ceg.pairing import Pairs, pair_up
-from algoprog.ceg.paper import Paper
-from algoprog.ceg.scaling_fit import EffectiveSpeedup, ScalingFit
-from algoprog.ceg.smoothing import trend_of
 from algoprog.ceg.tuning import tuned
 from algoprog.runs.record import BASELINE
 

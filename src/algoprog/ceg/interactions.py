@@ -10,9 +10,9 @@ from math import factorial
 import numpy as np
 
 from algoprog.ceg.curves import Array, Curve
-from algoprog.ceg.estimate import Estimator, Target
+from algoprog.ceg.estimator.estimate import Estimator, Target
+from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.intervals import log_interval
-from algoprog.ceg.iso_loss import IsoLoss
 from algoprog.ceg.pairing import pair_up
 from algoprog.runs.record import BASELINE
 

@@ -10,10 +10,10 @@ import numpy as np
 from scipy import stats
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.estimate import Estimator, Target
-from algoprog.ceg.iso_loss import IsoLoss
+from algoprog.ceg.estimator.estimate import Estimator, Target
+from algoprog.ceg.estimator.iso_loss import IsoLoss
+from algoprog.ceg.fit.smoothing import MIN_POINTS
 from algoprog.ceg.pairing import pair_up
-from algoprog.ceg.smoothing import MIN_POINTS
 from algoprog.runs.record import BASELINE
 
 EXECUTION_AXES = ("kernel",)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from algoprog.ceg.curves import Curve
+from algoprog.ceg.fit.smoothing import MIN_POINTS
 from algoprog.ceg.protocols import MIXED_LADDER, protocol_differences
-from algoprog.ceg.smoothing import MIN_POINTS
 from algoprog.ceg.tuning import tuned
 
 

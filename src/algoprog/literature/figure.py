@@ -13,9 +13,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from algoprog.literature.compare import Comparison, closest
 from algoprog.literature.rows import Row
-from algoprog.report.drawing import WIDTH, point, styled
-from algoprog.report.naming import printable, ratio, shorten
-from algoprog.report.style import GRID, INK, Style, styles
+from algoprog.report.figures.drawing import WIDTH, point, styled
+from algoprog.report.figures.style import GRID, INK, Style, styles
+from algoprog.report.words.naming import printable, ratio, shorten
 from algoprog.runs.record import BASELINE
 
 if TYPE_CHECKING:

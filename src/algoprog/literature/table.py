@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from algoprog.literature.compare import FLAGS, Comparison, closest
 from algoprog.literature.fits import product_and_joint, sensitivity
 from algoprog.literature.rows import METRICS, TABLES, Row, literature_rows, load
-from algoprog.report.naming import plain, ratio, shorten
+from algoprog.report.words.naming import plain, ratio, shorten
 
 if TYPE_CHECKING:
     from algoprog.ceg.gains import Gain

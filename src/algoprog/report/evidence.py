@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from algoprog.ceg.by_loss import GainByLoss, gains_by_loss
 from algoprog.ceg.curves import Curve, curves_from_runs
+from algoprog.ceg.estimator.by_loss import GainByLoss, gains_by_loss
+from algoprog.ceg.fit.smoothing import MIN_POINTS
 from algoprog.ceg.gains import ESTIMATORS, Gain, compute_gains
 from algoprog.ceg.interactions import Interaction, interactions
+from algoprog.ceg.ladder.predict import Prediction, predict
+from algoprog.ceg.ladder.scale import ScaleDependence, scale_dependence
 from algoprog.ceg.noise_floor import NoiseFloor, noise_floors
-from algoprog.ceg.predict import Prediction, predict
 from algoprog.ceg.protocols import Difference, protocol_differences
-from algoprog.ceg.scale import ScaleDependence, scale_dependence
-from algoprog.ceg.smoothing import MIN_POINTS
 from algoprog.ceg.tuning import tuned
-from algoprog.report.naming import in_order
-from algoprog.report.section import Section
+from algoprog.report.page.section import Section
 from algoprog.report.summary import by_display_name, model_labels, summarise
-from algoprog.report.tuning import tuning_section
+from algoprog.report.words.naming import in_order
+from algoprog.report.words.tuning import tuning_section
 from algoprog.runs.record import BASELINE, Run
 
 MODELS_FOR_A_SLOPE, MODELS_FOR_A_LAW = 2, 3

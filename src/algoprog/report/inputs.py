@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from algoprog.provenance import environment
+from algoprog.run.provenance import environment
 from algoprog.runs.record import Run
 
 _MARK = re.compile(r'<meta name="algoprog-inputs" content="([0-9a-f]{64})">')

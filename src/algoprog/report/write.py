@@ -8,11 +8,11 @@ from pathlib import Path
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.gains import Gain
 from algoprog.report.evidence import Evidence, gather
-from algoprog.report.figures import draw_figures, write_figures
-from algoprog.report.html import render
-from algoprog.report.section import Section
-from algoprog.report.sections import sections
-from algoprog.report.style import styles
+from algoprog.report.figures.draw import draw_figures, write_figures
+from algoprog.report.figures.style import styles
+from algoprog.report.page.html import render
+from algoprog.report.page.section import Section
+from algoprog.report.page.sections import sections
 from algoprog.report.summary import summarise
 from algoprog.runs.record import BASELINE, FIGURES, REPORT_FILE, Run
 from algoprog.runs.store import write_atomic

@@ -10,18 +10,18 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig
 
-from algoprog import provenance
 from algoprog.overrides import quoted
-from algoprog.provenance import environment
+from algoprog.run import provenance
+from algoprog.run.provenance import environment
 from algoprog.runs.calls import begin_call, end_call
 from algoprog.runs.mistake import sentence
 from algoprog.runs.record import Record
 from algoprog.runs.secrets import redacted
-from algoprog.sweep.condition import announce
-from algoprog.sweep.design_jobs import jobs
-from algoprog.sweep.placement import Placement, placement
-from algoprog.sweep.plan import Plan, adopt, plan, set_aside
-from algoprog.sweep.screen import outlive_readers
+from algoprog.sweep.design.jobs import jobs
+from algoprog.sweep.plan.condition import announce
+from algoprog.sweep.plan.placement import Placement, placement
+from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside
+from algoprog.sweep.watch.screen import outlive_readers
 
 
 class Sweeper(BasicSweeper):

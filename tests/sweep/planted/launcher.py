@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from algoprog.sweep.job import Job
-from algoprog.sweep.pool import Pool
-from algoprog.sweep.screen import Lines
+from algoprog.sweep.engine.job import Job
+from algoprog.sweep.engine.pool import Pool
+from algoprog.sweep.watch.screen import Lines
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

@@ -1,0 +1,1 @@
+"""Fits of loss over cost: monotone splines, trends and scaling laws."""

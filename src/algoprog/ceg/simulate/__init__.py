@@ -1,0 +1,1 @@
+"""Synthetic curves and ladders whose gain is known."""

@@ -1,0 +1,1 @@
+"""Drawings of a sweep, for files and for the page."""

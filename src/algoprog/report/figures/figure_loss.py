@@ -1,0 +1,83 @@
+"""Validation loss of every variant of a model, by steps and by FLOPs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from algoprog.report.figures.curves import Band, band, broken
+from algoprog.report.figures.drawing import WIDTH, legend, line, log_ticks, point, styled
+from algoprog.report.figures.style import INK, Style
+from algoprog.report.summary import Arm, Group
+from algoprog.report.words.naming import loss, printable
+
+_DECADES = 60.0  # the FLOPs panel shows costs from the end down to this fraction
+
+
+def loss_figure(group: Group, styles: dict[str, Style]) -> Figure:
+    """Loss against steps (linear, as in the paper) and training FLOPs (logarithmic: a gain is a distance)."""
+    with styled():
+        figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        bands = {arm.variant: found for arm in group.arms if (found := band(arm))}
+        for axes, cost in ((left, "steps"), (right, "flops")):
+            for arm in group.arms:
+                _draw_arm(axes, arm, bands.get(arm.variant), styles[arm.variant], cost, group.target)
+        _scale(left, right, list(bands.values()))
+        _draw_target(left, right, group.target)
+        left.set(xlabel="steps", ylabel="validation loss (nats per token)")
+        right.set_xlabel("training FLOPs")
+        figure.suptitle(printable(group.label), fontsize=10, color=INK)
+        shown = {arm.variant: styles[arm.variant] for arm in group.arms if bands.get(arm.variant) or broken(arm)}
+        legend(figure, shown, markers=False)
+    return figure
+
+
+def _draw_arm(axes: Axes, arm: Arm, found: Band | None, style: Style, cost: str, target: float | None) -> None:
+    for part in broken(arm):
+        axes.plot(part.costs[cost], part.loss, color=style.color, linewidth=0.8, alpha=0.8)
+        axes.plot(part.costs[cost][-1:], part.loss[-1:], marker="x", color=style.color, markersize=6)
+    if found is None:
+        return
+    x = found.costs[cost]
+    if found.n_seeds > 1:
+        axes.fill_between(x, found.low, found.high, color=style.color, alpha=0.16, linewidth=0)
+    axes.plot(x, found.mean, **line(style))
+    if target is None:
+        return
+    crossing = found.crossing(cost, target)
+    if crossing is not None:
+        axes.plot([crossing], [target], zorder=5, **point(style, size=6.5))
+
+
+def _scale(left: Axes, right: Axes, bands: list[Band]) -> None:
+    """Show the last costs on the logarithmic side, and the losses that lie there."""
+    left.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    right.set_xscale("log")
+    if not bands:
+        return
+    ends = {cost: max(float(b.costs[cost][-1]) for b in bands) for cost in ("steps", "flops")}
+    left.set_xlim(0, ends["steps"] * 1.02)
+    right.set_xlim(ends["flops"] / _DECADES, ends["flops"] * 1.15)
+    seen = [b.mean[b.costs["flops"] >= min(ends["flops"] / _DECADES, b.costs["flops"][-1])] for b in bands]
+    low, high = min(float(v.min()) for v in seen), max(float(v.max()) for v in seen)
+    margin = 0.06 * (high - low) or 0.1
+    left.set_ylim(low - margin, high + margin)
+    log_ticks(right)
+
+
+def _draw_target(left: Axes, right: Axes, target: float | None) -> None:
+    if target is None:
+        return
+    for axes in (left, right):
+        axes.axhline(target, color=INK, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1.5)
+    place: dict[str, Any] = {
+        "xycoords": right.get_yaxis_transform(),
+        "textcoords": "offset points",
+        "fontsize": 7.5,
+        "va": "bottom",
+    }
+    right.annotate(f"target {loss(target)}", (0, target), (3, 2), **place)

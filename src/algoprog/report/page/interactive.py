@@ -1,0 +1,102 @@
+"""What the page's charts are drawn from in the browser: plain data, and the plotting library to unpack."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algoprog.report.figures.curves import Band, band, broken
+from algoprog.report.figures.style import INK, Style
+from algoprog.report.summary import ESTIMATORS, Arm, Group
+from algoprog.report.words.naming import COST_TITLES, scientific
+from algoprog.runs.record import COSTS
+
+_SYMBOLS = {
+    "o": "circle",
+    "s": "square",
+    "D": "diamond",
+    "^": "triangle-up",
+    "v": "triangle-down",
+    "<": "triangle-left",
+    ">": "triangle-right",
+    "P": "cross",
+    "X": "x",
+    "*": "star",
+    "h": "hexagon",
+    "p": "pentagon",
+    "d": "diamond-tall",
+    "8": "octagon",
+}
+
+
+def plotting_library() -> str:
+    """plotly.js, gzipped, in base64: 2 MB in place of 4.8, not parsed before the page is readable."""
+    # plotly ships no types.
+    from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+
+    packed = gzip.compress(get_plotlyjs().encode("utf-8"), compresslevel=9, mtime=0)
+    return base64.b64encode(packed).decode("ascii")
+
+
+def chart_data(groups: Sequence[Group], styles: dict[str, Style], *, cost: str) -> dict[str, Any]:
+    """Everything the charts show, as JSON can hold it; an empty colour stands for the text's colour."""
+    return {
+        "costs": COST_TITLES,
+        "cost": cost,
+        "styles": {name: style_data(style) for name, style in styles.items()},
+        "losses": [_losses(group) for group in groups],
+        "gains": [_gains(group) for group in groups],
+    }
+
+
+def style_data(style: Style) -> dict[str, Any]:
+    """A style in the words of the plotting library; no colour stands for the text's colour."""
+    color = "" if style.color == INK else style.color
+    dash = ",".join(f"{2 * length:g}px" for length in style.dash) or "solid"
+    return {"color": color, "dash": dash, "symbol": _SYMBOLS[style.marker]}
+
+
+def _losses(group: Group) -> dict[str, Any]:
+    return {
+        "label": group.label,
+        "target": group.target,
+        "arms": [_arm(arm, group.target) for arm in group.arms],
+    }
+
+
+def _arm(arm: Arm, target: float | None) -> dict[str, Any]:
+    found = band(arm)
+    parts = [{"costs": _costs(part.costs), "loss": _short(part.loss)} for part in broken(arm)]
+    return {"variant": arm.variant, "band": _band(found, target) if found else None, "broken": parts}
+
+
+def _band(found: Band, target: float | None) -> dict[str, Any]:
+    crossing = {cost: found.crossing(cost, target) for cost in COSTS} if target is not None else {}
+    lines = {"mean": _short(found.mean), "low": _short(found.low), "high": _short(found.high)}
+    return {"costs": _costs(found.costs), "n": found.n_seeds, "crossing": crossing, **lines}
+
+
+def _costs(costs: dict[str, NDArray[np.float64]]) -> dict[str, list[float]]:
+    return {cost: _short(values) for cost, values in costs.items()}
+
+
+def _gains(group: Group) -> dict[str, Any]:
+    points = []
+    for arm in group.arms:
+        for cost in COSTS:
+            gain = arm.gain(ESTIMATORS[0], cost)
+            if arm.variant != group.baseline and gain is not None and gain.ceg is not None:
+                values = {"ceg": gain.ceg, "low": gain.ci_low, "high": gain.ci_high, "kind": gain.kind}
+                points.append({"variant": arm.variant, "cost": cost, **values})
+    text = scientific(group.compute)
+    return {"label": group.label, "compute": group.compute, "compute_text": text, "points": points}
+
+
+def _short(values: NDArray[np.float64]) -> list[float]:
+    """The values with six digits, which is finer than a pixel."""
+    return [float(f"{value:.6g}") for value in values]

@@ -1,0 +1,1 @@
+"""Tables of gains for the terminal and the page."""

@@ -1,0 +1,1 @@
+"""What numbers, flags and verdicts are called, wherever they are shown."""

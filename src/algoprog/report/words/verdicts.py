@@ -1,0 +1,118 @@
+"""One sentence a variant: what the sweep says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from algoprog.ceg.gains import Gain
+from algoprog.ceg.ladder.scale import ScaleDependence
+from algoprog.report.summary import ESTIMATORS, Arm, Group
+from algoprog.report.tables.scale import per_decade
+from algoprog.report.words.naming import COST_TITLES, order_variants, ratio
+from algoprog.report.words.words import bound_sign
+
+_LEADS = {
+    "helps": ("reaches", "seems to reach", "the loss of {} at a lower cost"),
+    "hurts": ("needs", "seems to need", "a higher cost than {} for the same loss"),
+    "unclear": ("cannot", "cannot", "be told from {}"),
+    "mixed": ("does not", "does not", "act the same way at every model"),
+    "diverged": ("diverged", "diverged", "and has no gain"),
+    "unmeasured": ("has", "has", "no gain over {} that could be measured"),
+}
+_TRENDS = {
+    "independent": "The gain is compute-independent",
+    "dependent": "The gain is compute-dependent, it grows with scale",
+    "inverse": "The gain shrinks with scale",
+    "inconclusive": "Whether the gain depends on compute stays open",
+}
+
+LADDER = 3
+"""Models from which on a slope is stated in words: a line through two points always fits."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`word` is helps, hurts, unclear, mixed, diverged or unmeasured; `tentative` where one seed must do."""
+
+    variant: str
+    word: str
+    sentence: str
+    tentative: bool
+
+
+def verdicts(
+    groups: Sequence[Group], scale: Sequence[ScaleDependence] = (), *, cost: str, confidence: float
+) -> list[Verdict]:
+    """A verdict for every variant but the baseline; execution-only variants are judged on seconds.
+
+    `scale` holds slopes on any cost axes; those over three models or more are put into words.
+    """
+    names = order_variants(arm.variant for g in groups for arm in g.arms if arm.variant != g.baseline)
+    return [_verdict(name, groups, scale, cost, confidence) for name in names]
+
+
+def _verdict(
+    variant: str, groups: Sequence[Group], scale: Sequence[ScaleDependence], cost: str, confidence: float
+) -> Verdict:
+    arms = [(group, arm) for group in groups if (arm := group.arm(variant))]
+    axis = "seconds" if any(arm.execution_only for _, arm in arms) else cost
+    found = [(group, gain) for group, arm in arms if (gain := _known(arm, axis))]
+    word = _word([direction(gain) for _, gain in found], [arm for _, arm in arms])
+    tentative = bool(found) and all(gain.n_seeds < 2 for _, gain in found)
+    sure, perhaps, rest = _LEADS[word]
+    lead = f"{perhaps if tentative else sure} {rest.format(groups[0].baseline)}"
+    values = ", ".join(_value(group.label, gain, i == 0, confidence) for i, (group, gain) in enumerate(found))
+    detail = f": its CEG in {COST_TITLES[axis]} is {values}" if found else ""
+    slope = next((row for row in scale if (row.variant, row.cost) == (variant, axis)), None)
+    trend = _trend(slope, confidence) if slope and len(slope.models) >= LADDER else ""
+    return Verdict(variant, word, f"{lead}{detail}.{trend}{_remark(found, arms)}", tentative)
+
+
+def _trend(row: ScaleDependence, confidence: float) -> str:
+    """Whether the gain changes with compute, and the paper's reading as an aside."""
+    text = f" {_TRENDS[row.verdict]}: ten times the compute multiplies it by {per_decade(row.slope)}"
+    if row.slope_low is not None and row.slope_high is not None:
+        text += f" ({confidence:.0%} interval {per_decade(row.slope_low)} to {per_decade(row.slope_high)})"
+    agrees = row.two_point == row.verdict
+    return f"{text}; the paper's two-point rule {'too ' if agrees else ''}reads it as compute-{row.two_point}."
+
+
+def direction(gain: Gain) -> str:
+    """Whether a gain helps, hurts or is unclear: its interval decides, else its value; noise is unclear."""
+    if "indistinguishable" in gain.flags or gain.ceg is None:
+        return "unclear"
+    if gain.kind == "bound":
+        below = bound_sign(gain) == "<"
+        return "hurts" if below and gain.ceg <= 1 else "helps" if not below and gain.ceg >= 1 else "unclear"
+    low = gain.ceg if gain.ci_low is None else gain.ci_low
+    high = gain.ceg if gain.ci_high is None else gain.ci_high
+    return "helps" if low > 1 else "hurts" if high < 1 else "unclear"
+
+
+def _known(arm: Arm, cost: str) -> Gain | None:
+    gain = arm.gain(ESTIMATORS[0], cost)
+    return gain if gain is not None and gain.ceg is not None else None
+
+
+def _word(directions: Sequence[str], arms: Sequence[Arm]) -> str:
+    if not directions:
+        return "diverged" if any(arm.n_diverged for arm in arms) else "unmeasured"
+    return directions[0] if len(set(directions)) == 1 else "mixed"
+
+
+def _value(label: str, gain: Gain, first: bool, confidence: float) -> str:
+    sign = {"<": "below ", ">": "above "}[bound_sign(gain)] if gain.kind == "bound" else ""
+    interval = ""
+    if gain.kind != "bound" and gain.ci_low is not None and gain.ci_high is not None:
+        name = f"{confidence:.0%} interval " if first else ""
+        interval = f" ({name}{ratio(gain.ci_low)} to {ratio(gain.ci_high)})"
+    return f"{sign}{ratio(gain.ceg)}{interval} at {label}"
+
+
+def _remark(found: Sequence[tuple[Group, Gain]], arms: Sequence[tuple[Group, Arm]]) -> str:
+    """What a reader must know beside the values."""
+    late = [group.label for group, gain in found if gain.kind != "primary"]
+    broken = [group.label for group, arm in arms if arm.n_diverged]
+    text = f" It never reached the target at {', '.join(late)}: measured at its own lowest loss." if late else ""
+    return text + (f" Seeds diverged at {', '.join(broken)}." if broken else "")

@@ -1,0 +1,74 @@
+"""What flags and kinds of gain mean, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from algoprog.report.words.naming import ratio
+
+if TYPE_CHECKING:  # scipy comes with it, which takes seconds
+    from algoprog.ceg.gains import Gain
+
+FLAGS: dict[str, str] = {
+    "diverged": "at least one seed ended in NaN or a loss explosion; it has no gain and is not averaged in",
+    "rising": "the validation loss rises after its minimum, so the last loss is not the best one",
+    "single-seed": "one seed: an interval is from evaluation noise alone; another seed may differ by more",
+    "extrapolated": "the target lies outside the losses that were measured, so the gain rests on the fit",
+    "indistinguishable": "cannot be told from no gain: 1 is inside its interval, or runs whose true gain is 1 "
+    "score as much by themselves (the noise floor)",
+    "mixed": "only some of the seeds reached the target; the others stand in with their auxiliary value",
+    "unpaired": "the variant and the baseline share no seed, so their seeds were compared in order",
+    "seeds-missing": "some seeds were run for only one of variant and baseline and could not be used",
+    "no-baseline": "the baseline was not run at this model and setting, so there is no gain",
+    "resampled": "evaluations are uneven, so the paper's estimator read the curve on its even grid",
+    "few-points": "too few evaluations near the target for a trustworthy interpolation",
+    "poor-fit": "a spike or jump in a loss curve that no smooth trend follows; look at the curve before using the gain",
+    "dense-sparsity": "attention that is configured sparse attended nearly every earlier key, so it was dense",
+    "dead-parameters": "some parameters never received a gradient",
+    "repeated-data": "the training data was seen more than four times",
+    "embedding-heavy": "more than 40 % of the parameters are embeddings, which few of the changes touch",
+    "mixed-ladder": "the models differ in more than size and budget, so scale is not all that changes between them",
+    "lr-edge": "the best learning rate of the variant or the baseline is at the edge of its grid; a better one may lie "
+    "beyond it",
+    "lr-grid": "the variant and the baseline were not tried at the same learning rates",
+    "sharp-decay": "the learning rate was held and then taken down within one run, a knee that smoothing rounds off; "
+    "gains may be off by 3 %, compare annealed branches instead",
+    "own-target": "this estimator compares at the variant's last loss, whatever target is asked for",
+    "no-floor": "two models cannot show which part of the loss no compute removes, so the predicted loss allows for "
+    "any part up to four fifths of the lowest loss",
+}
+
+ESTIMATOR_WORDS: dict[str, str] = {
+    "iso_loss": "costs at equal loss, read off smoothed curves; the default",
+    "paper": "counts evaluations of an 8-point moving average, as the paper does; pulled toward 1",
+    "closest_row": "cost of the one evaluation nearest to the target; as noisy as that evaluation",
+    "effective_speedup": "what the baseline's power law would have to spend for the variant's last loss",
+    "scaling_fit": "costs read off power laws fitted to both curves; the only one to look beyond a run's end",
+}
+"""What every estimator does, in one line."""
+
+
+def explain(flag: str) -> str:
+    """One sentence about a flag; an unknown one explains itself by its name."""
+    return FLAGS.get(flag, "reported by the run or the estimator")
+
+
+def bound_sign(gain: Gain) -> str:
+    """`>` where the gain is known to be larger than its value, else `<`."""
+    return ">" if gain.ci_low is not None and gain.ci_high is None else "<"
+
+
+def gain_text(gain: Gain | None) -> str:
+    """A gain with its mark: `1.836`, `0.673 a` (auxiliary), `<0.981` (bound), `-` (none)."""
+    if gain is None or gain.ceg is None:
+        return "-"
+    if gain.kind == "bound":
+        return bound_sign(gain) + ratio(gain.ceg)
+    return f"{ratio(gain.ceg)} a" if gain.kind == "auxiliary" else ratio(gain.ceg)
+
+
+def interval_text(gain: Gain | None) -> str:
+    """The interval as `[0.601, 0.702]`; empty where there is none, as for the baseline itself."""
+    if gain is None or gain.variant == gain.baseline or gain.ci_low is None or gain.ci_high is None:
+        return ""
+    return f"[{ratio(gain.ci_low)}, {ratio(gain.ci_high)}]"

@@ -1,0 +1,233 @@
+"""Fit one checked run and write down what came out."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import warnings
+from contextlib import nullcontext
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import ModelParallelStrategy
+from torch.utils.data import DataLoader
+
+from algoprog import build
+from algoprog.build import RunSpec
+from algoprog.config import AXES
+from algoprog.run import rank_agreement
+from algoprog.run.beginning import decide, is_same
+from algoprog.run.outcome import Outcome, record_of, surroundings
+from algoprog.run.provenance import environment
+from algoprog.runs.record import Record
+from algoprog.runs.store import load_run, sweep_name, write_record
+from algoprog.training import checkpoint, hardware, parallel
+from algoprog.training.callbacks.branches import Branches
+from algoprog.training.callbacks.checkpoints import Checkpoints
+from algoprog.training.callbacks.curve import Curve
+from algoprog.training.callbacks.heartbeat import Heartbeat
+from algoprog.training.callbacks.progress import Progress
+from algoprog.training.checkpoint import Checkpoint, CheckpointFiles
+from algoprog.training.clock import Clock
+from algoprog.training.lock import alone
+from algoprog.training.loggers import interface as loggers
+from algoprog.training.module import LanguageModel
+from algoprog.training.order import RunOrder
+from algoprog.variant import option
+
+RANK_STRIDE = 0x9E3779B1
+"""Between the dropout seeds of the processes of one run, so that no two devices drop the same."""
+
+log = logging.getLogger(__name__)
+
+
+def run(spec: RunSpec, folder: Path, overrides: list[str]) -> Record:
+    """Train, and leave config, curve and record in `folder`; go on from a checkpoint there, return a record there.
+
+    Args:
+        spec: the checked run.
+        folder: where its files go.
+        overrides: the command line that repeats it.
+
+    Raises:
+        FolderTakenError: the folder holds another run, or another program is writing one there.
+        SystemExit: a signal ended the run.
+    """
+    with warnings.catch_warnings():
+        _silence_lightning()
+        trainer = _trainer(spec, folder)
+        parallel.take_threads(trainer, spec.config["trainer"]["threads"])
+        store = rank_agreement.meet(trainer)
+        module = cache(partial(build.module, spec))
+        hold = alone(folder, lambda: is_same(spec, folder)) if trainer.is_global_zero else nullcontext()
+        with (
+            hold,
+            rank_agreement.decided(trainer, folder, store, lambda: decide(spec, folder, trainer, module)) as start,
+        ):
+            if start.finished:
+                if trainer.is_global_zero:
+                    log.info("%s is finished already: nothing is trained", folder)
+                return load_run(folder).record
+            return _record(spec, folder, overrides, trainer, module(), start.resume)
+
+
+def _record(
+    spec: RunSpec,
+    folder: Path,
+    overrides: list[str],
+    trainer: L.Trainer,
+    module: LanguageModel,
+    resume: Checkpoint | None,
+) -> Record:
+    """Train, and write the record."""
+    trainer.loggers = views = _loggers(spec, folder) if trainer.is_global_zero else []
+    record = None
+    try:
+        record = record_of(spec, _fit(spec, folder, trainer, module, resume), overrides)
+        if trainer.is_global_zero:
+            write_record(folder, record)
+            checkpoint.forget(folder)
+    finally:  # last, so that no view can keep a finished run from being recorded
+        loggers.finish(views, exit_code=0 if record else 1, record=record)
+    return record
+
+
+def _fit(spec: RunSpec, folder: Path, trainer: L.Trainer, module: LanguageModel, resume: Checkpoint | None) -> Outcome:
+    before = {name: parameter.detach().clone() for name, parameter in module.gpt.named_parameters()}
+    resumed = resume.resumed if resume else []
+    curve = _callbacks(spec, folder, trainer, resumed)
+    # Dropout alone; weights and data have streams of their own. Here, so that no constructor has drawn from it.
+    L.seed_everything((spec.seed + trainer.global_rank * RANK_STRIDE) % 2**32, verbose=False)
+    try:
+        trainer.fit(module, _train_loader(spec, trainer, resume), ckpt_path=resume.path if resume else None)
+    except SystemExit as end:
+        if end.code == 1:  # how Lightning ends after Ctrl-C
+            raise SystemExit(128 + signal.SIGINT) from None
+        raise
+    after = {name: parallel.whole(parameter) for name, parameter in module.gpt.named_parameters()}
+    dead = tuple(name for name, parameter in after.items() if parameter.equal(before[name]))
+    return Outcome(curve, trainer.global_step, module.device, trainer.world_size, dead, resumed)
+
+
+def _trainer(spec: RunSpec, folder: Path) -> L.Trainer:
+    machine = spec.config["trainer"]
+    return L.Trainer(
+        accelerator=machine["accelerator"],
+        devices=machine["devices"],
+        num_nodes=machine["num_nodes"],
+        strategy=parallel.strategy(machine["strategy"], spec.n_devices),
+        precision=spec.config["precision"],
+        max_epochs=1,
+        max_steps=spec.total_steps,
+        accumulate_grad_batches=spec.accumulate,
+        gradient_clip_val=spec.config["gradient_clip"],
+        limit_val_batches=0,
+        logger=False,  # they come when it is known that there is anything to show
+        default_root_dir=folder,
+        plugins=[CheckpointFiles()],
+        use_distributed_sampler=False,  # ours knows where to begin
+        enable_checkpointing=False,  # by its rules; ours are those of Checkpoints
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[dict[str, Any]]) -> Curve:
+    machine, device = spec.config["trainer"], trainer.strategy.root_device
+    branches = spec.branches()
+    curve = Curve(
+        folder,
+        _val_loader(spec, trainer),
+        at=spec.evaluation_steps(),
+        annealed_at=frozenset({spec.total_steps} if branches else ()),
+        tokens_per_step=spec.tokens_per_step,
+        flops_per_token=spec.flops_per_token,
+        clock=Clock(device),
+    )
+    peak = hardware.peak_flops(device, spec.config["precision"])
+    progress = Progress(curve, total_steps=spec.total_steps, peak_flops=peak and peak * trainer.world_size)
+    annealing = Branches(
+        curve,
+        branches,
+        loader=lambda step: _loader(spec.train_windows(step), spec),
+        accumulate=spec.accumulate,
+        gradient_clip=spec.config["gradient_clip"],
+    )
+    heartbeat = Heartbeat(folder, curve, total_steps=spec.total_steps)
+    checkpoints = Checkpoints(
+        folder,
+        curve.clock,
+        run_id=spec.run_id,
+        environment=surroundings(spec, device),
+        resumed=resumed,
+        seconds=machine["checkpoint_seconds"],
+        steps=machine["checkpoint_steps"],
+    )
+    # Lightning makes the attribute a list at run time without declaring it.
+    trainer.callbacks.extend((curve, annealing, progress, heartbeat, checkpoints))  # type: ignore[attr-defined]
+    return curve
+
+
+def _train_loader(spec: RunSpec, trainer: L.Trainer, resume: Checkpoint | None) -> DataLoader[Any]:
+    """The training batches of this process, from the checkpoint on."""
+    windows, batch = spec.train_windows(), spec.config["batch_size"]
+    order = RunOrder(
+        len(windows),
+        start=resume.step * batch if resume else 0,
+        rank=trainer.global_rank,
+        world_size=trainer.world_size,
+    )
+    return DataLoader(windows, batch_size=spec.config["micro_batch_size"], sampler=order)
+
+
+def _val_loader(spec: RunSpec, trainer: L.Trainer) -> DataLoader[Any]:
+    """The validation batches of this process; the meters add up those of all.
+
+    Shards of a model work in step, so there every process reads all windows: shares may be unequal.
+    """
+    windows, parts = spec.val_windows(), (trainer.global_rank, trainer.world_size)
+    rank, world_size = (0, 1) if isinstance(trainer.strategy, ModelParallelStrategy) else parts
+    order = RunOrder(len(windows), start=0, rank=rank, world_size=world_size)
+    return DataLoader(windows, batch_size=spec.config["micro_batch_size"], sampler=order)
+
+
+def _loader(windows: Any, spec: RunSpec) -> DataLoader[Any]:
+    return DataLoader(windows, batch_size=spec.config["micro_batch_size"], shuffle=False)
+
+
+def _loggers(spec: RunSpec, folder: Path) -> list[Logger]:
+    labels = loggers.RunLabels(
+        folder=folder, name=spec.name, group=sweep_name(folder.parent), run_id=spec.run_id, config=_columns(spec)
+    )
+    return [build.construct(spec.config, "logger")(labels)]
+
+
+def _columns(spec: RunSpec) -> dict[str, Any]:
+    """What dashboards group by, and under `settings` everything else."""
+    return {
+        "variant": spec.variant,
+        **{axis: option(spec.config[axis]) for axis in AXES},
+        "model": spec.model,
+        "seed": spec.seed,
+        "run_id": spec.run_id,
+        "cohort": spec.cohort,
+        **{key: environment()[key] for key in ("git_commit", "git_dirty")},
+        "n_params": spec.n_params,
+        "train_flops_per_token": spec.flops_per_token,
+        "settings": {key: value for key, value in spec.config.items() if key != "logger"},
+    }
+
+
+def _silence_lightning() -> None:
+    """Hide advice that does not apply: the loader reads a memory map, and one process is what was asked for."""
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # it begins where it should
+    warnings.filterwarnings("ignore", message=".*`srun` command is available on your system but is not used.*")
+    warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message=".*Experiment logs directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)

@@ -1,0 +1,99 @@
+"""From what a training run left in memory to its record."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from algoprog.build import RunSpec
+from algoprog.config import AXES
+from algoprog.overrides import context
+from algoprog.run import gates
+from algoprog.run.provenance import environment
+from algoprog.runs.record import DIVERGED, FINISHED, Record
+from algoprog.training import hardware
+from algoprog.training.callbacks.curve import Curve
+from algoprog.variant import option, protocol
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training left in memory."""
+
+    curve: Curve
+    steps: int
+    device: torch.device
+    n_devices: int
+    dead: tuple[str, ...]
+    resumed: list[dict[str, Any]]
+
+
+def surroundings(spec: RunSpec, device: torch.device) -> dict[str, Any]:
+    """What is no part of a run's identity and may yet change its last digits or its seconds."""
+    return {
+        **environment(),
+        "device": hardware.device_name(device),
+        "threads": torch.get_num_threads(),
+        **{name: spec.config["trainer"][name] for name in ("strategy", "compile")},
+    }
+
+
+def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
+    """The record of a run that has just ended."""
+    curve, steps = outcome.curve, outcome.steps
+    losses = [float(row["val_loss"]) for row in curve.rows]
+    finite = [(loss, int(row["step"])) for loss, row in zip(losses, curve.rows, strict=True) if math.isfinite(loss)]
+    best = min(finite, default=(None, None))
+    tokens = steps * spec.tokens_per_step
+    speed = curve.clock.steps_per_second(steps) * spec.tokens_per_step
+    peak = hardware.peak_flops(outcome.device, spec.config["precision"])
+    passes = tokens / spec.tokens.info.train_tokens
+    return Record(
+        run_id=spec.run_id,
+        cohort=spec.cohort,
+        variant=spec.variant,
+        axes={axis: option(spec.config[axis]) for axis in AXES},
+        model=spec.model,
+        seed=spec.seed,
+        status=DIVERGED if curve.diverged else FINISHED,
+        reason=curve.diverged,
+        steps=steps,
+        tokens=tokens,
+        train_flops=tokens * spec.flops_per_token,
+        seconds=round(curve.clock.seconds, 4),
+        final_val_loss=losses[-1],
+        min_val_loss=best[0],
+        min_val_step=best[1],
+        n_params=spec.n_params,
+        n_embedding_params=spec.n_embedding_params,
+        train_flops_per_token=spec.flops_per_token,
+        attention_density=spec.attention_density,
+        corpus_passes=passes,
+        tokens_per_second=speed,
+        mfu=speed * spec.flops_per_token / (peak * outcome.n_devices) if peak else None,
+        peak_memory_bytes=hardware.peak_memory_bytes(outcome.device),
+        data=spec.tokens.info,
+        flags=gates.flags(
+            diverged=curve.diverged is not None,
+            val_losses=losses,
+            corpus_passes=passes,
+            embedding_share=spec.n_embedding_params / spec.n_params,
+            dead=outcome.dead,
+            sparse=spec.sparse,
+            attention_density=spec.attention_density,
+        ),
+        context=context(overrides),
+        overrides=tuple(overrides),
+        environment={
+            **surroundings(spec, outcome.device),
+            "n_devices": outcome.n_devices,
+            "dead_parameters": list(outcome.dead),
+            "resumed": outcome.resumed,  # of every checkpoint that the run went on from: step, commit, what differed
+        },
+        protocol=protocol(spec.config),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

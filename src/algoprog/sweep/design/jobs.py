@@ -1,0 +1,155 @@
+"""The runs that a command line asks for: its plain words times its design, less what the design leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from algoprog.overrides import setting, subject
+from algoprog.sweep.design.exclude import kept
+from algoprog.sweep.design.shape import Design, read
+from algoprog.sweep.design.variants import words
+from algoprog.variant import baseline, option
+
+Job = list[str]
+"""The words that train one run."""
+
+SWEEPER_KNOBS = ("params", "reuse", "skip_refused")
+
+
+def jobs(
+    config: DictConfig, arguments: Sequence[str], params: Mapping[str, str] | None, loader: ConfigLoader
+) -> list[Job]:
+    """The words of every run asked for, repetitions taken out.
+
+    Args:
+        config: the composed configuration of the whole sweep, with its design.
+        arguments: the words of the command line.
+        params: choices swept by default, from `hydra.sweeper.params`.
+        loader: Hydra's, for words such as `variant=glob(*)`.
+
+    Raises:
+        ValueError: the design does not make sense, or contradicts the command line.
+    """
+    typed = _parse(arguments, loader)
+    design = read(_with_lists(config, [word for word in typed if subject(word) == "design"]))
+    own = [word for word in typed if subject(word) != "design"]
+    _check_conflicts(design, own)
+    plain = _plain(design, own, params or {}, loader)
+    runs = [
+        [*plain_job, *zipped, *arm]
+        for plain_job in plain
+        for zipped in product(*map(_rows, design.zipped))
+        for arm in _arm_words(design, config)
+    ]
+    flat = [[word for part in run for word in ([part] if isinstance(part, str) else part)] for run in runs]
+    distinct = list({tuple(job): job for job in flat}.values())
+    return kept(distinct, design.exclude, config, loader)
+
+
+def check_sweeper(config: DictConfig) -> None:
+    """Refuse knobs that our sweeper has not, and another sweeper where only ours knows what is asked for.
+
+    Raises:
+        ValueError: there is such a knob, or the other would pass over the design, or hand over runs that the launcher
+            cannot place.
+    """
+    choices = config.hydra.runtime.choices
+    sweeper, launcher = choices["hydra/sweeper"], choices["hydra/launcher"]
+    if sweeper == "algoprog":
+        unknown = sorted({str(name) for name in config.hydra.sweeper} - {"_target_", *SWEEPER_KNOBS})
+        if unknown:
+            known = ", ".join(SWEEPER_KNOBS)
+            raise ValueError(f"hydra.sweeper.{unknown[0]} is no knob of hydra/sweeper=algoprog: it has {known}")
+        return
+    named = [word for word in config.hydra.overrides.task if word.startswith(("design=", "design.", "+design."))]
+    if choices["design"] != "product" or named:
+        design = named[0] if named else f"design={choices['design']}"
+        raise ValueError(f"hydra/sweeper={sweeper} knows no designs, and {design} asks for one: leave out either")
+    if launcher in ("local", "slurm", "ray"):
+        raise ValueError(
+            f"hydra/sweeper={sweeper} names no folders for the runs of hydra/launcher={launcher}: leave it out, or add"
+            " hydra/launcher=basic"
+        )
+
+
+def _parse(words: Sequence[str], loader: ConfigLoader) -> list[Override]:
+    try:
+        return OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+    except HydraException as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def _with_lists(config: DictConfig, typed: Sequence[Override]) -> Any:
+    """The design as composed, with `design.parts.norm=ln,rmsnorm` taken as the list that it means."""
+    composed = OmegaConf.create({"design": OmegaConf.to_container(config.design, resolve=True)})
+    for word in typed:
+        if not word.is_sweep_override():
+            continue
+        if word.key_or_group == "design":
+            raise ValueError(f"{word.input_line} names several designs: a sweep has one, so start one sweep for each")
+        OmegaConf.update(composed, word.key_or_group, list(word.sweep_iterator()), force_add=True)
+    container = OmegaConf.to_container(composed)
+    assert isinstance(container, dict)
+    return container["design"]
+
+
+def _check_conflicts(design: Design, typed: Sequence[Override]) -> None:
+    """Nothing may be set twice, by the design and beside it.
+
+    Raises:
+        ValueError: something is.
+    """
+    variants = {*design.axes, "variant"} if design.arms else set()
+    zipped = [key for group in design.zipped for key in group]
+    for word in typed:
+        if subject(word) in variants:
+            raise ValueError(f"{word.input_line} and the design both choose the variant: leave out one of the two")
+        if setting(word) in zipped:
+            raise ValueError(f"{word.input_line} is set by design.zip too: leave out one of the two")
+    for key in (*zipped, *design.vary):
+        if key.split(".")[0] in variants:
+            raise ValueError(f"the design sets {key} twice, in its variants and beside them: leave out one of the two")
+    both = [key for key in zipped if key in design.vary or zipped.count(key) > 1]
+    if both:
+        raise ValueError(f"the design sets {both[0]} twice: leave it in one list of design.zip or design.vary")
+
+
+def _plain(design: Design, typed: list[Override], params: Mapping[str, str], loader: ConfigLoader) -> list[Job]:
+    """The product of the plain words; the command line goes before the design, and that before the defaults."""
+    taken = {*design.vary, *(key for group in design.zipped for key in group)}
+    variants = {*design.axes, "variant"} if design.arms else set()
+    defaults = _parse([f"{key}={value}" for key, value in params.items()], loader)
+    own = [word for word in defaults if setting(word) not in taken and subject(word) not in variants]
+    varied = _parse([f"{_group(key)}={','.join(values)}" for key, values in design.vary.items()], loader)
+    try:
+        return [list(job) for job in BasicSweeper.split_arguments([*own, *varied, *typed], None)[0]]
+    except HydraException as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def _rows(group: Mapping[str, Sequence[str]]) -> list[Job]:
+    """The words of each row of lists that go together."""
+    rows = zip(*group.values(), strict=True)
+    return [[f"{_group(key)}={value}" for key, value in zip(group, row, strict=True)] for row in rows]
+
+
+def _arm_words(design: Design, config: DictConfig) -> list[Job]:
+    """The words of each variant; where an experiment moved an axis of the design, the baseline's option is spelled."""
+    if not design.arms:
+        return [[]]
+    moved = [axis for axis in design.axes if option(config[axis]) != baseline()[axis]]
+    held = {axis: baseline()[axis] for axis in moved}
+    return [words({**held, **arm}) for arm in design.arms]
+
+
+def _group(key: str) -> str:
+    return "norm@final_norm" if key == "final_norm" else key

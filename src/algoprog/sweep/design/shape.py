@@ -1,0 +1,169 @@
+"""Designs: which variants a sweep trains, when that is not the product of everything named.
+
+A design is a file in conf/design/, chosen with `design=NAME` beside `-m`. Its `shape` says how the options in `parts`
+become variants; `zip` and `vary` add settings that go together or are multiplied; `exclude` leaves combinations out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, TypeAlias
+
+from algoprog.config import AXES
+from algoprog.sweep.design.variants import arm, check, is_baseline, words
+
+Parts: TypeAlias = Mapping[str, Sequence[str]]
+"""The options of each axis that a design is about, the baseline's left out."""
+
+Arms: TypeAlias = list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Design:
+    """A design that has been read and found to make sense."""
+
+    shape: str
+    arms: tuple[Mapping[str, str], ...]  # none: the words of the command line alone say what is trained
+    axes: tuple[str, ...]  # those that the design sets, and that nobody else may
+    zipped: tuple[Mapping[str, Sequence[str]], ...]  # groups of settings that go together
+    vary: Mapping[str, Sequence[str]]
+    exclude: tuple[Mapping[str, Sequence[str]], ...]
+
+
+def read(raw: Any) -> Design:
+    """The design that a file in conf/design/ and words such as `design.parts.norm=[ln]` describe.
+
+    Raises:
+        ValueError: a field, axis, option or list is not usable, saying what is.
+    """
+    fields = _mapping("design", raw)
+    unknown = fields.keys() - {"shape", "parts", "variants", "zip", "vary", "exclude"}
+    if unknown:
+        raise ValueError(
+            f"design.{min(unknown)} is no field of a design: use shape, parts, variants, zip, vary, exclude"
+        )
+    shape = str(fields.get("shape"))
+    parts, variants = _parts(fields.get("parts")), _texts("design.variants", fields.get("variants"))
+    return Design(
+        shape=shape,
+        arms=tuple(_arms(shape, parts, variants)),
+        axes=AXES if shape == "variants" else tuple(parts),
+        zipped=tuple(_zip(group) for group in _list("design.zip", fields.get("zip"))),
+        vary=_settings("design.vary", fields.get("vary")),
+        exclude=tuple(_settings("design.exclude", entry) for entry in _list("design.exclude", fields.get("exclude"))),
+    )
+
+
+def one_at_a_time(parts: Parts) -> Arms:
+    """The baseline, and every option alone."""
+    return [{}, *({axis: option} for axis, options in parts.items() for option in options)]
+
+
+def leave_one_out(parts: Parts) -> Arms:
+    """The baseline, all together, and all less one; once for every choice where an axis has several options."""
+    full = [dict(zip(parts, chosen, strict=True)) for chosen in product(*parts.values())]
+    less = [{axis: arm[axis] for axis in arm if axis != left_out} for left_out in parts for arm in full]
+    return _distinct([{}, *full, *less])
+
+
+def factorial(parts: Parts) -> Arms:
+    """Every combination of the options, that of leaving an axis at the baseline included."""
+    levels = [(None, *options) for options in parts.values()]
+    return [
+        {axis: option for axis, option in zip(parts, chosen, strict=True) if option is not None}
+        for chosen in product(*levels)
+    ]
+
+
+SHAPES: dict[str, Callable[[Parts], Arms]] = {
+    "one_at_a_time": one_at_a_time,
+    "leave_one_out": leave_one_out,
+    "factorial": factorial,
+}
+
+
+def _arms(shape: str, parts: Parts, variants: Sequence[str]) -> Arms:
+    if shape not in ("product", "variants", *SHAPES):
+        raise ValueError(f"design.shape={shape} must be one of product, variants, {', '.join(SHAPES)}")
+    if parts and shape not in SHAPES:
+        raise ValueError(f"a design of shape {shape} takes no parts: use one of {', '.join(SHAPES)}")
+    if variants and shape != "variants":
+        raise ValueError(f"a design of shape {shape} takes no variants: use shape variants")
+    if shape == "product":
+        return []
+    if shape == "variants":
+        if not variants:
+            raise ValueError("the design lists no variant: give design.variants=[none,ln,ln+rope] or the like")
+        return _distinct([arm(name) for name in variants])
+    if not parts:
+        raise ValueError(f"a design of shape {shape} needs parts: give design.parts.norm=[ln] or the like")
+    return SHAPES[shape](parts)
+
+
+def _distinct(arms: Arms) -> Arms:
+    return list({tuple(words(arm)): arm for arm in arms}.values())
+
+
+def _parts(raw: Any) -> dict[str, list[str]]:
+    """The axes with options, in the order of names of variants."""
+    named = {str(key): value for key, value in _mapping("design.parts", raw).items()}
+    given = {key.removeprefix("norm@"): _texts(f"design.parts.{key}", value) for key, value in named.items()}
+    checked = {axis: [check(axis, option) for option in options] for axis, options in given.items()}
+    for axis in given.keys() - set(AXES):
+        check(axis, "")
+    changes = {axis: [o for o in dict.fromkeys(checked.get(axis, ())) if not is_baseline(axis, o)] for axis in AXES}
+    return {axis: options for axis, options in changes.items() if options}
+
+
+def _zip(raw: Any) -> dict[str, list[str]]:
+    """Settings with lists of equal length, taken element by element."""
+    group = _settings("design.zip", raw)
+    lengths = {key: len(values) for key, values in group.items()}
+    if len(set(lengths.values())) > 1:
+        given = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise ValueError(f"design.zip pairs lists of equal length, and {given}: make them equal")
+    return group
+
+
+def _settings(where: str, raw: Any) -> dict[str, list[str]]:
+    """Settings of the command line, each with its values."""
+    entries = _mapping(where, raw)
+    found = {str(key).replace("norm@final_norm", "final_norm"): _texts(where, value) for key, value in entries.items()}
+    for key, values in found.items():
+        if not values:
+            raise ValueError(f"{where} gives {key} no value: give a list or leave it out")
+    return found
+
+
+def _mapping(where: str, raw: Any) -> Mapping[Any, Any]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"{where}={raw} must be a mapping such as {{norm: [ln]}}")
+    return raw
+
+
+def _list(where: str, raw: Any) -> Sequence[Any]:
+    if raw is None:
+        return []
+    if not isinstance(raw, list):
+        raise ValueError(f"{where}={raw} must be a list such as [{{model: [nano, micro]}}]")
+    return raw
+
+
+def _texts(where: str, raw: Any) -> list[str]:
+    """One value or several, as the command line would spell them."""
+    values = raw if isinstance(raw, list) else [] if raw is None else [raw]
+    if any(isinstance(value, Mapping) for value in values):
+        raise ValueError(f"{where} must list plain values, not {raw}")
+    return [_text(value) for value in values]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"[{','.join(map(_text, value))}]" if isinstance(value, list) else str(value)

@@ -1,0 +1,1 @@
+"""How runs are started: on this machine, by Slurm, by Ray."""

@@ -1,0 +1,106 @@
+"""The local engine, `hydra/launcher=local`: this machine's GPUs or cores, one process a run.
+
+The processes are forked from a server that has the imports loaded, so that a short run does not pay seconds for them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from algoprog.runs.calls import read_calls
+from algoprog.runs.store import load_run
+from algoprog.sweep.engine.devices import Share
+from algoprog.sweep.engine.job import LOG_FILE, Job, jobs
+from algoprog.sweep.engine.pool import Pool
+from algoprog.sweep.engine.settings import checked
+from algoprog.sweep.watch.screen import screen
+
+PRELOAD = ["algoprog.sweep.engine.preload"]
+
+
+class RunFailedError(Exception):
+    """A run left no record; the message says how it ended and where its log is."""
+
+
+class Local(Launcher):
+    """Runs jobs in processes, as many at a time as the machine has shares for.
+
+    Args:
+        knobs: as in `conf/hydra/launcher/local.yaml`.
+
+    Raises:
+        ValueError: a knob cannot be used.
+    """
+
+    def __init__(self, knobs: dict[str, Any]) -> None:
+        self.settings = checked(knobs)
+        self.config: DictConfig | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Hold the knobs against the machine, and let the server load the imports while the sweep is planned.
+
+        Raises:
+            ValueError: the GPUs that the knobs name are not there.
+        """
+        self.config = config
+        self.settings.shares(most=1)
+        multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
+        forkserver.ensure_running()
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run every job; a failed one does not stop the others."""
+        assert self.config is not None
+        setup_globals()
+        sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
+        todo = jobs(job_overrides, sweep_dir)
+        settings = self.settings
+        with screen(sweep_dir, todo) as shown:
+            pool = Pool(
+                todo,
+                sys.argv[0],
+                self._shares(sweep_dir, len(todo)),
+                retries=settings.retries,
+                timeout=None if settings.timeout is None else settings.timeout * 60,
+                fail_fast=settings.fail_fast,
+                screen=shown,
+            )
+            faults = pool.run()
+        return [job_return(job, faults[job]) for job in todo]
+
+    def _shares(self, sweep_dir: Path, todo: int) -> list[Share]:
+        """Shares by the size of the whole sweep: a part that goes on later must sum in the same order of threads."""
+        own = read_calls(sweep_dir).own
+        return self.settings.shares(most=max(todo, len(own.asked) if own else 0))
+
+
+def refuse(error: ValueError) -> None:
+    """Say what to change and leave.
+
+    Raises:
+        SystemExit: always; nothing has been trained.
+    """
+    print(f"error: {error}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def job_return(job: Job, fault: str | None) -> JobReturn:
+    """What Hydra is told about a run that is through."""
+    result = JobReturn(overrides=list(job.overrides), working_dir=str(job.folder))
+    try:
+        result.return_value = None if fault else load_run(job.folder).record.final_val_loss
+    except ValueError as error:
+        fault = str(error)
+    result.status = JobStatus.FAILED if fault else JobStatus.COMPLETED
+    if fault:
+        result.return_value = RunFailedError(f"{job.name}: {fault}: see {job.folder / LOG_FILE}")
+    return result

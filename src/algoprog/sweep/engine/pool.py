@@ -1,0 +1,156 @@
+"""The queue of runs, the shares of the machine that work on it, and what happens when one fails."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import wait
+from typing import Protocol
+
+from algoprog.runs.status import FAILED, STOPPED, WAITING, mark, next_attempt
+from algoprog.sweep.engine.devices import Share
+from algoprog.sweep.engine.job import Job
+from algoprog.sweep.engine.process import Ending, RunProcess, end
+
+LOOK_SECONDS = 1.0
+"""Longest time between two looks at time-outs and the screen."""
+
+
+GIVING_UP = "fail_fast: the other runs are ended"
+GIVEN_UP = "not finished: another run failed, and fail_fast is set"
+
+
+class Screen(Protocol):
+    """Where the state of the sweep is shown."""
+
+    def draw(self) -> None:
+        """Show how far the running ones are."""
+
+    def say(self, line: str) -> None:
+        """Show a sentence that stays."""
+
+    def ended(self, job: Job, fault: str | None, seconds: float) -> None:
+        """Show that a run is through."""
+
+
+class Pool:
+    """Works a list of jobs off, each in a process of its own.
+
+    Args:
+        jobs: the runs.
+        script: path of train.py.
+        shares: of the machine; as many runs go on at the same time.
+        retries: further attempts at a run that failed in a way that may pass.
+        timeout: seconds that one attempt may take; None lets it take any.
+        fail_fast: end everything as soon as one run has failed for good.
+        screen: shows what happens.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        script: str,
+        shares: Sequence[Share],
+        *,
+        retries: int,
+        timeout: float | None,
+        fail_fast: bool,
+        screen: Screen,
+    ) -> None:
+        self.context = multiprocessing.get_context("forkserver")
+        self.script = script
+        self.waiting, self.free = list(jobs)[::-1], list(shares)[::-1]
+        self.retries, self.timeout, self.fail_fast, self.screen = retries, timeout, fail_fast, screen
+        self.running: dict[int, RunProcess] = {}
+        self.faults: dict[Job, str | None] = {}
+        self.tries: dict[Job, int] = {}
+
+    def run(self) -> dict[Job, str | None]:
+        """What went wrong with each run, None where nothing did.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP; every run was ended first.
+        """
+        with signals_interrupt():
+            try:
+                while self.waiting or self.running:
+                    self._fill()
+                    for sentinel in wait(list(self.running), LOOK_SECONDS):
+                        assert isinstance(sentinel, int)
+                        self._collect(self.running[sentinel])
+                    for run in self.running.values():
+                        run.end_overdue(self.timeout)
+                    self.screen.draw()
+            finally:
+                self._end_all()
+        return self.faults
+
+    def _fill(self) -> None:
+        """Start runs while there is a share of the machine for them."""
+        while self.waiting and self.free:
+            job, share = self.waiting.pop(), self.free.pop()
+            self.tries[job] = self.tries.get(job, 0) + 1
+            try:
+                run = RunProcess(self.context, job, self.script, share)
+            except (OSError, EOFError) as error:  # the fork server died just now; the next start makes a new one
+                self.free.append(share)
+                self._judge(job, Ending(f"not started: {error!r}", repeatable=True), next_attempt(job.folder), 0.0)
+                continue
+            self.running[run.sentinel] = run
+
+    def _collect(self, run: RunProcess) -> None:
+        ending = run.collect()
+        del self.running[run.sentinel]  # now and not before: an interrupt must find every process
+        self.free.append(run.share)
+        self._judge(run.job, ending, run.attempt, time.monotonic() - run.started)
+
+    def _judge(self, job: Job, ending: Ending, attempt: int, seconds: float) -> None:
+        """Repeat the run, or note that it is through."""
+        if ending.fault and ending.repeatable and self.tries[job] <= self.retries:
+            mark(job.folder, WAITING, attempt=attempt, reason=ending.fault)
+            self.screen.say(f"{job.name}: {ending.fault}; once more")
+            self.waiting.insert(0, job)
+            return
+        if ending.fault:
+            mark(job.folder, FAILED, attempt=attempt, reason=ending.fault)
+        self.faults[job] = ending.fault
+        self.screen.ended(job, ending.fault, seconds)
+        if ending.fault and self.fail_fast:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """End the others; a run that had begun goes on from its checkpoint another time."""
+        self.screen.say(GIVING_UP)
+        left = [*self.waiting, *(run.job for run in self.running.values())]
+        self.waiting.clear()
+        self._end_all()
+        self.faults.update(dict.fromkeys(left, GIVEN_UP))
+
+    def _end_all(self) -> None:
+        ended = list(self.running.values())
+        end([run.process.pid for run in ended if run.process.pid is not None])
+        self.running.clear()
+        for run in ended:
+            if run.collect().fault:
+                mark(run.job.folder, STOPPED, attempt=run.attempt, reason="ended with the sweep")
+
+
+@contextlib.contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """SIGTERM and a closed terminal are what Ctrl-C is; a hang-up that `nohup` ignores stays ignored."""
+    previous = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGHUP)}
+    for signum, handler in previous.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(signum, _interrupt)
+    try:
+        yield
+    finally:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,182 @@
+"""The process of one run as the launcher sees it: start, end, and how it went."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+from algoprog.runs.record import RECORD_FILE
+from algoprog.runs.status import next_attempt
+from algoprog.sweep.engine.devices import Share
+from algoprog.sweep.engine.job import GRACE_SECONDS, LOG_FILE, Job, work
+
+MISTAKE = 2
+"""Exit code of a run that refuses what the user asked for; the same again would be refused again."""
+
+SIGNALLED = 128
+"""Exit codes above are those of a run that wrote a checkpoint because of a signal, as shells count."""
+
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process ended: `fault` is None where it left a record."""
+
+    fault: str | None
+    repeatable: bool  # may another attempt go better?
+
+
+class RunProcess:
+    """One attempt at a run.
+
+    Args:
+        context: of multiprocessing; its fork server has the imports loaded.
+        job: the run.
+        script: path of train.py.
+        share: the part of the machine that the run is given.
+    """
+
+    def __init__(self, context: ForkServerContext, job: Job, script: str, share: Share) -> None:
+        self.job, self.share = job, share
+        job.folder.mkdir(parents=True, exist_ok=True)
+        self.attempt = next_attempt(job.folder)
+        self.overdue: float | None = None  # seconds after which it was told to end
+        self.started = time.monotonic()
+        self._told, tell = context.Pipe(duplex=False)
+        self.process = context.Process(target=work, args=(job, script, share, self.attempt, tell), name=job.name)
+        self.process.start()
+        tell.close()
+
+    @property
+    def sentinel(self) -> int:
+        """Ready once the process ended, or the fork server that knows how it ends."""
+        return self.process.sentinel
+
+    def end_overdue(self, timeout: float | None) -> None:
+        """Once the attempt has taken longer than `timeout` seconds: SIGTERM, and SIGKILL if that does not end it."""
+        took = time.monotonic() - self.started
+        assert self.process.pid is not None
+        if timeout is None or took <= timeout:
+            return
+        if self.overdue is None:
+            self.overdue = took
+            send(self.process.pid, signal.SIGTERM)
+        elif took > self.overdue + GRACE_SECONDS:
+            send(self.process.pid, signal.SIGKILL)
+
+    def collect(self) -> Ending:
+        """How it ended; whatever it left running is ended too."""
+        self.process.join()
+        pid, code = self.process.pid, self.process.exitcode
+        assert pid is not None
+        orphaned = is_alive(pid)
+        if orphaned:  # its fork server died and cannot say how it ends
+            end([pid])
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)  # further ranks of the run
+        if (self.job.folder / RECORD_FILE).exists():
+            return Ending(None, repeatable=False)
+        return self._ending("the fork server died" if orphaned else None, code)
+
+    def _ending(self, fault: str | None, code: int | None) -> Ending:
+        if self.overdue is not None:
+            fault = f"timed out after {self.overdue / 60:.3g} minutes"
+        elif fault is None and code is not None and code < 0:
+            fault = f"killed by {_name(-code)}" + (" (out of memory?)" if -code == signal.SIGKILL else "")
+        elif fault is None and code is not None and code > SIGNALLED:
+            fault = f"ended by {_name(code - SIGNALLED)}"
+        return Ending(fault or self._words(code), repeatable=self.overdue is not None or code != MISTAKE)
+
+    def _words(self, code: int | None) -> str:
+        """What the run itself said last."""
+        with contextlib.suppress(EOFError, OSError), self._told:
+            if self._told.poll():
+                return str(self._told.recv())
+        if code == 0:
+            return "ended without a record"
+        said = last_line(self.job.folder / LOG_FILE)
+        return f"exit code {code}" + (f": {said}" if said and not said.startswith("=== attempt") else "")
+
+
+def _name(signum: int) -> str:
+    try:
+        return signal.Signals(signum).name
+    except ValueError:  # a real-time signal
+        return f"signal {signum}"
+
+
+def end(pids: Sequence[int], grace: float = GRACE_SECONDS) -> None:
+    """End processes and what they started: SIGTERM, time for a checkpoint, SIGKILL; a second Ctrl-C cuts it short."""
+    for pid in pids:
+        send(pid, signal.SIGTERM)
+    try:
+        deadline = time.monotonic() + grace
+        while any(map(is_alive, pids)) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+    finally:
+        for pid in pids:
+            send(pid, signal.SIGKILL)
+
+
+def send(pid: int, signum: signal.Signals) -> None:
+    """A signal to the group of a run's process, or to itself where it has not made the group yet."""
+    try:
+        os.killpg(pid, signum)
+    except (ProcessLookupError, PermissionError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if is_alive(pid):
+                os.kill(pid, signum)
+
+
+def is_alive(pid: int) -> bool:
+    """Does a process run? One that ended and was not collected yet does not."""
+    try:
+        return _stat(pid)[0] not in "ZX"
+    except FileNotFoundError:
+        return not Path("/proc/self/stat").exists() and _answers(pid)
+    except OSError:
+        return False
+
+
+def started_at(pid: int) -> float | None:
+    """When a process of this machine began, in seconds since 1970; None where that cannot be told."""
+    try:
+        boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
+        return float(boot.split()[1]) + int(_stat(pid)[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, StopIteration):
+        return None
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on; the name before them may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log that says something."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 4096))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""

@@ -1,0 +1,1 @@
+"""What follows when a sweep's runs are done: gains, report, tracking."""

@@ -1,0 +1,78 @@
+"""From the records of a finished sweep to its gains, table and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from threadpoolctl import threadpool_limits
+
+from algoprog.ceg.curves import Curve, curves_from_runs
+from algoprog.ceg.gains import Gain, compute_gains
+from algoprog.ceg.noise_floor import noise_floors
+from algoprog.ceg.write import write_gains
+from algoprog.literature.compare import compare
+from algoprog.report.inputs import drawn_from, fingerprint
+from algoprog.report.tables.table import gains_table
+from algoprog.runs.calls import read_calls
+from algoprog.runs.record import REPORT_FILE, Run
+from algoprog.runs.store import load_runs
+from algoprog.sweep.finish.summary_run import log_summary
+
+if TYPE_CHECKING:
+    from algoprog.report.page.section import Section
+
+
+# threadpoolctl has no types.
+@threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
+def analyse(folder: Path, *, wandb: bool | None, redraw: bool) -> None:
+    """Compute the gains of a sweep's finished runs; print the table, write the files and say where they are.
+
+    Its matrices are tiny: threads of the BLAS only wait for each other, for minutes where the cores are busy.
+
+    Args:
+        folder: the sweep's folder.
+        redraw: whether the report is drawn again where nothing that it shows has changed.
+        wandb: True logs the summary run, False does where the runs were logged to W&B, None leaves W&B alone.
+
+    Raises:
+        ValueError: the folder holds no finished run or no baseline, or a record is damaged.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: give the folder of a sweep, for example multirun/2026-01-31/12-00-00")
+    runs = load_runs(folder)
+    if not runs:
+        raise ValueError(f"{folder} holds no finished run (no record.json): wait for the sweep, or give another folder")
+    curves = curves_from_runs(runs)
+    gains = compute_gains(curves)
+    write_gains(folder, gains)
+    page = folder / REPORT_FILE
+    commands = "\n".join(read_calls(folder).commands) or None
+    inputs = fingerprint(runs, commands)
+    if redraw or inputs is None or drawn_from(page) != inputs:
+        _draw(folder, gains, runs, commands, curves, inputs)
+    table = gains_table(gains, runs, floors=noise_floors(curves))
+    print(f"\n{table}\nGains in {folder / 'gains.csv'} and gains.json, report in {page}", flush=True)
+    if wandb is not None:
+        log_summary(folder, gains, runs, asked=wandb)
+
+
+def _draw(
+    folder: Path, gains: list[Gain], runs: list[Run], commands: str | None, curves: list[Curve], inputs: str | None
+) -> None:
+    from algoprog.report.write import write_report  # here: drawing has much to import
+
+    extra = [_literature(gains)]
+    write_report(folder, gains, runs, command=commands, extra=extra, curves=curves, inputs=inputs)
+
+
+def _literature(gains: list[Gain]) -> Section:
+    """Published gains of the same changes, for the report."""
+    from algoprog.literature.figure import literature_figure
+    from algoprog.report.page.section import Section
+
+    prose = (
+        "Bars are published ranges, points what this sweep measured. Published values are of different kinds (training"
+        " compute, time of a step, latency), models and data: `algoprog literature` gives source and caveat of each."
+    )
+    return Section("Literature and measurement", (prose,), figure=literature_figure(compare(gains)))

@@ -1,0 +1,1 @@
+"""What a sweep will cost in FLOPs, memory and time, before it starts."""

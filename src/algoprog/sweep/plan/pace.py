@@ -1,0 +1,95 @@
+"""How long a run will take, from runs of the same model that this machine has finished; never from a guess."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from algoprog.build import RunSpec
+from algoprog.runs.record import FINISHED
+from algoprog.runs.store import find_runs
+from algoprog.sweep.plan.memory import on_cpu
+from algoprog.training.hardware import Gpus, device_name
+
+
+@dataclass(frozen=True)
+class _Speed:
+    """What one finished run says about the speed of others."""
+
+    model: str
+    device: str
+    precision: str
+    threads: int | None
+    variant: str
+    flops_per_second: float
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Seconds of training, evaluation excluded, and how many finished runs say so."""
+
+    seconds: float
+    n_runs: int
+    same_variant: bool
+
+
+class Pace:
+    """The speed of the runs that finished below a folder.
+
+    Args:
+        root: the folder.
+        gpus: those that the runs to come will see.
+    """
+
+    def __init__(self, root: Path, gpus: Gpus) -> None:
+        self.gpus = gpus
+        self.names: dict[bool, str | None] = {}
+        self.speeds = [speed for folder in find_runs(root) if (speed := _read(folder))] if root.is_dir() else []
+
+    def expected(self, spec: RunSpec) -> Expected | None:
+        """The median speed of runs alike, of the same variant if there are any; None if no run is alike."""
+        alike = [speed for speed in self.speeds if self._alike(speed, spec)]
+        same = [speed for speed in alike if speed.variant == spec.variant]
+        chosen = same or alike
+        if not chosen:
+            return None
+        flops = spec.total_steps * spec.tokens_per_step * spec.flops_per_token
+        return Expected(flops / median(s.flops_per_second for s in chosen), len(chosen), bool(same))
+
+    def _alike(self, speed: _Speed, spec: RunSpec) -> bool:
+        threads, cpu = spec.config["trainer"]["threads"], on_cpu(spec.config, self.gpus)
+        if (speed.model, speed.precision) != (spec.model, spec.config["precision"]):
+            return False
+        if speed.device != self._device(cpu):
+            return False
+        return not cpu or threads is None or speed.threads == threads
+
+    def _device(self, cpu: bool) -> str | None:
+        """Name of the device, as records hold it; None where this machine cannot tell."""
+        if self.gpus.on_machine is None:
+            return None
+        if cpu not in self.names:
+            self.names[cpu] = device_name(torch.device("cpu" if cpu else "cuda"))
+        return self.names[cpu]
+
+
+def _read(folder: Path) -> _Speed | None:
+    """The speed of one run; None for a run that did not finish, and for a record that cannot be read."""
+    try:
+        raw = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+        if raw["status"] != FINISHED or not raw["seconds"] > 0:
+            return None
+        return _Speed(
+            model=raw["model"],
+            device=raw["environment"]["device"],
+            precision=raw["protocol"]["precision"],
+            threads=raw["environment"].get("threads"),
+            variant=raw["variant"],
+            flops_per_second=raw["train_flops"] / raw["seconds"] / raw["environment"].get("n_devices", 1),
+        )
+    except (OSError, KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,140 @@
+"""The runs of a sweep, checked and priced before the first one starts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from algoprog.build import RunSpec
+from algoprog.overrides import without_axes
+from algoprog.runs.record import BASELINE, CONFIG_FILE, CURVE_FILE, FINISHED, RECORD_FILE, Record
+from algoprog.runs.store import find_runs, load_run
+from algoprog.sweep.plan.composer import Compose, Composer
+from algoprog.sweep.plan.condition import Condition, condition
+from algoprog.sweep.plan.placement import Placement
+from algoprog.sweep.plan.specs import Specs
+from algoprog.variant import baseline, variant
+
+Checked = tuple[RunSpec, list[str]]
+"""A run that can be trained, with the overrides that make it."""
+
+
+@dataclass
+class Plan:
+    """What a sweep is going to do; `todo`, `done` and `reused` partition its runs."""
+
+    todo: list[Checked] = field(default_factory=list)
+    done: list[Checked] = field(default_factory=list)  # finished in this sweep's folder before
+    reused: list[Checked] = field(default_factory=list)  # baselines nobody asked for, finished elsewhere
+    records: dict[str, Record] = field(default_factory=dict)  # of `done` and `reused`, by identity
+    sources: dict[str, Path] = field(default_factory=dict)  # folder of each reused run, by identity
+    added: list[RunSpec] = field(default_factory=list)  # baselines nobody asked for, among `todo`
+    refused: list[tuple[list[str], str]] = field(default_factory=list)  # what cannot be trained, and why
+
+
+def plan(
+    jobs: Sequence[Sequence[str]],
+    compose: Compose,
+    *,
+    sweep_dir: Path,
+    reuse: Path | None,
+    placement: Placement | None = None,
+) -> Plan:
+    """Compose and check every run, add missing baselines, and leave out what is finished.
+
+    Args:
+        jobs: overrides of each run asked for.
+        compose: Hydra's composition of a run's overrides.
+        sweep_dir: folder of the sweep.
+        reuse: folder below which finished baselines may be found; None searches none.
+        placement: where the runs will be trained; None for runs of this process.
+    """
+    result = Plan()
+    wanted = [list(job) for job in jobs]
+    composer = Composer(compose, [*wanted, *(without_axes(job) for job in wanted)])
+    specs = Specs(placement)
+    checked = _check(wanted, composer, specs, result)
+    asked = {spec.run_id for spec, _ in checked}
+    baselines = _check(_baselines(checked, composer), composer, specs, result)
+    finished = {record.run_id: record for folder, record in _readable(sweep_dir) if folder.parent == sweep_dir}
+    elsewhere = _finished_elsewhere(reuse) if any(spec.run_id not in asked for spec, _ in baselines) else {}
+    seen: set[str] = set()
+    for spec, overrides in (*baselines, *checked):
+        if spec.run_id in seen:
+            continue
+        seen.add(spec.run_id)
+        if spec.run_id in finished:
+            result.done.append((spec, overrides))
+            result.records[spec.run_id] = finished[spec.run_id]
+        elif spec.run_id in elsewhere and spec.run_id not in asked:
+            result.reused.append((spec, overrides))
+            result.sources[spec.run_id], result.records[spec.run_id] = elsewhere[spec.run_id]
+        else:
+            result.todo.append((spec, overrides))
+            if spec.run_id not in asked:
+                result.added.append(spec)
+    return result
+
+
+def adopt(planned: Plan, sweep_dir: Path) -> None:
+    """Copy the reused baselines into the sweep, so that its folder holds all that its gains rest on."""
+    for spec, _ in planned.reused:
+        source, target = planned.sources[spec.run_id], sweep_dir / spec.name
+        target.mkdir(parents=True, exist_ok=True)
+        for name in (CONFIG_FILE, CURVE_FILE, RECORD_FILE):  # the record last: it means "done"
+            shutil.copy2(source / name, target / name)
+
+
+def set_aside(planned: Plan, sweep_dir: Path) -> None:
+    """Rename damaged records of the runs to train, so that nobody takes them for done while they are not."""
+    for spec, _ in planned.todo:
+        record = sweep_dir / spec.name / RECORD_FILE
+        if condition(record.parent) is Condition.DAMAGED:
+            record.replace(record.with_name(f"{RECORD_FILE}.damaged"))
+
+
+def _check(jobs: Sequence[list[str]], composer: Composer, specs: Specs, result: Plan) -> list[Checked]:
+    """Specs of the runs that can be trained; the others are noted as refused, each combination once."""
+    checked = []
+    for job in jobs:
+        try:
+            checked.append((specs(composer(job)), job))
+        except ValueError as error:
+            result.refused.append((job, str(error)))
+    return checked
+
+
+def _baselines(checked: list[Checked], composer: Composer) -> list[list[str]]:
+    """Overrides of the baseline of every run, each once, baselines of the sweep itself among them."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for _, overrides in checked:
+        words = without_axes(overrides)
+        if tuple(words) not in found:
+            is_baseline = variant(composer(words)) == BASELINE
+            found[tuple(words)] = words if is_baseline else [*words, *_explicit_baseline()]
+    return list(found.values())
+
+
+def _explicit_baseline() -> list[str]:
+    """Every axis spelled out, for experiments that change one in their yaml."""
+    return [f"{'norm@final_norm' if axis == 'final_norm' else axis}={name}" for axis, name in baseline().items()]
+
+
+def _finished_elsewhere(root: Path | None) -> dict[str, tuple[Path, Record]]:
+    """Folder and record of every run below `root` that finished and is all there, by its identity."""
+    found = _readable(root) if root and root.is_dir() else ()
+    return {
+        record.run_id: (folder, record)
+        for folder, record in found
+        if record.status == FINISHED and (folder / CONFIG_FILE).exists()
+    }
+
+
+def _readable(root: Path) -> Iterator[tuple[Path, Record]]:
+    """Folder and record of every run below `root`; damaged ones are passed over, as if they had not been trained."""
+    for folder in find_runs(root):
+        with suppress(ValueError):
+            yield folder, load_run(folder).record

@@ -1,0 +1,183 @@
+"""What `train.py -m` would do with the same words, worked out without training or writing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from algoprog.build import RunSpec
+from algoprog.config import AXES, conf_dir
+from algoprog.runs.record import DIVERGED
+from algoprog.runs.secrets import redacted
+from algoprog.sweep.design.jobs import check_sweeper, jobs
+from algoprog.sweep.plan.condition import Condition, condition
+from algoprog.sweep.plan.memory import peak_memory
+from algoprog.sweep.plan.pace import Pace
+from algoprog.sweep.plan.placement import Placement, placement
+from algoprog.sweep.plan.plan import Plan, plan
+
+REUSED = "reused"
+"""State of a baseline that was finished elsewhere and will be copied."""
+
+TRAINED = (Condition.DONE, Condition.DIVERGED, REUSED)
+"""States of runs that need no training."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One line of a plan."""
+
+    name: str
+    variant: str
+    model: str
+    seed: int
+    run_id: str
+    n_params: int
+    train_flops: float
+    tokens: int
+    steps: int
+    memory_bytes: float
+    seconds: float | None  # of training, evaluation excluded; None where no finished run tells
+    seconds_from: int  # finished runs that the seconds rest on
+    state: str
+    added: bool  # a baseline that nobody asked for
+    overrides: list[str]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The runs of a sweep, and the combinations that it refuses; without secrets, for it is there to be shown."""
+
+    sweep_dir: str
+    skip_refused: bool
+    runs: list[PlannedRun] = field(default_factory=list)
+    refused: list[tuple[list[str], str]] = field(default_factory=list)
+
+    @property
+    def to_train(self) -> list[PlannedRun]:
+        """The runs that are not done."""
+        return [run for run in self.runs if run.state not in TRAINED]
+
+    @property
+    def goes(self) -> bool:
+        """Whether the sweep would start: it refuses all if it has to refuse one, unless it is told to go on."""
+        return bool(self.runs) and (self.skip_refused or not self.refused)
+
+    def totals(self) -> dict[str, Any]:
+        """Sums over the runs to train; the seconds are those of the runs that have them, one after another."""
+        todo = self.to_train
+        known = [run.seconds for run in todo if run.seconds is not None]
+        return {
+            "runs": len(self.runs),
+            "to_train": len(todo),
+            "refused": len(self.refused),
+            "train_flops": sum(run.train_flops for run in todo),
+            "tokens": sum(run.tokens for run in todo),
+            "steps": sum(run.steps for run in todo),
+            "memory_bytes": max((run.memory_bytes for run in todo), default=0.0),
+            "seconds": sum(known) if known else None,
+            "seconds_known_for": len(known),
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole plan as plain values."""
+        return {
+            "sweep_dir": self.sweep_dir,
+            "goes": self.goes,
+            "runs": [asdict(run) for run in self.runs],
+            "refused": [{"overrides": overrides, "reason": reason} for overrides, reason in self.refused],
+            "totals": self.totals(),
+        }
+
+
+def preview(arguments: Sequence[str], records: Path) -> Preview:
+    """The plan of `train.py -m ARGUMENTS`.
+
+    Args:
+        arguments: the words of the command line.
+        records: folder with finished runs, whose speed tells how long others take.
+
+    Raises:
+        ValueError: the words or the design make no sense.
+    """
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        try:
+            config = loader.load_configuration("config", list(arguments), run_mode=RunMode.MULTIRUN)
+        except HydraException as error:
+            raise ValueError(" ".join(str(error).split())) from error
+        return _preview(config, loader, records)
+
+
+def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview:
+    knobs, sweep_dir = config.hydra.sweeper, Path(config.hydra.sweep.dir)
+    check_sweeper(config)
+    where = placement(config)
+    planned = plan(
+        jobs(config, list(config.hydra.overrides.task), knobs.get("params"), loader),
+        lambda words: loader.load_sweep_config(config, words),
+        sweep_dir=sweep_dir,
+        reuse=Path(knobs.reuse) if knobs.get("reuse") else None,
+        placement=where,
+    )
+    return Preview(
+        sweep_dir=redacted(str(sweep_dir)),
+        skip_refused=bool(knobs.get("skip_refused")),
+        runs=_runs(planned, sweep_dir, where, Pace(records, where.gpus)),
+        refused=redacted(planned.refused),
+    )
+
+
+def _runs(planned: Plan, sweep_dir: Path, where: Placement, pace: Pace) -> list[PlannedRun]:
+    reused = {spec.run_id for spec, _ in planned.reused}
+    added = {spec.run_id for spec in planned.added} | reused
+    memory: dict[str, float] = {}
+    found = []
+    for spec, overrides in (*planned.done, *planned.reused, *planned.todo):
+        key = _memory_key(spec)
+        if key not in memory:
+            memory[key] = peak_memory(spec, where.gpus)
+        known = pace.expected(spec)
+        found.append(
+            PlannedRun(
+                name=spec.name,
+                variant=spec.variant,
+                model=spec.model,
+                seed=spec.seed,
+                run_id=spec.run_id,
+                n_params=spec.n_params,
+                train_flops=spec.total_steps * spec.tokens_per_step * spec.flops_per_token,
+                tokens=spec.total_steps * spec.tokens_per_step,
+                steps=spec.total_steps,
+                memory_bytes=memory[key],
+                seconds=known.seconds if known else None,
+                seconds_from=known.n_runs if known else 0,
+                state=REUSED if spec.run_id in reused else str(_state(planned, spec, sweep_dir)),
+                added=spec.run_id in added,
+                overrides=redacted(overrides),
+            )
+        )
+    return found
+
+
+def _state(planned: Plan, spec: RunSpec, sweep_dir: Path) -> Condition:
+    """The condition of a run; a finished one may lie in a folder of another name."""
+    record = planned.records.get(spec.run_id)
+    if record:
+        return Condition.DIVERGED if record.status == DIVERGED else Condition.DONE
+    return condition(sweep_dir / spec.name)
+
+
+def _memory_key(spec: RunSpec) -> str:
+    """All that the memory of a run depends on."""
+    names = (*AXES, "model", "micro_batch_size", "precision", "trainer")
+    return repr([spec.config[name] for name in names] + [spec.tokens.info.vocab_size])

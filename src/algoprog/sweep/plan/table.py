@@ -1,0 +1,115 @@
+"""A plan as text of at most 80 columns."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Sequence
+
+from algoprog.sweep.plan.preview import PlannedRun, Preview
+
+WIDTH = 80
+HEADER = (
+    f"{'variant':<15}{'model':<9}{'seed':>4}{'params':>9}{'FLOPs':>9}{'tokens':>9}{'steps':>8}{'memory':>8}{'time':>9}"
+)
+
+
+def plan_table(plan: Preview) -> str:
+    """One line a run with the words that train it alone, what is refused and why, and totals."""
+    shared = _shared([run.overrides for run in plan.runs])
+    lines = _intro(plan, shared)
+    if plan.runs:
+        lines += ["=" * WIDTH, HEADER, "-" * WIDTH]
+        for run in plan.runs:
+            lines += _run(run, shared)
+        lines += ["-" * WIDTH, *_totals(plan)]
+    return "\n".join([*lines, *_refused(plan)]) + "\n"
+
+
+def _intro(plan: Preview, shared: Sequence[str]) -> list[str]:
+    lines = _wrapped(f"{_many(len(plan.runs), 'run')} in {plan.sweep_dir}", "")
+    if plan.runs:
+        lines += _wrapped("python train.py " + shlex.join(shared) + " WORDS", "one of them alone: ")
+    return lines
+
+
+def _run(run: PlannedRun, shared: Sequence[str]) -> list[str]:
+    cells = (
+        f"{run.seed:>4}{_short(run.n_params):>9}{_short(run.train_flops):>9}{_short(run.tokens):>9}{run.steps:>8}"
+        f"{_bytes(run.memory_bytes):>8}{_time(run.seconds):>9}"
+    )
+    if len(run.variant) < 15 and len(run.model) < 9:
+        lines = [f"{run.variant:<15}{run.model:<9}{cells}"]
+    else:
+        lines = [*_wrapped(f"{run.variant} {run.model}", ""), f"{'':24}{cells}"]
+    state = f"{run.state}{', baseline added' if run.added else ''}"
+    own = [word for word in run.overrides if word not in shared]
+    return [*lines, *_wrapped(shlex.join(own) or "(no words)", f"  {state}: ")]
+
+
+def _totals(plan: Preview) -> list[str]:
+    totals = plan.totals()
+    known, todo = totals["seconds_known_for"], totals["to_train"]
+    time = f"{_time(totals['seconds'])} one after another" if known else "time unknown"
+    if 0 < known < todo:
+        time += f" for the {known} runs that finished ones tell about"
+    text = (
+        f"{todo} to train: {_short(totals['train_flops'])} FLOPs, {_short(totals['tokens'])} tokens, {time};"
+        f" at most {_bytes(totals['memory_bytes'])} a run."
+    )
+    notes = [
+        "Memory is an estimate of the peak. Time is training without evaluation, from the speed of finished runs of the"
+        " same model, device and precision; ? where there is none."
+    ]
+    return [line for part in (text, *notes) for line in _wrapped(part, "")]
+
+
+def _refused(plan: Preview) -> list[str]:
+    if not plan.refused:
+        return []
+    lines = [f"{_many(len(plan.refused), 'combination')} refused:"]
+    for reason in dict.fromkeys(reason for _, reason in plan.refused):
+        lines += _wrapped(reason, "  ")
+        for overrides in (overrides for overrides, other in plan.refused if other == reason):
+            lines += _wrapped(shlex.join(overrides), "    ")
+    if not plan.goes and plan.skip_refused:
+        return [*lines, "Nothing would be trained: no combination is left."]
+    if plan.skip_refused:
+        return [*lines, "They are left out."]
+    return [*lines, *_wrapped("Nothing would be trained: leave them out, or add hydra.sweeper.skip_refused=true.", "")]
+
+
+def _shared(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """Words that every run has."""
+    return [word for word in jobs[0] if all(word in job for job in jobs)] if jobs else []
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _wrapped(text: str, lead: str) -> list[str]:
+    return textwrap.wrap(lead + text, WIDTH, subsequent_indent="    ", break_on_hyphens=False) or [""]
+
+
+def _short(value: float) -> str:
+    """Three digits and a unit, or a power of ten."""
+    for limit, unit in ((1e3, ""), (1e6, "k"), (1e9, "M"), (1e12, "G")):
+        if value < limit:
+            scaled = value / (limit / 1e3)
+            return f"{scaled:.3g}{unit}" if scaled < 999.5 or not unit else f"{scaled:.0f}{unit}"
+    return f"{value:.2e}".replace("e+", "e")
+
+
+def _bytes(value: float) -> str:
+    return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} d"
