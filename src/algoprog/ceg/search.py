@@ -1,0 +1,144 @@
+"""The choice of a learning rate from trials: which rates to try next, and which one is the best.
+
+A trial that failed or diverged has no loss and no vote, but it bounds the search: nothing is tried beyond it.
+Where several settings are searched, each is chosen along the line of trials through the best cell of the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, inf, isfinite, log
+from typing import TypeAlias
+
+DIGITS = 4
+"""Significant digits of a chosen rate: more than its loss can tell apart, few enough to type."""
+
+Point: TypeAlias = tuple[float, ...]
+"""One value of each setting that is searched."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a search."""
+
+    rate: float
+    loss: float | None  # final validation loss in nats; None: it diverged or failed
+
+    @property
+    def votes(self) -> bool:
+        """Whether it has a loss to be chosen by."""
+        return self.loss is not None and isfinite(self.loss)
+
+
+def best_rate(trials: Sequence[Trial]) -> float | None:
+    """The minimum of the quadratic in ln rate through the best trial and its two neighbours, within their range.
+
+    Where the best has a neighbour on one side alone, the next two on that side are taken. It is the best trial's own
+    rate where fewer than three have a vote or no parabola opens upwards, and None where none has a vote.
+    """
+    votes = _votes(trials)
+    if not votes:
+        return None
+    best = _best(votes)
+    if len(votes) < 3:
+        return best.rate
+    start = min(max(votes.index(best) - 1, 0), len(votes) - 3)
+    return rounded(_vertex(votes[start : start + 3]))
+
+
+def next_rates(trials: Sequence[Trial], factor: float, max_trials: int) -> tuple[float, ...]:
+    """The rates to try next: one beyond each edge of the grid at which the best trial lies.
+
+    Empty when the search is done: the best has a trial on both sides (a failed one counts), none has a vote, or
+    `max_trials` are spent.
+
+    Raises:
+        ValueError: the factor is not above 1.
+    """
+    if not factor > 1:
+        raise ValueError(f"the factor between rates is {factor}: set tune.factor above 1")
+    votes = _votes(trials)
+    if not votes:
+        return ()
+    best, rates = _best(votes).rate, [trial.rate for trial in trials]
+    beyond = [rounded(best / factor)] * (best <= min(rates)) + [rounded(best * factor)] * (best >= max(rates))
+    return tuple(beyond[: max(0, max_trials - len(trials))])
+
+
+def at_edge(trials: Sequence[Trial]) -> bool:
+    """Whether the best trial lies at an edge of those that were tried, so that a better rate may lie beyond."""
+    votes = _votes(trials)
+    rates = [trial.rate for trial in trials]
+    return bool(votes) and _best(votes).rate in (min(rates), max(rates))
+
+
+def best_point(cells: Mapping[Point, float | None]) -> Point | None:
+    """The best value of each setting, along the line of trials through the best cell; None where no cell has a vote."""
+    best = _best_cell(cells)
+    if best is None:
+        return None
+    return tuple(best_rate(line(cells, best, axis)) or value for axis, value in enumerate(best))
+
+
+def next_points(cells: Mapping[Point, float | None], factors: Sequence[float], max_trials: int) -> tuple[Point, ...]:
+    """The cells to try next: beyond each edge at which the best cell lies, with its other settings; empty when done.
+
+    Args:
+        cells: final losses by cell, None where the trial failed.
+        factors: between two values of each setting.
+        max_trials: of all settings together.
+    """
+    best = _best_cell(cells)
+    room = max(0, max_trials - len(cells))
+    if best is None or not room:
+        return ()
+    found: list[Point] = []
+    for axis, factor in enumerate(factors):
+        along = line(cells, best, axis)
+        found += [(*best[:axis], rate, *best[axis + 1 :]) for rate in next_rates(along, factor, len(along) + room)]
+    return tuple(found[:room])
+
+
+def edge_point(cells: Mapping[Point, float | None]) -> bool:
+    """Whether the best cell lies at an edge in any setting."""
+    best = _best_cell(cells)
+    return best is not None and any(at_edge(line(cells, best, axis)) for axis in range(len(best)))
+
+
+def line(cells: Mapping[Point, float | None], through: Point, axis: int) -> list[Trial]:
+    """The trials that differ from a cell in one setting at most, by its values."""
+    others = (*through[:axis], *through[axis + 1 :])
+    found = {cell[axis]: loss for cell, loss in cells.items() if (*cell[:axis], *cell[axis + 1 :]) == others}
+    return [Trial(rate, found[rate]) for rate in sorted(found)]
+
+
+def rounded(rate: float) -> float:
+    """The rate to four significant digits."""
+    return float(f"{rate:.{DIGITS}g}")
+
+
+def _votes(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials with a vote, by rate."""
+    return sorted((trial for trial in trials if trial.votes), key=lambda trial: trial.rate)
+
+
+def _best(votes: Sequence[Trial]) -> Trial:
+    """The one with the lowest loss; of equals the one with the lowest rate."""
+    return min(votes, key=lambda trial: (trial.loss if trial.loss is not None else inf, trial.rate))
+
+
+def _best_cell(cells: Mapping[Point, float | None]) -> Point | None:
+    votes = {cell: loss for cell, loss in cells.items() if loss is not None and isfinite(loss)}
+    return min(votes, key=lambda cell: (votes[cell], cell)) if votes else None
+
+
+def _vertex(near: Sequence[Trial]) -> float:
+    """Where the parabola through three trials is lowest within their range; the best trial where it has no minimum."""
+    x = [log(trial.rate) for trial in near]
+    y = [float(trial.loss or 0.0) for trial in near]
+    first, second = ((y[i + 1] - y[i]) / (x[i + 1] - x[i]) for i in (0, 1))  # Newton's divided differences
+    square = (second - first) / (x[2] - x[0])
+    if not square > 0:
+        return _best(near).rate
+    return exp(min(max((x[0] + x[1]) / 2 - first / (2 * square), x[0]), x[2]))
