@@ -26,7 +26,7 @@ from algoprog.build import RunSpec
 from algoprog.compose import compose
 from algoprog.config import AXES
 from algoprog.run.provenance import environment
-from algoprog.runs.record import CONFIG_FILE, FINISHED, Record
+from algoprog.runs.record import COMPARE, CONFIG_FILE, FINISHED, Record
 from algoprog.runs.store import append_curve, write_atomic, write_record
 from algoprog.sweep.plan.plan import plan
 from algoprog.variant import option, protocol
@@ -120,6 +120,8 @@ def _record(spec: RunSpec, overrides: list[str], last: dict[str, float]) -> Reco
         "overrides": tuple(overrides),
         "environment": {**environment(), "device": "none", "n_devices": 1, "threads": 1, "dead_parameters": []},
         "protocol": protocol(spec.config),
+        "role": COMPARE,
+        "beside": None,
         "created": "2026-01-31T12:00:00+00:00",
     }
     return Record(**{**shared, **written})

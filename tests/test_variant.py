@@ -73,7 +73,7 @@ def test_model_name_tells_what_was_changed() -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["trainer=cpu", "trainer.threads=1", "trainer.compile=true", "logger=wandb", "cache_dir=elsewhere"],
+    ["trainer=cpu", "trainer.threads=1", "trainer.compile=true", "logger=wandb", "cache_dir=elsewhere", "role=search"],
 )
 def test_run_id_ignores_how_a_run_is_executed(override: str) -> None:
     assert run_id(compose(override), SHA) == run_id(compose(), SHA)

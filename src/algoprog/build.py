@@ -22,6 +22,7 @@ from algoprog.data.tokens import TokenStore
 from algoprog.data.windows import TrainWindows, ValidationWindows
 from algoprog.model.dims import Dims
 from algoprog.model.gpt import GPT
+from algoprog.runs.record import COMPARE, SEARCH
 from algoprog.training import budget
 from algoprog.variant import cohort, model_name, run_id, variant
 
@@ -273,6 +274,7 @@ def _check_settings(config: dict[str, Any]) -> None:
     trainer = config["trainer"]
     checks = {
         "precision": (config["precision"] in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
+        "role": (config["role"] in (SEARCH, COMPARE), f"{SEARCH} or {COMPARE}"),
         "seed": (0 <= config["seed"] < 2**32, "between 0 and 2^32 - 1"),
         "gradient_clip": (config["gradient_clip"] >= 0, "0 (no clipping) or above"),
         "trainer.accelerator": (trainer["accelerator"] in ACCELERATORS, f"one of {', '.join(ACCELERATORS)}"),

@@ -16,7 +16,7 @@ from algoprog.runs.record import CONFIG_FILE
 AXES = ("attention", "norm", "final_norm", "pos", "mlp", "kernel")
 """The choices that gains are measured for, in the order in which they appear in a variant's name."""
 
-EXECUTION = ("trainer", "logger", "cache_dir", "per_model")
+EXECUTION = ("trainer", "logger", "cache_dir", "per_model", "role")
 """Top-level settings that say how and where a run is computed, never what comes out."""
 
 OF_THE_SWEEP = ("hydra", "design")
@@ -97,6 +97,7 @@ class Config:
     gradient_clip: float = MISSING
     precision: str = MISSING
     cache_dir: str = MISSING
+    role: str = MISSING  # search or compare
     design: Any = MISSING  # of the sweep: no run's configuration or identity holds it
     per_model: dict[str, Any] = MISSING  # settings that an experiment ties to the model, for interpolation
 
@@ -122,7 +123,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")))
     except (OmegaConfBaseException, UnicodeDecodeError, YAMLError) as error:
         why = str(error).splitlines()[0]
-        raise ValueError(f"{path} cannot be read ({why}): delete its folder and run it again") from error
+        raise ValueError(f"{path} cannot be read ({why}): move its folder away and run it again") from error
     if not isinstance(config, dict) or not config:
-        raise ValueError(f"{path} holds no settings: delete its folder and run it again")
+        raise ValueError(f"{path} holds no settings: move its folder away and run it again")
     return {str(key): value for key, value in config.items()}

@@ -20,7 +20,8 @@ PLAIN = {"str": "x", "int": 1, "float": 1.0, "dict[str, str]": {}, "dict[str, An
 
 def record(**changes) -> Record:
     values = {field.name: PLAIN.get(str(field.type)) for field in fields(Record) if field.name != "schema_version"}
-    return replace(Record(**{**values, "data": DATA, "status": "finished", "cohort": "c"}), **changes)
+    shared = {"data": DATA, "status": "finished", "cohort": "c", "role": "compare"}
+    return replace(Record(**{**values, **shared}), **changes)
 
 
 def write_run(folder: Path, gain: float, **changes) -> None:

@@ -15,7 +15,7 @@ import pytest
 from algoprog.ceg.curves import Curve, curves_from_runs
 from algoprog.ceg.gains import Gain, compute_gains
 from algoprog.report.words.naming import PAPER_ORDER
-from algoprog.runs.record import DIVERGED, FINISHED, DataInfo, Record, Run
+from algoprog.runs.record import COMPARE, DIVERGED, FINISHED, DataInfo, Record, Run
 from algoprog.runs.store import append_curve, load_runs, write_record
 
 GAINS = {
@@ -193,6 +193,8 @@ def record_of(
             "dead_parameters": [],
         },
         protocol={"optim": "AdamW", "optim.lr": 1e-3, "model.seq_len": 256, "model.dropout": 0.0, **context},
+        role=COMPARE,
+        beside=1,
         created=f"2026-01-02T03:{seed:02d}:00+00:00",
     )
 

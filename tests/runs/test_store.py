@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE
+from algoprog.runs.record import COMPARE, CURVE_COLUMNS, CURVE_FILE, RECORD_FILE
 from algoprog.runs.store import (
     find_runs,
     load_run,
@@ -47,9 +47,27 @@ def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> 
 
 def test_a_record_of_the_first_schema_is_still_read(folder: Path) -> None:
     raw = json.loads((folder / RECORD_FILE).read_text())
-    del raw["protocol"]
+    for key in ("protocol", "role", "beside"):
+        del raw[key]
     (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 1}))
-    assert load_run(folder).record.protocol == {}
+    record = load_run(folder).record
+    assert (record.protocol, record.role, record.beside) == ({}, COMPARE, None)
+
+
+def test_a_record_of_the_second_schema_was_to_be_compared(folder: Path) -> None:
+    raw = json.loads((folder / RECORD_FILE).read_text())
+    del raw["role"], raw["beside"]
+    (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 2, "protocol": {"seed": 1}}))
+    record = load_run(folder).record
+    assert (record.protocol, record.role, record.beside) == ({"seed": 1}, COMPARE, None)
+    assert record.schema_version == 3
+
+
+def test_a_record_of_a_newer_program_is_kept(folder: Path) -> None:
+    raw = json.loads((folder / RECORD_FILE).read_text())
+    (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 99}))
+    with pytest.raises(ValueError, match=r"schema_version is 99, this algoprog reads up to 3\): update algoprog$"):
+        load_run(folder)
 
 
 def test_nan_becomes_null(folder: Path) -> None:
@@ -62,10 +80,10 @@ def test_nan_becomes_null(folder: Path) -> None:
     [
         lambda text: text[: len(text) // 2],
         lambda text: text.replace('"seed"', '"sead"'),
-        lambda text: text.replace('"schema_version": 2', '"schema_version": 99'),
+        lambda text: text.replace('"role": "compare"', '"role": "chosen"'),
         lambda text: "[]",
     ],
-    ids=["truncated", "renamed key", "newer schema", "another document"],
+    ids=["truncated", "renamed key", "unknown role", "another document"],
 )
 def test_a_damaged_record_is_named_with_the_remedy(folder: Path, damage: object) -> None:
     path = folder / RECORD_FILE

@@ -47,6 +47,15 @@ def test_a_fault_that_passes_is_retried(run: Run, tmp_path: Path, kind: str) -> 
     assert "attempt 2 sees" in log
 
 
+def test_a_run_is_told_how_many_train_beside_it(run: Run, tmp_path: Path) -> None:
+    run(shares=3, first="none 0", second="none 0")
+    run(shares=2, alone="none 0")
+    logs = {name: (tmp_path / name / "run.log").read_text() for name in ("first", "second", "alone")}
+    assert " beside 1\n" in logs["first"]
+    assert " beside 1\n" in logs["second"]
+    assert " beside 0\n" in logs["alone"]
+
+
 def test_the_stack_of_a_segfault_is_in_the_log(run: Run, tmp_path: Path) -> None:
     run(run="segfault 9")
     log = (tmp_path / "run" / "run.log").read_text()

@@ -41,4 +41,4 @@ def test_a_damaged_configuration_is_named(tmp_path: Path, capsys: pytest.Capture
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert f"{tmp_path / 'run' / 'config.yaml'} " in error
-    assert "delete its folder and run it again" in error
+    assert "move its folder away and run it again" in error

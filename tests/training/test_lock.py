@@ -32,7 +32,7 @@ def test_a_damaged_configuration_of_a_run_in_use_is_named(
     compose: Callable[..., dict[str, Any]], tmp_path: Path, content: str
 ) -> None:
     (tmp_path / "config.yaml").write_text(content)
-    with FileLock(tmp_path / ".lock"), pytest.raises(FolderTakenError, match=r"config\.yaml .*: delete its folder"):
+    with FileLock(tmp_path / ".lock"), pytest.raises(FolderTakenError, match=r"config\.yaml .*: move its folder away"):
         fit.run(app.prepare(compose(*TINY_RUN)), tmp_path, [])
 
 

@@ -18,7 +18,7 @@ from algoprog import build
 from algoprog.build import RunSpec
 from algoprog.config import AXES
 from algoprog.run import app, fit
-from algoprog.runs.record import CURVE_COLUMNS, DIVERGED, FINISHED, Record
+from algoprog.runs.record import BESIDE, COMPARE, CURVE_COLUMNS, DIVERGED, FINISHED, SEARCH, Record
 from algoprog.runs.store import load_run
 from algoprog.training import hardware
 from tests.configs import TINY_RUN
@@ -92,6 +92,20 @@ def test_leaves_a_valid_record(train: Train, spec: Callable[..., RunSpec]) -> No
     assert record.tokens_per_second > 0
     assert record.overrides[-2:] == ("attention=mqa", "norm=rmsnorm")
     assert record.environment["dead_parameters"] == []
+    assert (record.role, record.beside) == (COMPARE, None)
+
+
+def test_a_record_says_what_the_run_was_for_and_what_ran_beside_it(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(BESIDE, "3")
+    record = load_run(train("role=search")).record
+    assert (record.role, record.beside) == (SEARCH, 3)
+
+
+def test_an_unknown_role_is_refused(spec: Callable[..., RunSpec]) -> None:
+    with pytest.raises(ValueError, match="role=judge must be search or compare"):
+        spec("role=judge")
 
 
 def test_curve_is_consistent(train: Train, spec: Callable[..., RunSpec]) -> None:

@@ -122,7 +122,7 @@ def compared_rows(run: Run) -> NDArray[np.intp]:
 def _curve(run: Run) -> Curve:
     record, rows = run.record, compared_rows(run)
     if (fault := cost_fault("step", run.curve["step"][rows])) is not None:
-        raise ValueError(f"{run.path / CURVE_FILE} has {fault[0]}: delete its folder and run it again")
+        raise ValueError(f"{run.path / CURVE_FILE} has {fault[0]}: move its folder away and run it again")
     annealed = run.curve["annealed"] > 0
     flags = record.flags if record.status != DIVERGED or DIVERGED in record.flags else (*record.flags, DIVERGED)
     if not annealed.any() and _decays_sharply(run.curve["lr"]):

@@ -43,5 +43,5 @@ def _read_folder(path: Path) -> list[Curve]:
     curves = curves_from_runs(runs)
     for curve in curves:
         if all(len(curve.points(axis)[0]) == 0 for axis in curve.costs) and not curve.diverged:
-            raise ValueError(f"{curve.source} has no evaluation after step 0: delete the folder and run it again")
+            raise ValueError(f"{curve.source} has no evaluation after step 0: move the folder away and run it again")
     return curves

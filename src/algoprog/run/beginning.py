@@ -62,7 +62,7 @@ def _finished(spec: RunSpec, folder: Path) -> Record | None:
     if record.run_id != spec.run_id:
         raise FolderTakenError(
             f"{folder} holds another finished run, {record.variant} of {record.model} with seed {record.seed}: choose"
-            " another folder, or delete it first"
+            " another folder, or move it away first"
         )
     return record
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from algoprog.config import AXES
 from algoprog.overrides import context
 from algoprog.run import gates
 from algoprog.run.provenance import environment
-from algoprog.runs.record import DIVERGED, FINISHED, Record
+from algoprog.runs.record import BESIDE, DIVERGED, FINISHED, Record
 from algoprog.training import hardware
 from algoprog.training.callbacks.curve import Curve
 from algoprog.variant import option, protocol
@@ -95,5 +96,13 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
             "resumed": outcome.resumed,  # of every checkpoint that the run went on from: step, commit, what differed
         },
         protocol=protocol(spec.config),
+        role=spec.config["role"],
+        beside=_beside(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _beside() -> int | None:
+    """Runs that train beside this one, as the engine that started it says; None where none says so."""
+    told = os.environ.get(BESIDE, "")
+    return int(told) if told.isdecimal() else None

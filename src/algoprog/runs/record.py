@@ -6,6 +6,7 @@ evaluation) and `record.json` (renamed into place last: its presence means "done
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import UnionType
@@ -14,8 +15,22 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-SCHEMA_VERSION = 2
-"""Version 2 added `protocol`; records of version 1 are read with an empty one."""
+Raw = dict[str, Any]
+"""A record as JSON holds it."""
+
+SEARCH, COMPARE = "search", "compare"
+"""What a run is for: to choose the settings of a variant, or to be compared. The two never share a seed."""
+
+MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
+    lambda raw: {**raw, "protocol": {}},
+    lambda raw: {**raw, "role": COMPARE, "beside": None},
+)
+"""From every former version of the schema to the next, the first from 1 to 2: what was paid for stays readable."""
+
+SCHEMA_VERSION = len(MIGRATIONS) + 1
+
+BESIDE = "ALGOPROG_BESIDE"
+"""Environment variable in which an engine tells a run how many others train beside it on the machine."""
 
 BASELINE = "none"
 """Name of the variant in which no axis is changed."""
@@ -43,6 +58,10 @@ CURVE_COLUMNS = (
     "lr",
     "annealed",  # 1 at the end of an annealed budget (a branch, or the end of a run with branches), else 0
 )
+
+
+class NewerSchemaError(ValueError):
+    """A record was written by a newer version of the program."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +114,8 @@ class Record:
     overrides: tuple[str, ...]  # the command line that repeats the run
     environment: dict[str, Any]  # versions, device, git state
     protocol: dict[str, Any]  # settings that all runs of a ladder should share: all but axes, seed, sizes and budget
+    role: str  # search or compare
+    beside: int | None  # runs that trained on the machine at the same time, this one excluded; None where unknown
     created: str  # ISO 8601, UTC
     schema_version: int = SCHEMA_VERSION
 
@@ -105,17 +126,31 @@ class Record:
         Raises:
             ValueError: a key is missing or unknown, a value has another type, or the schema is newer than this program.
         """
-        version = raw.get("schema_version") if isinstance(raw, dict) else None
-        if version == 1:
-            raw, version = {**raw, "protocol": {}, "schema_version": SCHEMA_VERSION}, SCHEMA_VERSION
-        if version != SCHEMA_VERSION:
-            raise ValueError(f"schema_version is {version!r}, this algoprog reads {SCHEMA_VERSION}: update algoprog")
+        raw = _migrated(raw)
         wanted = {f.name for f in fields(cls)}
         if wanted != raw.keys():
             raise ValueError(f"keys missing {sorted(wanted - raw.keys())}, unknown {sorted(raw.keys() - wanted)}")
         _check_types(cls, raw)
+        if raw["role"] not in (SEARCH, COMPARE):
+            raise ValueError(f"role is {raw['role']!r}, neither {SEARCH} nor {COMPARE}")
         data = _data_info(raw["data"])
         return cls(**{**raw, "data": data, "flags": tuple(raw["flags"]), "overrides": tuple(raw["overrides"])})
+
+
+def _migrated(raw: Any) -> Raw:
+    """The same record in the schema of this program.
+
+    Raises:
+        ValueError: it is no record, or of a newer program.
+    """
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if type(version) is not int or version < 1:
+        raise ValueError(f"schema_version is {version!r}, no number of a schema")
+    if version > SCHEMA_VERSION:
+        raise NewerSchemaError(f"schema_version is {version}, this algoprog reads up to {SCHEMA_VERSION}")
+    for migrate in MIGRATIONS[version - 1 :]:
+        raw = migrate(raw)
+    return {**raw, "schema_version": SCHEMA_VERSION}
 
 
 def _data_info(raw: Any) -> DataInfo:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, Record, Run
+from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, NewerSchemaError, Record, Run
 from algoprog.runs.secrets import redacted
 
 
@@ -78,14 +78,14 @@ def read_curve(path: Path) -> dict[str, NDArray[np.float64]]:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (csv.Error, OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read ({error}): delete its folder and run it again") from error
+        raise ValueError(f"{path} cannot be read ({error}): move its folder away and run it again") from error
     missing = [c for c in CURVE_COLUMNS if not rows or c not in rows[0]]
     if missing:
-        raise ValueError(f"{path} has no rows or lacks the columns {missing}: delete its folder and run it again")
+        raise ValueError(f"{path} has no rows or lacks the columns {missing}: move its folder away and run it again")
     try:
         return {c: np.array([float(row[c]) for row in rows]) for c in CURVE_COLUMNS}
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete its folder and run it again") from error
+        raise ValueError(f"{path} is damaged ({error}): move its folder away and run it again") from error
 
 
 def load_run(folder: Path) -> Run:
@@ -97,8 +97,10 @@ def load_run(folder: Path) -> Run:
     path = folder / RECORD_FILE
     try:
         record = Record.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except NewerSchemaError as error:
+        raise ValueError(f"{path} cannot be read ({error}): update algoprog") from error
     except (KeyError, OSError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read ({error}): delete its folder and run it again") from error
+        raise ValueError(f"{path} cannot be read ({error}): move its folder away and run it again") from error
     return Run(record, read_curve(folder / CURVE_FILE), folder)
 
 

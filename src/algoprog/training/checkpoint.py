@@ -118,7 +118,7 @@ def latest(folder: Path, run_id: str, n_devices: int, shapes: Mapping[str, torch
     if kept is not None:
         raise FolderTakenError(
             f"{folder / FOLDER} holds a checkpoint that this run cannot use ({kept}): start as that run did, choose"
-            " another folder, or delete the checkpoints to start over"
+            " another folder, or move the checkpoints away to start over"
         )
     return None
 

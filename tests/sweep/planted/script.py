@@ -18,7 +18,8 @@ os.chdir(folder)
 attempts = len(list(folder.glob("began-*"))) + 1
 (folder / "pid").write_text(str(os.getpid()))
 (folder / "pid").rename(folder / f"began-{attempts}")
-print("attempt", attempts, "sees", os.environ["CUDA_VISIBLE_DEVICES"], "with", os.environ["OMP_NUM_THREADS"])
+share = [os.environ[name] for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "ALGOPROG_BESIDE")]
+print("attempt {} sees {} with {} beside {}".format(attempts, *share))
 if attempts <= int(wrong):
     meet(kind)
 (folder / "record.json").write_text("{}")

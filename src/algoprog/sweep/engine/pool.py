@@ -90,11 +90,12 @@ class Pool:
 
     def _fill(self) -> None:
         """Start runs while there is a share of the machine for them."""
+        beside = len(self.running) + min(len(self.waiting), len(self.free)) - 1
         while self.waiting and self.free:
             job, share = self.waiting.pop(), self.free.pop()
             self.tries[job] = self.tries.get(job, 0) + 1
             try:
-                run = RunProcess(self.context, job, self.script, share)
+                run = RunProcess(self.context, job, self.script, share, beside)
             except (OSError, EOFError) as error:  # the fork server died just now; the next start makes a new one
                 self.free.append(share)
                 self._judge(job, Ending(f"not started: {error!r}", repeatable=True), next_attempt(job.folder), 0.0)

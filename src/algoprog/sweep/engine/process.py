@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from algoprog.runs.record import RECORD_FILE
+from algoprog.runs.record import BESIDE, RECORD_FILE
 from algoprog.runs.status import next_attempt
 from algoprog.sweep.engine.devices import Share
 from algoprog.sweep.engine.job import GRACE_SECONDS, LOG_FILE, Job, work
@@ -41,16 +41,18 @@ class RunProcess:
         job: the run.
         script: path of train.py.
         share: the part of the machine that the run is given.
+        beside: other runs on the machine at the same time.
     """
 
-    def __init__(self, context: ForkServerContext, job: Job, script: str, share: Share) -> None:
+    def __init__(self, context: ForkServerContext, job: Job, script: str, share: Share, beside: int) -> None:
         self.job, self.share = job, share
         job.folder.mkdir(parents=True, exist_ok=True)
         self.attempt = next_attempt(job.folder)
         self.overdue: float | None = None  # seconds after which it was told to end
         self.started = time.monotonic()
         self._told, tell = context.Pipe(duplex=False)
-        self.process = context.Process(target=work, args=(job, script, share, self.attempt, tell), name=job.name)
+        given = {**share, BESIDE: str(beside)}
+        self.process = context.Process(target=work, args=(job, script, given, self.attempt, tell), name=job.name)
         self.process.start()
         tell.close()
 
