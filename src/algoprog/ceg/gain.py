@@ -1,0 +1,31 @@
+"""One row of the gains table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["primary", "auxiliary", "bound"]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """One row of the gains table: the CEG of a variant over the baseline at equal loss.
+
+    `kind` is `primary` (at the target), `auxiliary` (at the lowest loss that both reached) or `bound` (what an
+    unreached target still tells: `ci_high` is None for a lower bound, `ci_low` for an upper one). Numbers that do not
+    exist are None.
+    """
+
+    model: str
+    variant: str
+    baseline: str
+    estimator: str
+    cost: str
+    target_loss: float | None  # nats per token, mean over seeds
+    kind: Kind
+    ceg: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n_seeds: int
+    flags: tuple[str, ...]
