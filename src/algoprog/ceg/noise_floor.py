@@ -14,10 +14,8 @@ from algoprog.ceg.estimator.estimate import Estimator, Target
 from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.fit.smoothing import MIN_POINTS
 from algoprog.ceg.pairing import pair_up
+from algoprog.ceg.same_function import execution_only
 from algoprog.runs.record import BASELINE
-
-EXECUTION_AXES = ("kernel",)
-"""Axes whose options compute the same function, so that a variant changing only them is an A/A test."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +36,9 @@ class NoiseFloor:
 
 def aa_variants(curves: Sequence[Curve], baseline: str = BASELINE) -> tuple[str, ...]:
     """Variants that differ from the baseline in nothing but how the same function is executed."""
-    base = next((curve.axes for curve in curves if curve.variant == baseline and curve.axes), None)
-    if base is None:
-        return ()
-    changed = {
-        curve.variant: {axis for axis in base.keys() | curve.axes.keys() if base.get(axis) != curve.axes.get(axis)}
-        for curve in curves
-    }
-    return tuple(name for name, axes in changed.items() if axes and axes <= set(EXECUTION_AXES))
+    axes = {curve.variant: curve.axes for curve in curves if curve.axes}
+    base = axes.get(baseline, {})
+    return tuple(name for name, own in axes.items() if execution_only(name, own, baseline, base))
 
 
 def noise_floors(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
+from algoprog.ceg.same_function import execution_only
 from algoprog.ceg.tuning import tuned_runs
 from algoprog.report.words.naming import order_variants
 from algoprog.runs.record import BASELINE, DIVERGED, Record, Run
@@ -16,9 +17,6 @@ if TYPE_CHECKING:  # scipy comes with it, which takes seconds
     from algoprog.ceg.gains import Gain
 
 T = TypeVar("T")
-
-EXECUTION_AXES = frozenset({"kernel"})
-"""Axes that change how a function is computed, not which: judged on seconds, an A/A test elsewhere."""
 
 ESTIMATORS = ("iso_loss", "paper")
 """Estimators in the order of display; the first is the one that verdicts and figures use."""
@@ -161,20 +159,13 @@ def _group(label: str, gains: Sequence[Gain], runs: Sequence[Run]) -> Group:
             name,
             tuple(sorted((r for r in runs if r.record.variant == name), key=lambda r: r.record.seed)),
             tuple(g for g in gains if g.variant == name),
-            _execution_only(axes.get(name), axes.get(baseline)),
+            execution_only(name, axes.get(name, {}), baseline, axes.get(baseline, {})),
         )
         for name in variants
     )
     reference = [run.record.n_params for run in runs if run.record.variant == baseline]
     sizes = reference or [run.record.n_params for run in runs]
     return Group(label, baseline, sizes[0] if sizes else None, arms)
-
-
-def _execution_only(axes: dict[str, str] | None, baseline: dict[str, str] | None) -> bool:
-    if axes is None or baseline is None:
-        return False
-    changed = {axis for axis in axes.keys() | baseline.keys() if axes.get(axis) != baseline.get(axis)}
-    return bool(changed) and changed <= EXECUTION_AXES
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
