@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from algoprog.runs.liveness import is_alive
 from algoprog.runs.status import STOPPED, read_status
-from algoprog.sweep.engine.process import is_alive
 from tests.cluster.conftest import FAIL_FAST, NANO, TWELVE, Environment, Sweep, attempts, outcome
 from tests.sweep.faulty import (
     DIVERGING,

@@ -9,9 +9,10 @@ from algoprog.ceg.curves import curves_from_runs
 from algoprog.ceg.gains import ESTIMATORS, compute_gains
 from algoprog.ceg.ladder.scale import scale_dependence
 from algoprog.report.evidence import Evidence, gather
-from algoprog.report.figures.chart import Series, json_data
+from algoprog.report.figures.chart import Series
 from algoprog.report.figures.charts_gain import by_loss_chart, scale_chart
 from algoprog.report.figures.style import INK, Style, styles
+from algoprog.report.page.interactive import json_data
 from algoprog.report.summary import summarise
 from algoprog.report.words.verdicts import verdicts
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from algoprog.report import inputs
 from algoprog.report.inputs import drawn_from, fingerprint
 from algoprog.runs.record import REPORT_FILE
 from algoprog.runs.store import load_runs, write_record
+from algoprog.sweep.finish import analysis
 from algoprog.sweep.finish.analysis import analyse
 
 SOURCES = {"git_commit": "0" * 40, "git_dirty": False, "versions": {"algoprog": "1"}}
@@ -18,7 +18,7 @@ SOURCES = {"git_commit": "0" * 40, "git_dirty": False, "versions": {"algoprog": 
 
 @pytest.fixture(autouse=True)
 def committed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "environment", lambda: SOURCES)
+    monkeypatch.setattr(analysis, "environment", lambda: SOURCES)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def folder(write_sweep, sweep) -> Path:
 def test_nothing_is_drawn_again_without_a_change(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     analyse(folder, wandb=None, redraw=False)
     page = folder / REPORT_FILE
-    assert drawn_from(page) == fingerprint(load_runs(folder), None)
+    assert drawn_from(page) == fingerprint(load_runs(folder), None, SOURCES)
     before, said = page.stat().st_mtime_ns, capsys.readouterr().out
     analyse(folder, wandb=None, redraw=False)
     assert page.stat().st_mtime_ns == before
@@ -51,14 +51,16 @@ def test_a_change_of_anything_is_drawn(folder: Path, monkeypatch: pytest.MonkeyP
     curve.write_text("\n".join([*lines[:-2], lines[-1]]) + "\n")
     analyse(folder, wandb=None, redraw=False)
     third = drawn_from(folder / REPORT_FILE)
-    monkeypatch.setattr(inputs, "environment", lambda: SOURCES | {"git_commit": "1" * 40})
+    monkeypatch.setattr(analysis, "environment", lambda: SOURCES | {"git_commit": "1" * 40})
     analyse(folder, wandb=None, redraw=False)
     assert len({first, second, third, drawn_from(folder / REPORT_FILE)}) == 4
-    assert fingerprint(load_runs(folder), "python train.py -m") != drawn_from(folder / REPORT_FILE)
+    assert fingerprint(load_runs(folder), "python train.py -m", SOURCES | {"git_commit": "1" * 40}) != drawn_from(
+        folder / REPORT_FILE
+    )
 
 
 def test_sources_that_are_not_committed_always_draw(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "environment", lambda: SOURCES | {"git_dirty": True})
+    monkeypatch.setattr(analysis, "environment", lambda: SOURCES | {"git_dirty": True})
     analyse(folder, wandb=None, redraw=False)
     before = (folder / REPORT_FILE).stat().st_mtime_ns
     assert drawn_from(folder / REPORT_FILE) is None

@@ -32,8 +32,8 @@ class Spoken:
     def say(self, line: str) -> None:
         self.lines.append(line)
 
-    def ended(self, job: Job, fault: str | None, seconds: float) -> None:
-        self.order.append(job.name)
+    def ended(self, run: Path, fault: str | None, seconds: float) -> None:
+        self.order.append(run.name)
 
 
 Run = Callable[..., tuple[dict[str, str | None], Spoken]]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from algoprog.ceg.curves import curves_from_runs
 from algoprog.ceg.gains import compute_gains
+from algoprog.runs.record import LOG_FILE
 from algoprog.runs.status import FAILED, read_status
 from algoprog.runs.store import load_runs
-from algoprog.sweep.engine.job import LOG_FILE
 from tests.e2e.conftest import TINY
 
 PLANTED = Path(__file__).parent / "planted"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from algoprog.runs.liveness import is_alive
 from algoprog.runs.status import STOPPED, read_status
-from algoprog.sweep.engine.process import is_alive
 from tests.sweep.conftest import wait_until
 
 LAUNCHER = Path(__file__).parent / "planted" / "launcher.py"

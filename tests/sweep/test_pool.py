@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from algoprog.runs.liveness import is_alive
 from algoprog.runs.status import FAILED, read_status
 from algoprog.sweep.engine import process
-from algoprog.sweep.engine.process import is_alive
 from tests.sweep.conftest import Run, wait_until
 
 DEATHS = {

@@ -18,9 +18,9 @@ from algoprog.ceg.noise_floor import NoiseFloor, noise_floors
 from algoprog.ceg.protocols import Difference, protocol_differences
 from algoprog.ceg.tuning import tuned
 from algoprog.report.page.section import Section
+from algoprog.report.page.sections_tuning import tuning_section
 from algoprog.report.summary import by_display_name, model_labels, summarise
 from algoprog.report.words.naming import in_order
-from algoprog.report.words.tuning import tuning_section
 from algoprog.runs.record import BASELINE, Run
 
 MODELS_FOR_A_SLOPE, MODELS_FOR_A_LAW = 2, 3

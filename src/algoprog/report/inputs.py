@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from algoprog.run.provenance import environment
 from algoprog.runs.record import Run
 
 _MARK = re.compile(r'<meta name="algoprog-inputs" content="([0-9a-f]{64})">')
@@ -17,9 +17,8 @@ HEAD_BYTES = 4096
 """The mark stands at the top of the page."""
 
 
-def fingerprint(runs: Sequence[Run], command: str | None) -> str | None:
+def fingerprint(runs: Sequence[Run], command: str | None, drawn_by: Mapping[str, Any]) -> str | None:
     """SHA-256 of all that a page shows, and of what draws it; None where changes to the sources are not committed."""
-    drawn_by = environment()
     if drawn_by["git_dirty"]:
         return None
     digest = hashlib.sha256(json.dumps([drawn_by, command], sort_keys=True).encode())

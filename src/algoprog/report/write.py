@@ -48,7 +48,9 @@ def write_report(
     looks = styles([arm.variant for group in groups for arm in group.arms], baselines[0])
     evidence = gather(gains, runs, cost=cost, confidence=confidence, curves=curves) if gains else Evidence()
     shown = [*sections(evidence, groups, looks, cost=cost, confidence=confidence), *extra]
-    figures = draw_figures(groups, looks, costs=dict.fromkeys((cost, "seconds")) if gains else (), sections=shown)
+    costs = dict.fromkeys((cost, "seconds")) if gains else ()
+    others = {section.stem: section.drawing for section in shown if section.drawing is not None}
+    figures = draw_figures(groups, looks, costs=costs, others=others)
     page = render(
         groups,
         figures,

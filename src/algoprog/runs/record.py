@@ -38,6 +38,7 @@ BASELINE = "none"
 FINISHED, DIVERGED = "finished", "diverged"
 
 CONFIG_FILE, CURVE_FILE, RECORD_FILE = "config.yaml", "curve.csv", "record.json"
+LOG_FILE = "run.log"  # all that a run of a sweep printed, every attempt of it
 SWEEP_FILE = "sweep.json"
 """What a sweep set out to do: its command line, and name and overrides of every run."""
 GAINS_CSV, GAINS_JSON, REPORT_FILE = "gains.csv", "gains.json", "report.html"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from algoprog.report.figures.style import Style
-from algoprog.report.page.interactive import style_data
 
 
 @dataclass(frozen=True)
@@ -61,40 +60,3 @@ class Chart:
 def finite(values: Iterable[float | None]) -> list[float]:
     """The values that can be drawn."""
     return [value for value in values if value is not None and math.isfinite(value)]
-
-
-def json_data(chart: Chart) -> dict[str, Any]:
-    """The chart as the page's script reads it."""
-    return {
-        "stem": chart.stem,
-        "x_title": chart.x_title,
-        "columns": chart.columns,
-        "log_x": chart.log_x,
-        "falling_x": chart.falling_x,
-        "share_y": chart.share_y,
-        "legend": chart.legend,
-        "panels": [_panel(panel) for panel in chart.panels],
-    }
-
-
-def _panel(panel: Panel) -> dict[str, Any]:
-    return {
-        "title": panel.title,
-        "y_title": panel.y_title,
-        "ticks": panel.ticks,
-        "reference": panel.reference,
-        "noise": panel.noise,
-        "log_y": panel.log_y,
-        "series": [_series(series) for series in panel.series],
-    }
-
-
-def _series(series: Series) -> dict[str, Any]:
-    columns = {key: _short(getattr(series, key)) for key in ("x", "y", "low", "high")}
-    look = style_data(series.style)
-    return {"name": series.name, "kind": series.kind, "hollow": series.hollow, **look, **columns}
-
-
-def _short(values: Sequence[float | None]) -> list[float | None]:
-    """Six digits, finer than a pixel; what is not finite becomes null."""
-    return [None if value is None or not math.isfinite(value) else float(f"{value:.6g}") for value in values]

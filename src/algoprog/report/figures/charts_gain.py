@@ -10,8 +10,8 @@ from algoprog.ceg.gains import ESTIMATORS, Gain
 from algoprog.ceg.ladder.scale import ScaleDependence
 from algoprog.report.figures.chart import Chart, Panel, Series
 from algoprog.report.figures.style import Style
-from algoprog.report.tables.scale import verdict_word
 from algoprog.report.words.naming import COST_TITLES, in_order, order_variants
+from algoprog.report.words.scale import verdict_word
 
 Range = tuple[float, float]
 

@@ -8,7 +8,7 @@ from algoprog.ceg.interactions import Interaction, Share
 from algoprog.ceg.ladder.predict import Prediction
 from algoprog.report.figures.chart import Chart, Panel, Series
 from algoprog.report.figures.style import INK, Style
-from algoprog.report.tables.interaction import parts, pick
+from algoprog.report.words.interaction import parts, pick
 from algoprog.report.words.naming import COST_TITLES
 
 _PREDICTED, _OBSERVED = Style("#0a7cc4", (), "o"), Style("#d55e00", (), "D")

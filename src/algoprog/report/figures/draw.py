@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from algoprog.report.figures.chart import Chart
 from algoprog.report.figures.drawing import to_png, to_svg
 from algoprog.report.figures.figure_chart import chart_figure
 from algoprog.report.figures.figure_gain import gain_figure
 from algoprog.report.figures.figure_loss import loss_figure
 from algoprog.report.figures.style import Style
-from algoprog.report.page.section import Section
 from algoprog.report.summary import Group
 from algoprog.runs.store import write_atomic
 
@@ -29,15 +29,12 @@ class Drawn:
 
 
 def draw_figures(
-    groups: Sequence[Group], styles: dict[str, Style], *, costs: Iterable[str], sections: Sequence[Section] = ()
+    groups: Sequence[Group], styles: dict[str, Style], *, costs: Iterable[str], others: Mapping[str, Chart | Figure]
 ) -> list[Drawn]:
-    """Loss curves of every group that has runs, the gains at every cost axis, then the sections' own figures."""
+    """Loss curves of every group that has runs, the gains at every cost axis, then others by their stems."""
     figures = {f"loss-{stem}": loss_figure(g, styles) for stem, g in stems(groups).items() if g.runs}
     figures |= {f"gain-{cost}": gain_figure(groups, styles, cost) for cost in costs}
-    for section in sections:
-        figure = chart_figure(section.chart) if section.chart is not None else section.figure
-        if figure is not None:
-            figures[section.stem] = figure
+    figures |= {stem: chart_figure(other) if isinstance(other, Chart) else other for stem, other in others.items()}
     return [_draw(stem, figure) for stem, figure in figures.items()]
 
 

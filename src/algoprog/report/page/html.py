@@ -10,10 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from algoprog.ceg.ladder.scale import ScaleDependence
-from algoprog.report.figures.chart import json_data
 from algoprog.report.figures.draw import Drawn
 from algoprog.report.figures.style import GRID, INK, Style
-from algoprog.report.page.interactive import chart_data, plotting_library
+from algoprog.report.page.interactive import chart_data, json_data, plotting_library
 from algoprog.report.page.section import Section
 from algoprog.report.provenance import provenance
 from algoprog.report.summary import ESTIMATORS, Group

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from algoprog.report.figures.chart import Chart, Panel, Series
 from algoprog.report.figures.curves import Band, band, broken
 from algoprog.report.figures.style import INK, Style
 from algoprog.report.summary import ESTIMATORS, Arm, Group
@@ -61,6 +63,38 @@ def style_data(style: Style) -> dict[str, Any]:
     return {"color": color, "dash": dash, "symbol": _SYMBOLS[style.marker]}
 
 
+def json_data(chart: Chart) -> dict[str, Any]:
+    """The chart as the page's script reads it."""
+    return {
+        "stem": chart.stem,
+        "x_title": chart.x_title,
+        "columns": chart.columns,
+        "log_x": chart.log_x,
+        "falling_x": chart.falling_x,
+        "share_y": chart.share_y,
+        "legend": chart.legend,
+        "panels": [_panel(panel) for panel in chart.panels],
+    }
+
+
+def _panel(panel: Panel) -> dict[str, Any]:
+    return {
+        "title": panel.title,
+        "y_title": panel.y_title,
+        "ticks": panel.ticks,
+        "reference": panel.reference,
+        "noise": panel.noise,
+        "log_y": panel.log_y,
+        "series": [_series(series) for series in panel.series],
+    }
+
+
+def _series(series: Series) -> dict[str, Any]:
+    columns = {key: _short(getattr(series, key)) for key in ("x", "y", "low", "high")}
+    look = style_data(series.style)
+    return {"name": series.name, "kind": series.kind, "hollow": series.hollow, **look, **columns}
+
+
 def _losses(group: Group) -> dict[str, Any]:
     return {
         "label": group.label,
@@ -81,7 +115,7 @@ def _band(found: Band, target: float | None) -> dict[str, Any]:
     return {"costs": _costs(found.costs), "n": found.n_seeds, "crossing": crossing, **lines}
 
 
-def _costs(costs: dict[str, NDArray[np.float64]]) -> dict[str, list[float]]:
+def _costs(costs: dict[str, NDArray[np.float64]]) -> dict[str, list[float | None]]:
     return {cost: _short(values) for cost, values in costs.items()}
 
 
@@ -97,6 +131,6 @@ def _gains(group: Group) -> dict[str, Any]:
     return {"label": group.label, "compute": group.compute, "compute_text": text, "points": points}
 
 
-def _short(values: NDArray[np.float64]) -> list[float]:
-    """The values with six digits, which is finer than a pixel."""
-    return [float(f"{value:.6g}") for value in values]
+def _short(values: Iterable[float | None]) -> list[float | None]:
+    """Six digits, finer than a pixel; what is not finite becomes null."""
+    return [None if value is None or not math.isfinite(value) else float(f"{value:.6g}") for value in values]

@@ -31,6 +31,11 @@ class Section:
     table: Table | None = None
 
     @property
+    def drawing(self) -> Chart | Figure | None:
+        """What is to be drawn for its files."""
+        return self.chart or self.figure
+
+    @property
     def stem(self) -> str:
         """The section's place in the page and the name of its figure's files."""
         if self.chart is not None:

@@ -14,10 +14,10 @@ from algoprog.report.figures.charts_gain import scale_chart
 from algoprog.report.figures.charts_inference import interactions_chart, predictions_chart
 from algoprog.report.figures.style import Style
 from algoprog.report.page.section import Section, Table
-from algoprog.report.tables.interaction import overlap, parts, pick, share
-from algoprog.report.tables.prediction import LAW_WORDS, factor, score, span
-from algoprog.report.tables.scale import per_decade, settle, verdict_word
+from algoprog.report.words.interaction import overlap, parts, pick, share
 from algoprog.report.words.naming import loss, ratio, slope
+from algoprog.report.words.prediction import LAW_WORDS, factor, score, span
+from algoprog.report.words.scale import per_decade, settle, verdict_word
 
 
 def scale_section(evidence: Evidence, styles: Mapping[str, Style], cost: str, level: str) -> Section | str:

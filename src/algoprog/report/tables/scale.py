@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from algoprog.report.words.naming import COST_TITLES, in_order, plain, ratio, shorten, slope
+from algoprog.report.words.naming import COST_TITLES, in_order, plain, shorten, slope
 from algoprog.report.words.notes import WIDTH, full_names, wrapped
+from algoprog.report.words.scale import per_decade, settle, verdict_word
 from algoprog.report.words.words import explain
 
 if TYPE_CHECKING:  # scipy comes with it, which takes seconds
@@ -39,35 +40,12 @@ def scale_table(found: Sequence[ScaleDependence], *, confidence: float = 0.9) ->
     return "\n".join([title, "=" * WIDTH, head, "-" * WIDTH, *rows, "-" * WIDTH, *wrapped(notes)]) + "\n"
 
 
-def verdict_word(row: ScaleDependence) -> str:
-    """The verdict, with a question mark where a line through two models could not fail to fit."""
-    return row.verdict if row.verdict == "inconclusive" or len(row.models) > 2 else f"{row.verdict}?"
-
-
-def settle(row: ScaleDependence) -> str:
-    """What would settle an inconclusive verdict; empty for the others."""
-    if row.verdict != "inconclusive":
-        return ""
-    ways = [f"{row.seeds_needed} seeds a model"] if row.seeds_needed else []
-    ways += [f"a ladder of {row.decades_needed:.1f} decades of compute"] if row.decades_needed else []
-    if not ways:
-        return f"{row.variant}: no number of seeds up to 100 would settle it; a longer ladder of models may"
-    if not row.seeds_needed:
-        return f"{row.variant}: more models on the ladder may settle it, more seeds would not; or {ways[0]}"
-    return f"{row.variant}: {', or '.join(ways)}, would settle it if slope and scatter stay as they are"
-
-
 def _row(row: ScaleDependence, name: str) -> str:
     interval = (
         "" if row.slope_low is None or row.slope_high is None else f"[{slope(row.slope_low)}, {slope(row.slope_high)}]"
     )
     cells = (slope(row.slope), interval, per_decade(row.slope), verdict_word(row), row.two_point)
     return _line(name, str(len(row.models)), *cells)
-
-
-def per_decade(value: float) -> str:
-    """What ten times the compute multiplies a gain by."""
-    return ratio(10 ** min(max(value, -99.0), 99.0))
 
 
 def _line(variant: str, models: str, steep: str, interval: str, factor: str, verdict: str, rule: str) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from algoprog.ceg.gains import Gain
 from algoprog.ceg.ladder.scale import ScaleDependence
 from algoprog.report.summary import ESTIMATORS, Arm, Group
-from algoprog.report.tables.scale import per_decade
 from algoprog.report.words.naming import COST_TITLES, order_variants, ratio
+from algoprog.report.words.scale import per_decade
 from algoprog.report.words.words import bound_sign
 
 _LEADS = {

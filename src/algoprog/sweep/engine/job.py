@@ -22,10 +22,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from algoprog.overrides import parse, quoted
+from algoprog.runs.record import LOG_FILE
 from algoprog.runs.secrets import RedactedText
 from algoprog.runs.status import now, one_line
-
-LOG_FILE = "run.log"
 
 GRACE_SECONDS = 30.0
 """Time for a checkpoint between SIGTERM and SIGKILL; Slurm's default as well."""

@@ -18,9 +18,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from algoprog.runs.calls import read_calls
+from algoprog.runs.record import LOG_FILE
 from algoprog.runs.store import load_run
 from algoprog.sweep.engine.devices import Share
-from algoprog.sweep.engine.job import LOG_FILE, Job, jobs
+from algoprog.sweep.engine.job import Job, jobs
 from algoprog.sweep.engine.pool import Pool
 from algoprog.sweep.engine.settings import checked
 from algoprog.sweep.watch.screen import screen
@@ -64,7 +65,7 @@ class Local(Launcher):
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         todo = jobs(job_overrides, sweep_dir)
         settings = self.settings
-        with screen(sweep_dir, todo) as shown:
+        with screen(sweep_dir, [job.folder for job in todo]) as shown:
             pool = Pool(
                 todo,
                 sys.argv[0],

@@ -8,12 +8,12 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
-from typing import Protocol
 
 from algoprog.runs.status import FAILED, STOPPED, WAITING, mark, next_attempt
 from algoprog.sweep.engine.devices import Share
 from algoprog.sweep.engine.job import Job
 from algoprog.sweep.engine.process import Ending, RunProcess, end
+from algoprog.sweep.watch.screen import Screen
 
 LOOK_SECONDS = 1.0
 """Longest time between two looks at time-outs and the screen."""
@@ -21,19 +21,6 @@ LOOK_SECONDS = 1.0
 
 GIVING_UP = "fail_fast: the other runs are ended"
 GIVEN_UP = "not finished: another run failed, and fail_fast is set"
-
-
-class Screen(Protocol):
-    """Where the state of the sweep is shown."""
-
-    def draw(self) -> None:
-        """Show how far the running ones are."""
-
-    def say(self, line: str) -> None:
-        """Show a sentence that stays."""
-
-    def ended(self, job: Job, fault: str | None, seconds: float) -> None:
-        """Show that a run is through."""
 
 
 class Pool:
@@ -118,7 +105,7 @@ class Pool:
         if ending.fault:
             mark(job.folder, FAILED, attempt=attempt, reason=ending.fault)
         self.faults[job] = ending.fault
-        self.screen.ended(job, ending.fault, seconds)
+        self.screen.ended(job.folder, ending.fault, seconds)
         if ending.fault and self.fail_fast:
             self._give_up()
 

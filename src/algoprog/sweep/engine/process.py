@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from algoprog.runs.record import BESIDE, RECORD_FILE
+from algoprog.runs.liveness import is_alive
+from algoprog.runs.record import BESIDE, LOG_FILE, RECORD_FILE
 from algoprog.runs.status import next_attempt
 from algoprog.sweep.engine.devices import Share
-from algoprog.sweep.engine.job import GRACE_SECONDS, LOG_FILE, Job, work
+from algoprog.sweep.engine.job import GRACE_SECONDS, Job, work
 
 MISTAKE = 2
 """Exit code of a run that refuses what the user asked for; the same again would be refused again."""
@@ -135,40 +136,6 @@ def send(pid: int, signum: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if is_alive(pid):
                 os.kill(pid, signum)
-
-
-def is_alive(pid: int) -> bool:
-    """Does a process run? One that ended and was not collected yet does not."""
-    try:
-        return _stat(pid)[0] not in "ZX"
-    except FileNotFoundError:
-        return not Path("/proc/self/stat").exists() and _answers(pid)
-    except OSError:
-        return False
-
-
-def started_at(pid: int) -> float | None:
-    """When a process of this machine began, in seconds since 1970; None where that cannot be told."""
-    try:
-        boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
-        return float(boot.split()[1]) + int(_stat(pid)[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, StopIteration):
-        return None
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the state on; the name before them may hold anything."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def _answers(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def last_line(path: Path) -> str:

@@ -60,7 +60,7 @@ class Ray(Launcher):
         setup_globals()
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         todo = jobs(job_overrides, sweep_dir)
-        with _cluster(self.settings), signals_interrupt(), screen(sweep_dir, todo) as shown:
+        with _cluster(self.settings), signals_interrupt(), screen(sweep_dir, [job.folder for job in todo]) as shown:
             pending = {self._submit(job): job for job in todo}
 
             def look() -> list[tuple[Job, Outcome]]:

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
+from pathlib import Path
 
 from algoprog.runs.status import FAILED, mark, next_attempt
 from algoprog.sweep.engine.job import Job
-from algoprog.sweep.engine.pool import GIVEN_UP, GIVING_UP, Pool, Screen
+from algoprog.sweep.engine.pool import GIVEN_UP, GIVING_UP, Pool
+from algoprog.sweep.watch.screen import Screen
 
 PRELOAD = ["algoprog.sweep.engine.preload"]
 
@@ -53,7 +55,7 @@ def follow(
         while len(faults) < len(todo) and not (fail_fast and any(faults.values())):
             for job, outcome in look():
                 faults[job] = outcome.fault
-                screen.ended(job, outcome.fault, outcome.seconds)
+                screen.ended(job.folder, outcome.fault, outcome.seconds)
             screen.draw()
     finally:
         stop([job for job in todo if job not in faults])
@@ -108,6 +110,6 @@ class _Log:
         """Print it."""
         print(line, flush=True)
 
-    def ended(self, job: Job, fault: str | None, seconds: float) -> None:
+    def ended(self, run: Path, fault: str | None, seconds: float) -> None:
         """Print it."""
-        print(f"{job.name}: {fault or 'done'}, {seconds:.0f} s", flush=True)
+        print(f"{run.name}: {fault or 'done'}, {seconds:.0f} s", flush=True)

@@ -75,7 +75,7 @@ class Slurm(SlurmLauncher):  # type: ignore[misc]  # hydra-submitit-launcher has
         todo = jobs(job_overrides, sweep_dir)
         refuse_secrets(todo)
         task = Task(str(Path(sys.argv[0]).absolute()), self.attempts)
-        with signals_interrupt(), screen(sweep_dir, todo) as shown:
+        with signals_interrupt(), screen(sweep_dir, [job.folder for job in todo]) as shown:
             submitted = dict(zip(todo, self._submit(task, todo, sweep_dir), strict=True))
             told: set[Job] = set()
 

@@ -14,6 +14,7 @@ from algoprog.ceg.write import write_gains
 from algoprog.literature.compare import compare
 from algoprog.report.inputs import drawn_from, fingerprint
 from algoprog.report.tables.table import gains_table
+from algoprog.run.provenance import environment
 from algoprog.runs.calls import read_calls
 from algoprog.runs.record import REPORT_FILE, Run
 from algoprog.runs.store import load_runs
@@ -48,7 +49,7 @@ def analyse(folder: Path, *, wandb: bool | None, redraw: bool) -> None:
     write_gains(folder, gains)
     page = folder / REPORT_FILE
     commands = "\n".join(read_calls(folder).commands) or None
-    inputs = fingerprint(runs, commands)
+    inputs = fingerprint(runs, commands, environment())
     if redraw or inputs is None or drawn_from(page) != inputs:
         _draw(folder, gains, runs, commands, curves, inputs)
     table = gains_table(gains, runs, floors=noise_floors(curves))

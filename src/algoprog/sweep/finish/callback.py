@@ -92,9 +92,8 @@ def _analyse(folder: Path) -> int:
 def _failures(folder: Path) -> list[str]:
     """A line for each run of this call that left no record: how it ended, and where the rest is."""
     from algoprog.runs.calls import read_calls
-    from algoprog.runs.record import RECORD_FILE
+    from algoprog.runs.record import LOG_FILE, RECORD_FILE
     from algoprog.runs.status import read_status
-    from algoprog.sweep.engine.job import LOG_FILE
 
     lines = []
     own = read_calls(folder).own

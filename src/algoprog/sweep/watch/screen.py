@@ -9,27 +9,40 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from algoprog.runs.record import LOG_FILE
 from algoprog.runs.store import load_run
-from algoprog.sweep.engine.job import LOG_FILE, Job
-from algoprog.sweep.engine.pool import Screen
 from algoprog.sweep.watch.status import SweepView, table
 
 REDRAW_SECONDS = 2.0
 
 
+class Screen(Protocol):
+    """Where the state of the sweep is shown."""
+
+    def draw(self) -> None:
+        """Show how far the running ones are."""
+
+    def say(self, line: str) -> None:
+        """Show a sentence that stays."""
+
+    def ended(self, run: Path, fault: str | None, seconds: float) -> None:
+        """Show that the run of a folder is through."""
+
+
 @contextlib.contextmanager
-def screen(sweep_dir: Path, jobs: Sequence[Job]) -> Iterator[Screen]:
-    """The screen of one sweep, cleared behind it."""
+def screen(sweep_dir: Path, runs: Sequence[Path]) -> Iterator[Screen]:
+    """The screen of one sweep, cleared behind it; `runs` are the folders of those to come."""
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
-        yield Lines(len(jobs))
+        yield Lines(len(runs))
         return
     with Live(console=Console(), transient=True, auto_refresh=False) as live:
-        yield Table(live, SweepView(sweep_dir), {job.name for job in jobs})
+        yield Table(live, SweepView(sweep_dir), {run.name for run in runs})
 
 
 class _Lasting(io.TextIOWrapper):
@@ -83,10 +96,10 @@ class Lines:
         """Print it."""
         print(line, flush=True)
 
-    def ended(self, job: Job, fault: str | None, seconds: float) -> None:
+    def ended(self, run: Path, fault: str | None, seconds: float) -> None:
         """Print how the run went."""
         self.through += 1
-        print(f"[{self.through}/{self.total}]", _result(job, fault, seconds), flush=True)
+        print(f"[{self.through}/{self.total}]", _result(run, fault, seconds), flush=True)
 
 
 class Table:
@@ -118,19 +131,19 @@ class Table:
         """Print it above the table."""
         self.live.console.print(Text(line))
 
-    def ended(self, job: Job, fault: str | None, seconds: float) -> None:
+    def ended(self, run: Path, fault: str | None, seconds: float) -> None:
         """Failures stay on the screen; the others are counted in the table."""
         self._drawn = 0.0
         if fault:
-            self.say(_result(job, fault, seconds))
+            self.say(_result(run, fault, seconds))
 
 
-def _result(job: Job, fault: str | None, seconds: float) -> str:
+def _result(run: Path, fault: str | None, seconds: float) -> str:
     if fault:
-        return f"FAILED {job.name}: {fault}: see {job.folder / LOG_FILE}"
+        return f"FAILED {run.name}: {fault}: see {run / LOG_FILE}"
     try:
-        record = load_run(job.folder).record
+        record = load_run(run).record
     except ValueError as error:
-        return f"{job.name}: through, but {error}"
+        return f"{run.name}: through, but {error}"
     loss = f"loss {record.final_val_loss:.4f}" if record.final_val_loss is not None else "no loss"
     return f"{record.model} {record.variant} seed {record.seed}: {record.status}, {loss}, {seconds:.0f} s"

@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 
 from algoprog.runs.calls import Call, read_calls
+from algoprog.runs.liveness import is_alive, started_at
 from algoprog.runs.record import CONFIG_FILE, DIVERGED, RECORD_FILE, SWEEP_FILE, Record
 from algoprog.runs.status import FAILED, RUNNING, STATUS_FILE, STOPPED, Status, read_status
-from algoprog.sweep.engine.process import is_alive, started_at
 
 STATES = ("done", "diverged", "running", "queued", "stopped", "failed", "lost", "damaged")
 

@@ -11,9 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from algoprog.runs.record import CONFIG_FILE, RECORD_FILE, SWEEP_FILE
+from algoprog.runs.record import CONFIG_FILE, LOG_FILE, RECORD_FILE, SWEEP_FILE
 from algoprog.runs.status import STATUS_FILE
-from algoprog.sweep.engine.job import LOG_FILE
 
 if TYPE_CHECKING:
     from algoprog.sweep.watch.status import SweepView
