@@ -32,7 +32,7 @@ def test_the_minimum_of_a_quadratic_is_found_wherever_it_lies(shift: float, fact
     assert found == pytest.approx(best, rel=1e-3)
 
 
-def test_only_the_best_and_its_neighbours_vote() -> None:
+def test_only_the_lowest_three_vote() -> None:
     trials = bowl([5e-4, 1e-3, 2e-3, 4e-3], 1.1e-3)
     assert best_rate([*trials[:3], Trial(4e-3, 9.0)]) == best_rate(trials[:3]) == 1.1e-3
 
@@ -80,6 +80,12 @@ def test_the_edge_is_extended_by_the_factor() -> None:
 def test_no_more_trials_than_allowed() -> None:
     assert next_rates(bowl([5e-4, 1e-3, 2e-3], 9e-3), 2.0, 3) == ()
     assert next_rates([Trial(1e-3, 3.0)], 2.0, 2) == (5e-4,)
+
+
+def test_a_cliff_beyond_the_best_does_not_push_the_choice_away() -> None:
+    """Losses of a baseline without norms: at the highest rate it never left the plateau of single tokens."""
+    trials = [Trial(1e-3, 4.90), Trial(2e-3, 4.4567), Trial(4e-3, 4.2529), Trial(8e-3, 5.9569)]
+    assert best_rate(trials) == 4e-3
 
 
 def test_a_failed_neighbour_bounds_the_search() -> None:

@@ -32,19 +32,19 @@ class Trial:
 
 
 def best_rate(trials: Sequence[Trial]) -> float | None:
-    """The minimum of the quadratic in ln rate through the best trial and its two neighbours, within their range.
+    """The minimum of the quadratic in ln rate through the three trials of lowest loss, within their range.
 
-    Where the best has a neighbour on one side alone, the next two on that side are taken. It is the best trial's own
-    rate where fewer than three have a vote or no parabola opens upwards, and None where none has a vote.
+    The lowest three, not the neighbours of the best: beyond a cliff, where training fails to leave a plateau, a loss
+    says nothing of the valley before it. It is the best trial's own rate where fewer than three have a vote or no
+    parabola opens upwards, and None where none has a vote.
     """
     votes = _votes(trials)
     if not votes:
         return None
-    best = _best(votes)
     if len(votes) < 3:
-        return best.rate
-    start = min(max(votes.index(best) - 1, 0), len(votes) - 3)
-    return rounded(_vertex(votes[start : start + 3]))
+        return _best(votes).rate
+    lowest = sorted(votes, key=lambda trial: (trial.loss, trial.rate))[:3]
+    return rounded(_vertex(_votes(lowest)))
 
 
 def next_rates(trials: Sequence[Trial], factor: float, max_trials: int) -> tuple[float, ...]:
