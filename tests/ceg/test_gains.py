@@ -147,7 +147,7 @@ def test_files_have_exactly_the_documented_keys(tmp_path):
     rows = json.loads((tmp_path / "gains.json").read_text())
     assert all(list(row) == list(COLUMNS) for row in rows)
     assert rows[-1]["ceg"] is None
-    assert rows[-1]["flags"] == ["diverged"]
+    assert rows[-1]["flags"] == ["diverged", "untuned"]
     lines = list(csv.DictReader(io.StringIO((tmp_path / "gains.csv").read_text())))
     assert [line["kind"] for line in lines] == [gain.kind for gain in gains]
     assert lines[-1]["ceg"] == ""
@@ -156,7 +156,7 @@ def test_files_have_exactly_the_documented_keys(tmp_path):
 def test_infinite_numbers_become_null():
     gain = Gain("m", "v", "none", "paper", "steps", 3.0, "primary", 1.0, None, float("inf"), 1, ())
     assert json.loads(gains_json([gain]))[0]["ci_high"] is None
-    assert gains_csv([gain]).endswith("1,\n")
+    assert gains_csv([gain]).endswith("1,,,,\n")
 
 
 def test_curves_refuse_columns_that_do_not_fit():

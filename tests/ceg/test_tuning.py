@@ -10,7 +10,7 @@ from algoprog.ceg.gains import compute_gains
 from algoprog.ceg.protocols import protocol_differences
 from algoprog.ceg.simulate.curves import World
 from algoprog.ceg.sources import read_source
-from algoprog.ceg.tuning import tuned, tunings
+from algoprog.ceg.tuning.choice import tuned, tunings
 
 RATES = (0.001, 0.002, 0.004)
 STEPS = {"costs": ("steps",), "estimators": ("iso_loss",)}
@@ -61,7 +61,7 @@ def test_a_rate_at_which_a_seed_diverged_is_not_the_best_and_all_diverged_stays_
     arm = grid("arm", dict(zip(RATES, (0.3, 0.2, 0.0), strict=True)), gain=2.0)
     arm[-1] = replace(arm[-1], flags=("diverged",))
     (tuning,) = tunings([*BASE, *arm])
-    assert tuning.best == {"none": 0.002, "arm": 0.002}
+    assert {tuning.stands_at(name) for name in ("none", "arm")} == {((0.002,),)}
     row = row_of([*BASE, *grid("arm", dict.fromkeys(RATES, 0.0), flags=("diverged",))])
     assert (row.ceg, "diverged" in row.flags) == (None, True)
 

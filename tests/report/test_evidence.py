@@ -13,6 +13,7 @@ from algoprog.report.figures.chart import Series
 from algoprog.report.figures.charts_gain import by_loss_chart, scale_chart
 from algoprog.report.figures.style import INK, Style, styles
 from algoprog.report.page.interactive import json_data
+from algoprog.report.page.sections_tuning import tuning_section
 from algoprog.report.summary import summarise
 from algoprog.report.words.verdicts import verdicts
 
@@ -33,7 +34,8 @@ def test_everything_is_gathered_in_the_order_of_the_models(evidence):
     assert [row.variant for row in evidence.predictions] == ["flash", "ln", "rope", "ln+rope"]
     assert [row.model for row in evidence.interactions] == ["nano", "micro", "mini"]
     assert set(evidence.floors) == {"nano", "micro", "mini"}
-    assert evidence.tuning is None
+    assert evidence.tuning == ()
+    assert evidence.by_rate is None
 
 
 def test_models_that_cost_the_same_make_no_ladder(evidence):
@@ -52,8 +54,10 @@ def test_swept_learning_rates_are_compared_and_tuned(write_sweep, sweep):
     rates = tuple({"optim.lr": rate} for rate in ("0.001", "0.02", "0.5"))
     runs = write_sweep(sweep(models=("nano", "micro"), variants=("none", "rope"), seeds=1, contexts=rates))
     evidence = collect(runs)
-    assert evidence.tuning.table.head[4:] == ("CEG at 0.001", "CEG at 0.02", "CEG at 0.5")
-    assert {row[2] for row in evidence.tuning.table.rows} == {"0.5 edge"}
+    assert evidence.by_rate.table.head[2:] == ("CEG at 0.001", "CEG at 0.02", "CEG at 0.5")
+    section = tuning_section(evidence, styles(["none", "rope"], "none"), "none")
+    assert {row[2] for row in section.table.rows} == {"0.5; at the edge; chosen by its own seed"}
+    assert [panel.title for panel in section.chart.panels] == ["nano", "micro"]
     assert evidence.scale[0].models == ("nano", "micro")  # one point each, at the best rate
 
 
@@ -62,7 +66,7 @@ def test_other_settings_leave_no_ladder(write_sweep, sweep):
     runs = write_sweep(sweep(models=("nano", "micro"), variants=("none", "rope"), seeds=1, contexts=contexts))
     evidence = collect(runs)
     assert evidence.scale == evidence.predictions == ()
-    assert evidence.tuning is None
+    assert evidence.tuning == ()
 
 
 def test_the_verdict_uses_the_slope_from_three_models_on(measured):

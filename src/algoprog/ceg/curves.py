@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algoprog.runs.record import COSTS, CURVE_FILE, DIVERGED, Record, Run
+from algoprog.runs.record import COMPARE, COSTS, CURVE_FILE, DIVERGED, Record, Run
 
 Array = NDArray[np.float64]
 
@@ -44,6 +44,7 @@ class Curve:
     source: str = ""
     protocol: Mapping[str, Any] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
+    role: str = COMPARE  # or a trial of a search, which no comparison takes
     annealed: bool = False  # every evaluation is the annealed end of a budget of its own
 
     def __post_init__(self) -> None:
@@ -139,6 +140,7 @@ def _curve(run: Run) -> Curve:
         n_params=record.n_params,
         source=str(run.path),
         protocol=_protocol(record),
+        role=record.role,
         annealed=bool(annealed.any()),
     )
 

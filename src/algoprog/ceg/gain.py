@@ -29,3 +29,6 @@ class Gain:
     ci_high: float | None
     n_seeds: int
     flags: tuple[str, ...]
+    trials: int | None = None  # settings tried for the variant; None where none were
+    search_flops: float | None = None  # what its trials cost beside the runs that are compared
+    untuned_ceg: float | None = None  # of both at the baseline's learning rate, read off trials of a single seed

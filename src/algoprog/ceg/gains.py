@@ -14,7 +14,8 @@ from algoprog.ceg.gain import Gain
 from algoprog.ceg.noise_floor import noise_floors
 from algoprog.ceg.pairing import pair_up
 from algoprog.ceg.rows import gain_rows, inside_floor
-from algoprog.ceg.tuning import tuned
+from algoprog.ceg.tuning.choice import tuned
+from algoprog.ceg.tuning.rows import with_tuning
 from algoprog.runs.record import BASELINE
 
 __all__ = ["ESTIMATORS", "Gain", "compute_gains"]
@@ -48,7 +49,7 @@ def compute_gains(
     chosen = [_estimator(name) for name in estimators]
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: choose a number between 0 and 1, such as 0.9")
-    curves = tuned(curves, baseline)  # once: fits are kept with each curve
+    every, curves = curves, tuned(curves, baseline)  # once: fits are kept with each curve
     rows = [
         gain
         for pairs in pair_up(curves, baseline)
@@ -61,7 +62,8 @@ def compute_gains(
         for estimator in chosen
         for cost in costs
     }
-    return [inside_floor(row, floors[row.estimator, row.cost].get(row.model), confidence) for row in rows]
+    rows = [inside_floor(row, floors[row.estimator, row.cost].get(row.model), confidence) for row in rows]
+    return with_tuning(rows, every, curves, baseline)
 
 
 def _estimator(name: str | Estimator) -> Estimator:

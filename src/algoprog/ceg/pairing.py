@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.fit.smoothing import MIN_POINTS
 from algoprog.ceg.protocols import MIXED_LADDER, protocol_differences
-from algoprog.ceg.tuning import tuned
+from algoprog.ceg.tuning.choice import tuned
 
 
 @dataclass(frozen=True)

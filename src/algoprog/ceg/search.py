@@ -38,13 +38,16 @@ def best_rate(trials: Sequence[Trial]) -> float | None:
     says nothing of the valley before it. It is the best trial's own rate where fewer than three have a vote or no
     parabola opens upwards, and None where none has a vote.
     """
+    near = best_three(trials)
+    if len(near) < 3:
+        return _best(near).rate if near else None
+    return rounded(_vertex(near))
+
+
+def best_three(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that the quadratic goes through, by rate; all that have a vote where they are fewer than three."""
     votes = _votes(trials)
-    if not votes:
-        return None
-    if len(votes) < 3:
-        return _best(votes).rate
-    lowest = sorted(votes, key=lambda trial: (trial.loss, trial.rate))[:3]
-    return rounded(_vertex(_votes(lowest)))
+    return votes if len(votes) < 3 else _votes(sorted(votes, key=lambda trial: (trial.loss, trial.rate))[:3])
 
 
 def next_rates(trials: Sequence[Trial], factor: float, max_trials: int) -> tuple[float, ...]:

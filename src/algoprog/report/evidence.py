@@ -16,12 +16,12 @@ from algoprog.ceg.ladder.predict import Prediction, predict
 from algoprog.ceg.ladder.scale import ScaleDependence, scale_dependence
 from algoprog.ceg.noise_floor import NoiseFloor, noise_floors
 from algoprog.ceg.protocols import Difference, protocol_differences
-from algoprog.ceg.tuning import tuned
+from algoprog.ceg.tuning.choice import Tuning, tuned, tunings
 from algoprog.report.page.section import Section
-from algoprog.report.page.sections_tuning import tuning_section
+from algoprog.report.page.sections_rates import by_rate_section
 from algoprog.report.summary import by_display_name, model_labels, summarise
 from algoprog.report.words.naming import in_order
-from algoprog.runs.record import BASELINE, Run
+from algoprog.runs.record import BASELINE, SEARCH, Run
 
 MODELS_FOR_A_SLOPE, MODELS_FOR_A_LAW = 2, 3
 
@@ -39,7 +39,8 @@ class Evidence:
     predictions: tuple[Prediction, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     floors: dict[str, NoiseFloor] | None = None
-    tuning: Section | None = None
+    tuning: tuple[Tuning, ...] = ()  # the models that were tuned
+    by_rate: Section | None = None
     differences: tuple[Difference, ...] = ()  # settings in which the models of the ladder differ
 
 
@@ -58,8 +59,9 @@ def gather(
     if all(curve.variant != baseline or curve.diverged for curve in curves):
         return Evidence()
     named = _Models(runs)
+    found = tunings(every, baseline)
     estimates = compute_gains(
-        curves, estimators=tuple(ESTIMATORS), costs=(cost,), baseline=baseline, confidence=confidence
+        every, estimators=tuple(ESTIMATORS), costs=(cost,), baseline=baseline, confidence=confidence
     )
     lines = gains_by_loss(curves, cost=cost, baseline=baseline, confidence=confidence)
     parts = interactions(curves, cost=cost, baseline=baseline, confidence=confidence)
@@ -71,7 +73,8 @@ def gather(
         tuple(_predictions(ladder, cost, baseline, confidence)),
         named(parts),
         by_display_name(noise_floors(curves, cost=cost, baseline=baseline), runs),
-        tuning_section(every, cost=cost, baseline=baseline, confidence=confidence),
+        tuple(named.tuning(tuning) for tuning in found),
+        by_rate_section(every, found, cost=cost, baseline=baseline, confidence=confidence),
         tuple(protocol_differences(curves)),
     )
 
@@ -87,11 +90,15 @@ class _Models:
         renamed = [replace(row, model=self._labels.get(row.model, row.model)) for row in rows]
         return tuple(sorted(renamed, key=lambda row: self._rank.get(row.model, len(self._rank))))
 
+    def tuning(self, tuning: Tuning) -> Tuning:
+        """The tuning of a model under the model's label."""
+        return replace(tuning, model=self._labels.get(f"{tuning.model}@{tuning.cohort[:8]}", tuning.model))
+
 
 def _usable(curve: Curve, cost: str) -> bool:
-    """Whether gains can be read off the curve; a diverged one is kept for its flag."""
+    """Whether gains can be read off the curve, or a trial was; a diverged one is kept for its flag."""
     axes = {cost, "seconds"}
-    return curve.diverged or all(len(curve.points(axis)[0]) >= MIN_POINTS for axis in axes)
+    return curve.diverged or curve.role == SEARCH or all(len(curve.points(axis)[0]) >= MIN_POINTS for axis in axes)
 
 
 def _ladder(curves: Sequence[Curve], baseline: str) -> list[Curve]:

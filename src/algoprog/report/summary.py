@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 from algoprog.ceg.same_function import execution_only
-from algoprog.ceg.tuning import tuned_runs
+from algoprog.ceg.tuning.choice import tuned_runs
 from algoprog.report.words.naming import order_variants
 from algoprog.runs.record import BASELINE, DIVERGED, Record, Run
 

@@ -14,8 +14,10 @@ from algoprog.report.page.sections_inference import (
     predictions_section,
     scale_section,
 )
+from algoprog.report.page.sections_tuning import tuning_section
 from algoprog.report.summary import Group
 from algoprog.report.words.noise import floor_range
+from algoprog.runs.record import BASELINE
 
 
 def sections(
@@ -33,7 +35,8 @@ def sections(
         interactions_section(evidence, level),
         estimators_section(evidence, groups, noise, level),
         noise_section(evidence, groups, cost, confidence),
-        evidence.tuning,
+        tuning_section(evidence, styles, groups[0].baseline if groups else BASELINE),
+        evidence.by_rate,
     ]
     missing = tuple(reason for reason in built if isinstance(reason, str))
     found = [section for section in built if isinstance(section, Section)]

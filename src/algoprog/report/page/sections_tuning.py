@@ -1,64 +1,93 @@
-"""How much gains depend on the learning rate: the gain at every rate beside that of the best of each."""
+"""The section on tuning: what was tried for every variant of every model, what was chosen, and what it changes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from algoprog.ceg.curves import Curve
-from algoprog.ceg.gains import Gain, compute_gains
-from algoprog.ceg.tuning import LR_EDGE, LR_GRID, Tuning, tunings
+from algoprog.ceg.gain import Gain
+from algoprog.ceg.search import Point
+from algoprog.ceg.tuning.choice import Tuning
+from algoprog.ceg.tuning.rows import LR_EDGE, LR_GRID, SAME_SEED, flags
+from algoprog.ceg.tuning.trials import Search
+from algoprog.report.evidence import Evidence
+from algoprog.report.figures.charts_tuning import tuning_chart
+from algoprog.report.figures.style import Style
 from algoprog.report.page.section import Section, Table
-from algoprog.report.words.naming import order_variants
+from algoprog.report.words.naming import loss, order_variants, ratio, scientific
 from algoprog.report.words.words import gain_text, interval_text
 
+_MARKS = {LR_EDGE: "at the edge", LR_GRID: "another grid", SAME_SEED: "chosen by its own seed"}
+_HEAD = ("variant", "model", "compared at", "CEG", "at the baseline's rate", "FLOPs of the search", "seeds", "tried")
 
-def tuning_section(curves: Sequence[Curve], *, cost: str, baseline: str, confidence: float) -> Section | None:
-    """Gains at every learning rate beside those of the best of each; None without a tuned model.
+_SEPARATE = (
+    "Every variant was tried at several learning rates, with seeds that are kept for that ({seeds}), and compared with "
+    "others at the rate where the quadratic in ln rate through the best three trials is lowest. Filled: trials; "
+    "line: the quadratic; hollow: where the compared runs stand."
+)
+_SAME_RUNS = (
+    "Variants were run at several learning rates with the seeds that are compared. Each seed stands at the rate that "
+    "was best for the other seeds, so that none is compared where its own luck was best. Filled: mean over the seeds; "
+    "hollow: where compared runs stand."
+)
+_UNTUNED = (
+    "CEG is the gain of the best of each. 'At the baseline's rate' is the gain if the variant had kept the learning "
+    "rate of the baseline: read off the ends of trials, so it has the noise of a single seed where the search had one. "
+    "A search that ended at the edge of what it tried may have missed a better rate."
+)
 
-    Args:
-        curves: of all rates.
-        cost: cost axis of the gains.
-        baseline: what they are measured against.
-        confidence: of their intervals.
-    """
-    chosen = [tuning for tuning in tunings(curves) if baseline in tuning.best]
-    if not chosen:
+
+def tuning_section(evidence: Evidence, styles: Mapping[str, Style], baseline: str) -> Section | None:
+    """Loss over learning rate for every variant, and the gains with and without tuning; None where none was tuned."""
+    if not evidence.tuning:
         return None
-    ours = [curve for curve in curves if curve.model in {tuning.model for tuning in chosen}]
-    rates = sorted({rate for tuning in chosen for rate in tuning.rates})
-    gains = {rate: _gains([c for c in ours if c.learning_rate == rate], cost, baseline, confidence) for rate in rates}
-    best = _gains(ours, cost, baseline, confidence)
-    rows = tuple(
-        _row(tuning, variant, baseline, best, gains) for tuning in chosen for variant in order_variants(tuning.grids)
+    rows = [row for tuning in evidence.tuning for row in _rows(tuning, evidence.gains, baseline)]
+    table = Table("Rates tried with their final losses, and the gains.", _HEAD, tuple(rows))
+    chart = tuning_chart(evidence.tuning, styles)
+    return Section("Learning rate", _prose(evidence.tuning), None if chart.empty else chart, table=table)
+
+
+def _prose(found: Sequence[Tuning]) -> tuple[str, ...]:
+    separate = [tuning for tuning in found if tuning.separate]
+    seeds = sorted({seed for tuning in separate for search in tuning.searches.values() for seed in search.seeds})
+    texts = [_SEPARATE.format(seeds=", ".join(map(str, seeds)))] if separate else []
+    return (*texts, *([_SAME_RUNS] if len(separate) < len(found) else []), _UNTUNED)
+
+
+def _rows(tuning: Tuning, gains: Sequence[Gain], baseline: str) -> list[tuple[str, ...]]:
+    names = order_variants({*tuning.searches, *(variant for variant, _ in tuning.chosen)})
+    return [_row(tuning, name, _find(gains, tuning.model, name), baseline) for name in names]
+
+
+def _row(tuning: Tuning, variant: str, gain: Gain | None, baseline: str) -> tuple[str, ...]:
+    search = tuning.searches.get(variant)
+    told = flags(tuning, variant, baseline)
+    marks = [words for flag, words in _MARKS.items() if flag in told]
+    stands = ", ".join(_point(point, tuning) for point in tuning.stands_at(variant)) or "not compared"
+    return (
+        variant,
+        tuning.model,
+        "; ".join([stands, *marks]),
+        f"{gain_text(gain)} {interval_text(gain)}".strip(),
+        ratio(gain.untuned_ceg) if gain else "-",
+        scientific(gain.search_flops) if gain else "-",
+        ", ".join(map(str, search.seeds)) if search else "-",
+        _tried(search, tuning) if search else "nothing",
     )
-    head = ("variant", "model", "best rate", "CEG, best of each", *(f"CEG at {rate:g}" for rate in rates))
-    prose = (
-        "One learning rate for all favours the variant that it suits. The gains of this page are those of the best of "
-        "each: variant and baseline both at the rate with the lowest final loss. A best rate marked 'edge' may lie "
-        "beyond the grid: widen it. One marked 'other grid' was not looked for where the baseline's was.",
-    )
-    return Section("Learning rate", prose, table=Table("Gains by learning rate.", head, rows))
 
 
-def _gains(curves: Sequence[Curve], cost: str, baseline: str, confidence: float) -> list[Gain]:
-    """Gains of these curves; none where the baseline was not run."""
-    if all(curve.variant != baseline for curve in curves):
-        return []
-    return compute_gains(curves, estimators=("iso_loss",), costs=(cost,), baseline=baseline, confidence=confidence)
+def _tried(search: Search, tuning: Tuning) -> str:
+    cells = search.cells.items()
+    return "; ".join(f"{_point(p, tuning)}: {'diverged' if value is None else loss(value)}" for p, value in cells)
 
 
-def _row(
-    tuning: Tuning, variant: str, baseline: str, best: Sequence[Gain], each: dict[float, list[Gain]]
-) -> tuple[str, ...]:
-    words = {LR_EDGE: "edge", LR_GRID: "other grid"}
-    marks = [words[flag] for flag in tuning.flags(variant, baseline)]
-    rate = f"{tuning.best[variant]:g}" if variant in tuning.best else "all diverged"
-    gain = _find(best, tuning.model, variant)
-    values = [gain_text(_find(gains, tuning.model, variant)) for gains in each.values()]
-    interval = f"{gain_text(gain)} {interval_text(gain)}".strip()
-    return (variant, tuning.model, " ".join([rate, *marks]), interval, *values)
+def _point(point: Point, tuning: Tuning) -> str:
+    """The learning rate, and the weight decay where that was tuned too."""
+    decays = {other[1] for other in tuning.points if len(other) > 1}
+    return f"{point[0]:g}" + (f" with decay {point[1]:g}" if len(decays) > 1 and len(point) > 1 else "")
 
 
 def _find(gains: Sequence[Gain], model: str, variant: str) -> Gain | None:
-    found = [gain for gain in gains if (gain.model, gain.variant) == (model, variant) and gain.kind != "bound"]
+    found = [
+        g for g in gains if (g.model, g.variant, g.estimator) == (model, variant, "iso_loss") and g.kind != "bound"
+    ]
     return found[0] if found else None

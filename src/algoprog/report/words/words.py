@@ -28,9 +28,14 @@ FLAGS: dict[str, str] = {
     "repeated-data": "the training data was seen more than four times",
     "embedding-heavy": "more than 40 % of the parameters are embeddings, which few of the changes touch",
     "mixed-ladder": "the models differ in more than size and budget, so scale is not all that changes between them",
-    "lr-edge": "the best learning rate of the variant or the baseline is at the edge of its grid; a better one may lie "
-    "beyond it",
+    "untuned": "no other learning rate is known to have been tried, so the gain may be that of a rate which suits one "
+    "side better; tune=lr searches one for each",
+    "untuned-baseline": "learning rates were tried for the variant and not for the baseline, which favours the variant",
+    "lr-edge": "the best learning rate of the variant or the baseline is at the edge of what was tried; a better one "
+    "may lie beyond it",
     "lr-grid": "the variant and the baseline were not tried at the same learning rates",
+    "same-seed": "with one seed the learning rate was chosen by the run that is compared, which favours the one with "
+    "more luck or more rates",
     "sharp-decay": "the learning rate was held and then taken down within one run, a knee that smoothing rounds off; "
     "gains may be off by 3 %, compare annealed branches instead",
     "own-target": "this estimator compares at the variant's last loss, whatever target is asked for",

@@ -1,0 +1,1 @@
+"""Tuned settings: what was tried for every variant, and where each is compared."""
