@@ -88,8 +88,9 @@ def test_run_id_ignores_how_a_run_is_executed(override: str) -> None:
         "tokenizer=bytes",
         "optim.lr=3e-4",
         "optim.betas=[0.9,0.99]",
-        "schedule=wsd",
-        "schedule.final_fraction=0",
+        "schedule=cosine",
+        "schedule.final_fraction=0.1",
+        "schedule.warmup_steps=10",
         "budget.steps=7",
         "evaluation.tokens=1024",
         "batch_size=32",
@@ -107,6 +108,70 @@ def test_what_changes_a_curve_changes_run_id_and_cohort(override: str) -> None:
 def test_axes_and_seed_change_run_id_within_one_cohort(override: str) -> None:
     assert run_id(compose(override), SHA) != run_id(compose(), SHA)
     assert cohort(compose(override), SHA) == cohort(compose(), SHA)
+
+
+PAPER = {
+    "compact": {
+        "none": "04bb576b3c468649",
+        "flash": "fbd3a79e433ea061",
+        "ln": "a8533ba0cb8f19f0",
+        "rope": "d440e56e317e7e1b",
+        "mqa": "bf1880a679db942c",
+        "sparse": "2c02451b05922095",
+        "ln+rope+flash": "a361d2aed7f1dbdf",
+    },
+    "full": {
+        "none": "935b89189f041543",
+        "flash": "7abebf2619a6a830",
+        "ln": "04a617b527778426",
+        "rope": "8aa917f6f73db866",
+        "mqa": "c9c180eab2288d07",
+        "sparse": "909b955907db1df9",
+        "ln+rope+flash": "a877c19f1a231f5b",
+    },
+}
+TENTH = ("schedule.warmup_steps=null", "schedule.warmup_fraction=0.1")
+FORMER = {
+    ("schedule=cosine",): "017f2a5af0455b43",
+    ("schedule=cosine", "attention=mqa"): "1678e6737e95c001",
+    ("schedule=cosine", "budget=smoke"): "f520d68f466ea87a",
+    ("schedule=cosine", "budget=chinchilla", "model=mini"): "a489361e8d84335d",
+    ("schedule=linear", *TENTH): "d61d286576be77f0",
+    ("schedule=constant", *TENTH): "4121f7ade2282851",
+    ("schedule=wsd", *TENTH, "schedule.branches=1"): "059e3e14c52070bc",
+    ("schedule=wsd", *TENTH, "schedule.branches=6"): "34f2a730e5b3d1eb",
+}
+"""Identities as they were when the default schedule was a cosine and every warm-up a share of all steps."""
+
+
+@pytest.mark.parametrize(("model", "arm"), [(model, arm) for model, arms in PAPER.items() for arm in arms])
+def test_the_runs_of_the_paper_are_what_they_were(model: str, arm: str) -> None:
+    config = compose("experiment=paper", f"model={model}", f"variant={arm}")
+    assert run_id(config, SHA) == PAPER[model][arm]
+    assert config["schedule"]["warmup_fraction"] == 0.02
+    assert config["optim"]["lr"] == {"compact": 6e-4, "full": 3e-4}[model]
+
+
+@pytest.mark.parametrize("words", FORMER, ids=" ".join)
+def test_former_runs_are_found_by_the_words_that_restore_their_settings(words: tuple[str, ...]) -> None:
+    assert run_id(compose(*words), SHA) == FORMER[words]
+
+
+def test_a_setting_that_is_new_is_in_no_identity_at_its_former_value() -> None:
+    config = compose("schedule=cosine")
+    known = {name: value for name, value in config["schedule"].items() if name != "warmup_steps"}
+    former = {**config, "schedule": known}
+    assert run_id(former, SHA) == run_id(config, SHA)
+    assert cohort(former, SHA) == cohort(config, SHA)
+    assert protocol(former) == protocol(config)
+    changed = {**config, "schedule": {**known, "warmup_steps": 3, "warmup_fraction": None}}
+    assert run_id(changed, SHA) != run_id(config, SHA)
+
+
+def test_ends_that_the_length_of_a_run_decides_are_one_cohort() -> None:
+    few, many = compose("schedule.branches=2"), compose("schedule.branches=6")
+    assert run_id(few, SHA) != run_id(many, SHA)
+    assert cohort(few, SHA) == cohort(many, SHA)
 
 
 def test_data_count_by_their_content() -> None:
@@ -136,5 +201,5 @@ def test_a_protocol_names_what_a_ladder_shares_and_nothing_that_it_may_change() 
     assert small == large
     assert protocol(compose("model=nano", "optim.lr=1e-2"))["optim.lr"] == 1e-2
     assert protocol(compose("model=compact"))["model.seq_len"] != small["model.seq_len"]
-    assert small["schedule"] == "Cosine"
+    assert small["schedule"] == "WarmupStableDecay"
     assert not {"budget.steps", "trainer.devices", "attention", "model.d_model", "seed"} & small.keys()

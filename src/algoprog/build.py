@@ -56,6 +56,11 @@ class RunSpec:
     accumulate: int  # micro-batches of one device in a step
 
     @property
+    def role(self) -> str:
+        """What the run is for: search or compare."""
+        return str(self.config["role"])
+
+    @property
     def n_devices(self) -> int:
         """Devices that share the batch, over all nodes."""
         return int(self.config["batch_size"] // (self.config["micro_batch_size"] * self.accumulate))
@@ -79,13 +84,23 @@ class RunSpec:
         """Annealed budgets below the whole one, as (step of leaving the trunk, last step).
 
         Raises:
-            ValueError: the schedule has no room for them, or several devices are asked for.
+            ValueError: the schedule has no room for them.
         """
+        return self._schedule().branches(self.total_steps)
+
+    @property
+    def anneals(self) -> bool:
+        """Whether the learning rate is taken down at the end."""
+        return self._schedule().anneals(self.total_steps)
+
+    @property
+    def paid_steps(self) -> int:
+        """Optimizer steps of the run and of its branches; a record counts those of the run alone."""
+        return self.total_steps + sum(end - start for start, end in self.branches())
+
+    def _schedule(self) -> Schedule:
         schedule: Schedule = construct(self.config, "schedule")
-        found = schedule.branches(self.total_steps)
-        if found and self.n_devices > 1:
-            raise ValueError("schedule.branches needs a single device: use trainer.devices=1 or schedule.branches=1")
-        return found
+        return schedule
 
     def evaluation_steps(self) -> frozenset[int]:
         """Steps after which the run is evaluated."""
@@ -160,6 +175,8 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
         flops_per_token=flops_per_token,
         n_body_params=n_params - tables,
     )
+    settled = construct(config, "schedule").settled(total_steps)
+    config = {**config, "schedule": {**config["schedule"], **settled}}
     checked = RunSpec(
         config=config,
         tokens=store,

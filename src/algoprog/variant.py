@@ -13,6 +13,9 @@ from omegaconf import OmegaConf
 from algoprog.config import AXES, EXECUTION, SIZES, conf_dir
 from algoprog.runs.record import BASELINE
 
+FORMERLY: dict[str, Any] = {"schedule.warmup_steps": None}
+"""Settings that did not exist formerly, at the values under which runs are what they were: left out of identities."""
+
 
 def option(part: Mapping[str, Any]) -> str:
     """The option that a part's configuration names: the module of its `_target_`."""
@@ -67,14 +70,36 @@ def model_name(config: Mapping[str, Any]) -> str:
     return str(sizes["name"]) + (f"({','.join(changed)})" if changed else "")
 
 
+def determining(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that determine what comes out: less execution, and less what did not exist at its former value."""
+    kept = {}
+    for key, value in config.items():
+        if key in EXECUTION or _is_former(key, value):
+            continue
+        knobs = value.items() if isinstance(value, Mapping) else ()
+        former = [name for name, knob in knobs if _is_former(f"{key}.{name}", knob)]
+        kept[key] = {name: knob for name, knob in knobs if name not in former} if former else value
+    return kept
+
+
+def _is_former(setting: str, value: Any) -> bool:
+    return setting in FORMERLY and FORMERLY[setting] == value
+
+
 def run_id(config: Mapping[str, Any], data_sha256: str) -> str:
     """Hash of everything that determines a run's losses: the resolved configuration less execution, and the data."""
-    return _digest(config, data_sha256, EXECUTION)
+    return _digest(config, data_sha256, ())
 
 
 def cohort(config: Mapping[str, Any], data_sha256: str) -> str:
-    """The same without axes and seed: runs that share it may be compared."""
-    return _digest(config, data_sha256, (*EXECUTION, *AXES, "seed"))
+    """The same without axes, seed and the number of annealed ends: runs that share it may be compared.
+
+    Formerly, when a warm-up was a share of all steps, the ends counted.
+    """
+    schedule = config["schedule"]
+    if schedule.get("warmup_steps") is not None:
+        config = {**config, "schedule": {name: knob for name, knob in schedule.items() if name != "branches"}}
+    return _digest(config, data_sha256, (*AXES, "seed"))
 
 
 def protocol(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,8 +108,8 @@ def protocol(config: Mapping[str, Any]) -> dict[str, Any]:
     Keys are those of the command line (`optim.lr`, `model.seq_len`); a part is named by its option (`schedule`).
     """
     flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if key in (*EXECUTION, *AXES, "seed", "budget", "data", "tokenizer"):
+    for key, value in determining(config).items():
+        if key in (*AXES, "seed", "budget", "data", "tokenizer"):
             continue
         for name, knob in value.items() if isinstance(value, Mapping) else (("", value),):
             if name == "_target_":
@@ -95,6 +120,6 @@ def protocol(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _digest(config: Mapping[str, Any], data_sha256: str, without: tuple[str, ...]) -> str:
-    kept = {key: value for key, value in config.items() if key not in (*without, "data")}
+    kept = {key: value for key, value in determining(config).items() if key not in (*without, "data")}
     text = json.dumps({**kept, "data": data_sha256}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

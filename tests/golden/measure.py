@@ -21,10 +21,11 @@ SETTINGS = (
     "norm=ln",  # so that a few steps are enough for attention to matter
     "budget.steps=12",
     "optim.lr=2e-2",
-    "schedule.warmup_fraction=0.1",
     "evaluation.points=null",
     "evaluation.every=4",
 )
+
+TENTH = ("schedule.warmup_steps=null", "schedule.warmup_fraction=0.1")
 
 CASES = {
     "ln": (),
@@ -35,14 +36,16 @@ CASES = {
         if option != ("ln" if axis == "norm" else baseline()[axis])
     },
     "attention=sparse, strided": ("attention=sparse", "attention.pattern=strided"),
-    **{f"schedule={name}": (f"schedule={name}", "schedule.warmup_fraction=0.1") for name in ("linear", "wsd")},
+    "schedule=linear": ("schedule=linear", *TENTH),
+    "schedule=wsd": ("schedule=wsd", *TENTH, "schedule.branches=1"),
     "everything": ("attention=gqa", "norm=ln", "norm@final_norm=rmsnorm", "pos=rope", "mlp=swiglu", "kernel=flash"),
 }
 
 
 def losses(case: str) -> list[float]:
     """Validation losses in nats after 0, 4, 8 and 12 steps."""
-    spec = app.prepare(compose(*SETTINGS, *CASES[case]))
+    schedule = () if case.startswith("schedule") else ("schedule=cosine", *TENTH)
+    spec = app.prepare(compose(*SETTINGS, *schedule, *CASES[case]))
     with tempfile.TemporaryDirectory() as path:
         fit.run(spec, Path(path), [])
         return [float(loss) for loss in load_run(Path(path)).curve["val_loss"]]

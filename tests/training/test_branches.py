@@ -18,7 +18,8 @@ from tests.configs import TINY_RUN
 WSD = (
     "schedule=wsd",
     "budget.steps=24",
-    "schedule.warmup_fraction=0",
+    "schedule.warmup_steps=0",
+    "schedule.branches=1",
     "schedule.decay_fraction=0.5",
     "evaluation.points=4",
 )
@@ -62,8 +63,13 @@ def test_too_many_branches_are_refused_before_training(compose: Callable[..., di
 
 def test_budgets_are_a_ratio_apart() -> None:
     schedule = WarmupStableDecay(
-        warmup_fraction=0.01, decay_fraction=0.2, final_fraction=0.0, branches=4, branch_ratio=2.0
+        warmup_steps=20,
+        warmup_fraction=None,
+        decay_fraction=0.2,
+        final_fraction=0.0,
+        branches=4,
+        branch_ratio=2.0,
     )
     assert schedule.branches(1000) == ((100, 125), (200, 250), (400, 500))
     assert schedule.branch_factor(400, 400, 500) == 1.0
-    assert schedule.branch_factor(450, 400, 500) == 0.5
+    assert schedule.branch_factor(450, 400, 500) == pytest.approx(0.5)

@@ -17,6 +17,7 @@ FINE: dict[str, Any] = {
     "dead": (),
     "sparse": True,
     "attention_density": 0.5,
+    "single_end": False,
 }
 
 
@@ -33,6 +34,7 @@ def test_a_fine_run_has_none() -> None:
         ({"embedding_share": 0.41}, "embedding-heavy"),
         ({"dead": ("pos.table.weight",)}, "dead-parameters"),
         ({"attention_density": 0.95}, "dense-sparsity"),
+        ({"single_end": True}, "single-end"),
     ],
 )
 def test_each_warns_alone(change: dict[str, Any], word: str) -> None:

@@ -28,7 +28,7 @@ from tests.training.resuming import (
 
 DROPOUT = ("model.dropout=0.3", "norm=ln", "budget.steps=10")
 BRANCHES = (
-    *("schedule=wsd", "schedule.branches=3", "schedule.branch_ratio=1.6", "schedule.warmup_fraction=0.1"),
+    *("schedule=wsd", "schedule.branches=3", "schedule.branch_ratio=1.6", "schedule.warmup_steps=1"),
     *("schedule.decay_fraction=0.4", "budget.steps=16", "model.dropout=0.3"),
 )
 BF16 = ("precision=bf16-mixed", "kernel=flash", "attention=sparse", "gradient_clip=0.05", "optim.lr=1e-2")

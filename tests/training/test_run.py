@@ -87,7 +87,7 @@ def test_leaves_a_valid_record(train: Train, spec: Callable[..., RunSpec]) -> No
     assert record.min_val_step == finished.curve["step"][finished.curve["val_loss"].argmin()]
     assert record.n_embedding_params == 320 * 16
     assert record.corpus_passes == record.tokens / record.data.train_tokens
-    assert record.flags == ("embedding-heavy",)
+    assert record.flags == ("embedding-heavy", "single-end")
     assert record.seconds > 0
     assert record.tokens_per_second > 0
     assert record.overrides[-2:] == ("attention=mqa", "norm=rmsnorm")
@@ -109,7 +109,7 @@ def test_an_unknown_role_is_refused(spec: Callable[..., RunSpec]) -> None:
 
 
 def test_curve_is_consistent(train: Train, spec: Callable[..., RunSpec]) -> None:
-    folder, expected = train("schedule.warmup_fraction=0.5"), spec()
+    folder, expected = train("schedule.warmup_steps=3"), spec()
     table = rows(folder)
     assert tuple(table[0]) == CURVE_COLUMNS
     assert [int(row["step"]) for row in table] == sorted(expected.evaluation_steps())
@@ -142,7 +142,7 @@ def test_first_loss_is_that_of_the_initial_weights(train: Train, spec: Callable[
 
 def test_first_update_against_the_formula(train: Train, spec: Callable[..., RunSpec]) -> None:
     """One step of the whole pipeline, repeated by hand: clipped gradient, AdamW, learning rate of the schedule."""
-    overrides = ("budget.steps=1", "evaluation.points=2", "gradient_clip=0.1", "schedule.warmup_fraction=0.0")
+    overrides = ("budget.steps=1", "evaluation.points=2", "gradient_clip=0.1", "schedule.warmup_steps=0")
     overrides += ("optim.lr=0.5", "optim.eps=1")  # so large that the size of the gradient matters
     expected = spec(*overrides)
     module = build.module(expected)
@@ -184,7 +184,7 @@ def test_every_variant_of_a_seed_sees_the_same_text(spec: Callable[..., RunSpec]
     plain = spec()
     changed = [
         spec("attention=mqa", "norm=ln", "pos=rope", "mlp=swiglu", "kernel=flash", "norm@final_norm=rmsnorm"),
-        spec("optim.lr=1", "schedule=wsd"),
+        spec("optim.lr=1", "schedule=cosine"),
         spec("micro_batch_size=4", "precision=bf16-mixed"),
     ]
     for other in changed:
@@ -224,7 +224,7 @@ def test_divergence_is_recorded(train: Train, lr: str) -> None:
 
 
 def test_an_explosion_without_nan_is_divergence(train: Train) -> None:
-    folder = train("optim.lr=30", "norm=ln", "schedule.warmup_fraction=0")
+    folder = train("optim.lr=30", "norm=ln", "schedule.warmup_steps=0")
     record = load_run(folder).record
     assert record.status == DIVERGED
     assert record.reason.startswith("validation loss reached")
@@ -295,7 +295,13 @@ def test_a_second_run_in_a_folder_replaces_the_first(spec: Callable[..., RunSpec
         (("attention=mqa", "attention.n_kv_heads=two"), "attention.n_kv_heads=two does not fit"),
         (("attention=sparse", "attention.pattern=blocks"), "must be fixed or strided"),
         (("pos=rope", "model.d_model=6"), "pos=rope needs heads of even width"),
-        (("schedule.warmup_fraction=2",), "schedule.warmup_fraction=2 must lie between 0 and 1"),
+        (("schedule=cosine", "schedule.warmup_fraction=2"), "schedule.warmup_fraction=2 must lie between 0 and 1"),
+        (("schedule.warmup_fraction=0.1",), "exactly one of schedule.warmup_steps=20 and schedule.warmup_fraction=0.1"),
+        (
+            ("schedule.warmup_steps=null",),
+            "exactly one of schedule.warmup_steps=null and schedule.warmup_fraction=null",
+        ),
+        (("schedule.branches=many",), "schedule.branches=many does not fit"),
         (("optim.lr=fast",), "optim.lr=fast does not fit"),
     ],
 )

@@ -18,7 +18,9 @@ TOTAL = 1000
 def schedule(name: str, **knobs: Any) -> Schedule:
     config = compose(f"schedule={name}")
     assert knobs.keys() <= config["schedule"].keys()
-    config["schedule"].update(knobs)
+    other = {"warmup_fraction": "warmup_steps", "warmup_steps": "warmup_fraction"}
+    replaced = {other[knob]: None for knob in knobs if knob in other}
+    config["schedule"].update({**replaced, **knobs})
     return build.construct(config, "schedule")
 
 
@@ -82,11 +84,63 @@ def test_shortest_runs(name: str, total: int) -> None:
     assert factors[0] > 0
 
 
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_warm_up_of_a_length_is_the_same_in_every_budget(name: str) -> None:
+    one = schedule(name, warmup_steps=20)
+    assert [one.factor(step, 60) for step in range(20)] == [one.factor(step, 5000) for step in range(20)]
+    assert one.factor(20, 60) == one.factor(20, 5000) == 1
+
+
+@pytest.mark.parametrize("total", [1, 2, 5, 10, 30, 60])
+def test_a_short_run_warms_up_for_half_of_what_comes_before_its_decay(total: int) -> None:
+    one = schedule("wsd", warmup_steps=20)
+    assert one.warmup(total) == min(20, round(0.8 * total) // 2)
+    factors = [one.factor(step, total) for step in range(total)]
+    assert factors == [*sorted(factors[: one.warmup(total) + 1]), *sorted(factors[one.warmup(total) + 1 :])[::-1]]
+
+
+@pytest.mark.parametrize(
+    ("total", "ends"),
+    [
+        (500, [66, 99, 148, 222, 333]),
+        (5000, [658, 988, 1481, 2222, 3333]),
+        (400, [53, 79, 119, 178, 267]),
+        (200, [59, 89, 133]),
+        (100, [67]),
+        (75, [50]),
+        (70, []),
+        (4, []),
+        (1, []),
+    ],
+)
+def test_as_many_ends_as_have_room(total: int, ends: list[int]) -> None:
+    one = schedule("wsd")
+    branches = one.branches(total)
+    assert [end for _, end in branches] == ends
+    assert one.settled(total) == {"branches": len(ends) + 1}
+    for start, end in branches:
+        assert one.warmup(end) == one.warmup(total) == 20, "the warm-up is whole in a run of that budget too"
+        assert 40 <= start <= end - 5
+        assert all(one.factor(step, total) == one.factor(step, end) for step in range(start)), "the trunk knows no end"
+        assert one.branch_factor(end - 1, start, end) == one.factor(end - 1, end) < 0.4
+
+
+def test_a_number_of_ends_is_settled() -> None:
+    assert schedule("wsd", branches=3).settled(500) == {"branches": 3}
+    assert schedule("cosine").settled(500) == {}
+
+
+def test_only_a_constant_rate_is_not_annealed() -> None:
+    assert [name for name in SCHEDULES if not schedule(name).anneals(500)] == ["constant"]
+
+
 @pytest.mark.parametrize(
     ("name", "knobs", "sentence"),
     [
         ("cosine", {"warmup_fraction": 1.5}, "schedule.warmup_fraction=1.5 must lie between 0 and 1"),
         ("linear", {"final_fraction": -0.1}, "schedule.final_fraction=-0.1 must lie between 0 and 1"),
+        ("linear", {"warmup_steps": -1}, "schedule.warmup_steps=-1 must be at least 0"),
+        ("wsd", {"branches": 0}, "schedule.branches=0 must be auto or at least 1"),
         ("wsd", {"decay_fraction": 2.0}, "schedule.decay_fraction=2 must lie between 0 and 1"),
         ("wsd", {"warmup_fraction": 0.6, "decay_fraction": 0.6}, "together exceed 1: lower one"),
     ],

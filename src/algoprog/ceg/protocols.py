@@ -10,8 +10,8 @@ from algoprog.ceg.curves import Curve
 
 MIXED_LADDER = "mixed-ladder"
 
-IMMATERIAL = frozenset({"micro_batch_size"})
-"""Settings that change how a step is computed, not what it computes: large models need others."""
+IMMATERIAL = frozenset({"micro_batch_size", "schedule.branches"})
+"""Settings that change how a step is computed or where a run is measured, not what it computes."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import lightning as L
 from omegaconf import OmegaConf
 
 from algoprog.build import RunSpec
-from algoprog.config import EXECUTION, read_config
+from algoprog.config import read_config
 from algoprog.run.outcome import surroundings
 from algoprog.run.provenance import described, differences
 from algoprog.run.rank_agreement import Decision
@@ -22,6 +22,7 @@ from algoprog.training import checkpoint
 from algoprog.training.checkpoint import Checkpoint
 from algoprog.training.lock import FolderTakenError
 from algoprog.training.module import LanguageModel
+from algoprog.variant import determining
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,7 @@ def is_same(spec: RunSpec, folder: Path) -> bool:
         return True  # not written yet: ask again
     except ValueError as error:
         raise FolderTakenError(f"another program is writing to {folder}, and {error}") from None
-    own = {key: value for key, value in redacted(spec.config).items() if key not in EXECUTION}
-    return own == {key: value for key, value in redacted(other).items() if key not in EXECUTION}
+    return determining(redacted(spec.config)) == determining(redacted(other))
 
 
 def decide(spec: RunSpec, folder: Path, trainer: L.Trainer, module: Callable[[], LanguageModel]) -> Decision:

@@ -26,6 +26,7 @@ def flags(
     dead: Sequence[str],
     sparse: bool,
     attention_density: float,
+    single_end: bool,
 ) -> tuple[str, ...]:
     """The warnings that apply, as short words.
 
@@ -37,6 +38,7 @@ def flags(
         dead: parameters that the training did not move.
         sparse: the attention is configured to leave keys out.
         attention_density: attended keys over causal keys, measured.
+        single_end: one evaluation alone is the annealed end of a budget.
     """
     checks = {
         "diverged": diverged,
@@ -45,5 +47,6 @@ def flags(
         "embedding-heavy": embedding_share > MAX_EMBEDDING_SHARE,
         "dead-parameters": bool(dead),
         "dense-sparsity": sparse and attention_density >= DENSE,
+        "single-end": single_end,
     }
     return tuple(word for word, applies in checks.items() if applies)

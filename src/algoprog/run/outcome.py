@@ -15,7 +15,7 @@ from algoprog.config import AXES
 from algoprog.overrides import context
 from algoprog.run import gates
 from algoprog.run.provenance import environment
-from algoprog.runs.record import BESIDE, DIVERGED, FINISHED, Record
+from algoprog.runs.record import BESIDE, COMPARE, DIVERGED, FINISHED, Record
 from algoprog.training import hardware
 from algoprog.training.callbacks.curve import Curve
 from algoprog.variant import option, protocol
@@ -86,6 +86,7 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
             dead=outcome.dead,
             sparse=spec.sparse,
             attention_density=spec.attention_density,
+            single_end=spec.role == COMPARE and spec.anneals and not spec.branches(),
         ),
         context=context(overrides),
         overrides=tuple(overrides),
@@ -96,7 +97,7 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
             "resumed": outcome.resumed,  # of every checkpoint that the run went on from: step, commit, what differed
         },
         protocol=protocol(spec.config),
-        role=spec.config["role"],
+        role=spec.role,
         beside=_beside(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

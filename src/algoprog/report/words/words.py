@@ -26,6 +26,7 @@ FLAGS: dict[str, str] = {
     "dense-sparsity": "attention that is configured sparse attended nearly every earlier key, so it was dense",
     "dead-parameters": "some parameters never received a gradient",
     "repeated-data": "the training data was seen more than four times",
+    "single-end": "the run has one annealed end, its last evaluation: more steps make room for more, or schedule=wsd",
     "embedding-heavy": "more than 40 % of the parameters are embeddings, which few of the changes touch",
     "mixed-ladder": "the models differ in more than size and budget, so scale is not all that changes between them",
     "untuned": "no other learning rate is known to have been tried, so the gain may be that of a rate which suits one "

@@ -35,7 +35,8 @@ class Specs:
         seed = config["seed"]
         if key in self.specs and isinstance(seed, int) and 0 <= seed < 2**32:
             known = self.specs[key]
-            return replace(known, config=config, seed=seed, run_id=run_id(config, known.tokens.info.sha256))
+            settled = {**known.config, "seed": seed}
+            return replace(known, config=settled, seed=seed, run_id=run_id(settled, known.tokens.info.sha256))
         self.specs[key] = self._checked(config)
         return self.specs[key]
 
