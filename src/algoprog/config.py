@@ -19,7 +19,10 @@ AXES = ("attention", "norm", "final_norm", "pos", "mlp", "kernel")
 EXECUTION = ("trainer", "logger", "cache_dir", "per_model", "role")
 """Top-level settings that say how and where a run is computed, never what comes out."""
 
-OF_THE_SWEEP = ("hydra", "design")
+SAME_FUNCTION = ("kernel",)
+"""Axes whose options compute the same function: variants that differ in them alone share what is chosen for them."""
+
+OF_THE_SWEEP = ("hydra", "design", "tune")
 """Top-level settings that say which runs there are, and belong to none of them."""
 
 SIZES = ("name", "n_layers", "d_model", "n_heads")
@@ -99,6 +102,7 @@ class Config:
     cache_dir: str = MISSING
     role: str = MISSING  # search or compare
     design: Any = MISSING  # of the sweep: no run's configuration or identity holds it
+    tune: Any = MISSING  # of the sweep as well
     per_model: dict[str, Any] = MISSING  # settings that an experiment ties to the model, for interpolation
 
 

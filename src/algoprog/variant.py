@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from algoprog.config import AXES, EXECUTION, SIZES, conf_dir
+from algoprog.config import AXES, EXECUTION, SAME_FUNCTION, SIZES, conf_dir
 from algoprog.runs.record import BASELINE
 
 FORMERLY: dict[str, Any] = {"schedule.warmup_steps": None}
@@ -100,6 +100,17 @@ def cohort(config: Mapping[str, Any], data_sha256: str) -> str:
     if schedule.get("warmup_steps") is not None:
         config = {**config, "schedule": {name: knob for name, knob in schedule.items() if name != "branches"}}
     return _digest(config, data_sha256, (*AXES, "seed"))
+
+
+def search_id(config: Mapping[str, Any], data_sha256: str, settings: Iterable[str]) -> str:
+    """Hash of a trial's configuration less its seed, what is searched, and axes whose options are the same function."""
+    rest = {key: dict(value) if isinstance(value, Mapping) else value for key, value in config.items()}
+    names = tuple(settings)
+    for setting in names:
+        part, _, knob = setting.partition(".")
+        del rest[part][knob]
+    searched = hashlib.sha256(",".join(names).encode()).hexdigest()
+    return _digest(rest, data_sha256 + searched, (*EXECUTION, *SAME_FUNCTION, "seed"))
 
 
 def protocol(config: Mapping[str, Any]) -> dict[str, Any]:

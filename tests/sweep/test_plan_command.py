@@ -16,7 +16,7 @@ from algoprog.cli import main
 from algoprog.overrides import parse
 from algoprog.runs.record import Record
 from algoprog.runs.store import load_run, write_record
-from algoprog.sweep.sweeper import differences
+from algoprog.sweep.plan.announce import differences
 from tests.configs import TINY_RUN
 from tests.e2e.conftest import Program, algoprog, train  # noqa: F401 - fixtures
 

@@ -49,13 +49,13 @@ def main(cfg: DictConfig) -> float | None:
 
 
 def _check_words(overrides: list[str]) -> None:
-    """Refuse a design where there is one run.
+    """Refuse a design or a search where there is one run.
 
     Raises:
         ValueError: the command line names one.
     """
     for word in parse(overrides):
-        if subject(word) == "design":
+        if subject(word) in ("design", "tune"):
             raise ValueError(f"{word.input_line} is for sweeps: add -m, or leave it out to train a single run")
 
 

@@ -30,6 +30,12 @@ class Call:
     pid: int
     started: str  # ISO 8601, UTC
     ended: str | None = None  # None while it starts runs, and for good if it was killed
+    expected: int = 0  # runs that the command means in any case; those of a later phase have no names yet
+
+    @property
+    def size(self) -> int:
+        """How many runs the call is about, as far as is known."""
+        return max(len(self.asked), self.expected)
 
     @property
     def is_own(self) -> bool:
@@ -55,22 +61,34 @@ class Calls:
         return tuple(dict.fromkeys(call.command for call in self.calls))
 
 
-def begin_call(folder: Path, command: str, runs: Mapping[str, Sequence[str]]) -> None:
+def begin_call(folder: Path, command: str, runs: Mapping[str, Sequence[str]], expected: int = 0) -> None:
     """Note that this process is going to train these runs.
 
     Args:
         folder: the sweep's folder.
         command: the command line of the whole sweep.
         runs: overrides of every run by the name of its folder.
+        expected: how many there will be at least, where some have no names yet.
 
     Raises:
         ValueError: the file that is there is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    own = Call(command, tuple(runs), socket.gethostname(), os.getpid(), now())
+    own = Call(command, tuple(runs), socket.gethostname(), os.getpid(), now(), expected=expected)
     with FileLock(folder / LOCK_FILE):
         before = read_calls(folder)
         _write(folder, Calls((*before.calls, own), {**before.runs, **runs}))
+
+
+def extend_call(folder: Path, runs: Mapping[str, Sequence[str]]) -> None:
+    """Add runs to the call of this process: those of a phase that follows from the one before."""
+    with FileLock(folder / LOCK_FILE):
+        before = read_calls(folder)
+        own = before.own
+        assert own is not None
+        longer = replace(own, asked=tuple(dict.fromkeys((*own.asked, *runs))))
+        calls = tuple(longer if call is own else call for call in before.calls)
+        _write(folder, Calls(calls, {**before.runs, **runs}))
 
 
 def end_call(folder: Path) -> None:

@@ -41,6 +41,8 @@ CONFIG_FILE, CURVE_FILE, RECORD_FILE = "config.yaml", "curve.csv", "record.json"
 LOG_FILE = "run.log"  # all that a run of a sweep printed, every attempt of it
 SWEEP_FILE = "sweep.json"
 """What a sweep set out to do: its command line, and name and overrides of every run."""
+CHOICES_FILE = "choices.json"
+"""What the searches of a sweep chose, and the trials that they chose by."""
 GAINS_CSV, GAINS_JSON, REPORT_FILE = "gains.csv", "gains.json", "report.html"
 FIGURES = "figures"  # folder of the figures beside the report
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +13,21 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig
 
 from algoprog.overrides import quoted
-from algoprog.run import provenance
-from algoprog.run.provenance import environment
 from algoprog.runs.calls import begin_call, end_call
 from algoprog.runs.mistake import sentence
-from algoprog.runs.record import Record
-from algoprog.runs.secrets import redacted
-from algoprog.sweep.design.jobs import jobs
-from algoprog.sweep.plan.condition import announce
-from algoprog.sweep.plan.placement import Placement, placement
+from algoprog.sweep.design.jobs import Job, jobs
+from algoprog.sweep.plan.announce import tell, tell_refused
+from algoprog.sweep.plan.placement import placement
 from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside
+from algoprog.sweep.search.phases import Phases, Sweep, named
+from algoprog.sweep.search.settings import tune_of
 from algoprog.sweep.watch.screen import outlive_readers
 
 
 class Sweeper(BasicSweeper):
     """The runs of a design or of Hydra's product, plus the baselines that gains need, less what is finished already.
+
+    Where `tune` asks for it, a first phase chooses the settings of every model and variant.
 
     Args:
         params: choices swept unless the command line says otherwise.
@@ -45,92 +47,70 @@ class Sweeper(BasicSweeper):
             SystemExit: nothing can be trained, or a combination is impossible; nothing has been trained then.
         """
         assert self.config is not None
-        assert self.launcher is not None
         assert self.hydra_context is not None
-        sweep_dir = Path(self.config.hydra.sweep.dir)
         outlive_readers()
-        try:
+        with _mistakes():
             wanted = jobs(self.config, arguments, self.params, self.hydra_context.config_loader)
-            where = placement(self.config)
-            planned = plan(wanted, self._compose, sweep_dir=sweep_dir, reuse=self.reuse, placement=where)
-            _announce(planned, sweep_dir, where, skip_refused=self.skip_refused)
-            runs = {spec.name: overrides for spec, overrides in (*planned.done, *planned.reused, *planned.todo)}
-            begin_call(sweep_dir, shlex.join(["python", *sys.argv]), runs)
-            adopt(planned, sweep_dir)
-            set_aside(planned, sweep_dir)
-        except (OSError, ValueError) as error:
-            print(f"error: {sentence(error)}", file=sys.stderr)
-            raise SystemExit(2) from None
-        words = [[*overrides, f"hydra.sweep.subdir={quoted(spec.name)}"] for spec, overrides in planned.todo]
+            tune, own = tune_of(self.config), self._own()
+            planned = _begin(own, wanted) if tune is None else None
+            phases = Phases(own, tune, wanted) if tune is not None else None
         try:
-            return self.launcher.launch(words, initial_job_idx=0) if words else []
+            if planned is not None:
+                return own.launch(planned)
+            with _mistakes():
+                return phases.run()
         except KeyboardInterrupt:
-            again = f"the same command with hydra.sweep.dir={sweep_dir} goes on with the others"
+            again = f"the same command with hydra.sweep.dir={own.folder} goes on with the others"
             print(f"\ninterrupted: finished runs are kept, {again}", file=sys.stderr)
             raise SystemExit(130) from None
         finally:
-            end_call(sweep_dir)
+            end_call(own.folder)
+
+    def _own(self) -> Sweep:
+        """This call."""
+        assert self.config is not None
+        return Sweep(
+            folder=Path(self.config.hydra.sweep.dir),
+            command=shlex.join(["python", *sys.argv]),
+            compose=self._compose,
+            placement=placement(self.config),
+            reuse=self.reuse,
+            skip_refused=self.skip_refused,
+            fail_fast=bool(self.config.hydra.launcher.get("fail_fast")),
+            launch=self._launch,
+        )
 
     def _compose(self, overrides: list[str]) -> DictConfig:
         assert self.config is not None
         assert self.hydra_context is not None
         return self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
 
-
-def _announce(planned: Plan, sweep_dir: Path, where: Placement, *, skip_refused: bool) -> None:
-    """One line on what will be trained, and a sentence for everything that nobody asked for or that cannot be."""
-    _tell_refused(planned, skip_refused=skip_refused)
-    total = len(planned.todo) + len(planned.done) + len(planned.reused)
-    left_out = f", {len(planned.refused)} refused and left out" if planned.refused else ""
-    print(f"{total} runs in {sweep_dir}: {len(planned.todo)} to train, {len(planned.done)} finished before{left_out}")
-    for spec in planned.added:
-        print(f"  added the baseline {spec.name}: gains are measured against it")
-    threads = where.threads(total)
-    for spec, _ in planned.reused:
-        differs = differences(planned.records[spec.run_id], spec.config["trainer"]["threads"] or threads)
-        print(f"  found the baseline {spec.name} in {planned.sources[spec.run_id]}{differs}")
-    for differs, names in _done_otherwise(planned, threads).items():
-        print(f"  {names[0] if len(names) == 1 else f'{len(names)} runs'}, finished before{differs}")
-    print(announce({spec.name: sweep_dir / spec.name for spec, _ in planned.todo}), end="", flush=True)
+    def _launch(self, planned: Plan) -> Sequence[Any]:
+        assert self.launcher is not None
+        words = [[*overrides, f"hydra.sweep.subdir={quoted(spec.name)}"] for spec, overrides in planned.todo]
+        return self.launcher.launch(words, initial_job_idx=0) if words else []
 
 
-def _done_otherwise(planned: Plan, threads: int | None) -> dict[str, list[str]]:
-    """Names of the finished runs that were made otherwise than they would be now, by how."""
-    found: dict[str, list[str]] = {}
-    for spec, _ in planned.done:
-        differs = differences(planned.records[spec.run_id], spec.config["trainer"]["threads"] or threads)
-        if differs:
-            found.setdefault(differs, []).append(spec.name)
-    return found
+def _begin(sweep: Sweep, wanted: Sequence[Job]) -> Plan:
+    """The plan of a sweep of one phase, told and noted."""
+    planned = plan(wanted, sweep.compose, sweep_dir=sweep.folder, reuse=sweep.reuse, placement=sweep.placement)
+    tell_refused(planned, skip_refused=sweep.skip_refused)
+    tell(planned, sweep.folder, sweep.placement)
+    begin_call(sweep.folder, sweep.command, named(planned))
+    adopt(planned, sweep.folder)
+    set_aside(planned, sweep.folder)
+    return planned
 
 
-def _tell_refused(planned: Plan, *, skip_refused: bool) -> None:
-    """List what cannot be trained.
+@contextmanager
+def _mistakes() -> Iterator[None]:
+    """Turn what the user can mend into one sentence.
 
     Raises:
-        SystemExit: there is such a combination and none may be left out, or nothing is left.
+        SystemExit: there was such a mistake (2).
     """
-    lead = "left out" if skip_refused else "error"
-    for reason in dict.fromkeys(reason for _, reason in planned.refused):
-        same = [" ".join(overrides) for overrides, other in planned.refused if other == reason]
-        text = f"{same[0]}: {reason}" if len(same) == 1 else "\n  ".join([f"{reason}:", *same])
-        print(redacted(f"{lead}: {text}"), file=sys.stderr)
-    if not planned.refused or (skip_refused and (planned.todo or planned.done)):
-        return
-    remedy = "change them" if skip_refused else "change or leave out these, or add hydra.sweeper.skip_refused=true"
-    count = len(planned.refused)
-    what = f"{count} combinations are impossible" if count > 1 else "1 combination is impossible"
-    print(f"Nothing was trained, {what}: {remedy}.", file=sys.stderr)
-    raise SystemExit(2)
-
-
-def differences(record: Record, threads: int | None) -> str:
-    """How a record from elsewhere was made otherwise than runs of this sweep will be; empty where it was not.
-
-    Args:
-        record: of the run from elsewhere.
-        threads: CPU threads that the runs of this sweep will use; None where that is not known.
-    """
-    now = environment() if threads is None else {**environment(), "threads": threads}
-    found = provenance.described(provenance.differences(record.environment, now))
-    return f": trained {'; '.join(found)}; losses may differ in the last digits, seconds do" if found else ""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        print(f"error: {sentence(error)}", file=sys.stderr)
+        raise SystemExit(2) from None

@@ -41,7 +41,8 @@ def jobs(
     """
     typed = _parse(arguments, loader)
     design = read(_with_lists(config, [word for word in typed if subject(word) == "design"]))
-    own = [word for word in typed if subject(word) != "design"]
+    own = [word for word in typed if subject(word) not in ("design", "tune")]
+    _check_one_search(typed)
     _check_conflicts(design, own)
     plain = _plain(design, own, params or {}, loader)
     runs = [
@@ -74,6 +75,9 @@ def check_sweeper(config: DictConfig) -> None:
     if choices["design"] != "product" or named:
         design = named[0] if named else f"design={choices['design']}"
         raise ValueError(f"hydra/sweeper={sweeper} knows no designs, and {design} asks for one: leave out either")
+    if choices["tune"] != "none":
+        tune = f"tune={choices['tune']}"
+        raise ValueError(f"hydra/sweeper={sweeper} searches nothing, and {tune} asks for it: leave out either")
     if launcher in ("local", "slurm", "ray"):
         raise ValueError(
             f"hydra/sweeper={sweeper} names no folders for the runs of hydra/launcher={launcher}: leave it out, or add"
@@ -100,6 +104,19 @@ def _with_lists(config: DictConfig, typed: Sequence[Override]) -> Any:
     container = OmegaConf.to_container(composed)
     assert isinstance(container, dict)
     return container["design"]
+
+
+def _check_one_search(typed: Sequence[Override]) -> None:
+    """A sweep has one search, and says itself which of its runs belong to it.
+
+    Raises:
+        ValueError: several are named, or a role is.
+    """
+    for word in typed:
+        if subject(word) == "tune" and word.is_sweep_override() and word.key_or_group == "tune":
+            raise ValueError(f"{word.input_line} names several searches: a sweep has one, so start one sweep for each")
+        if subject(word) == "role":
+            raise ValueError(f"{word.input_line} is said by the sweep itself: leave it out, tune=lr makes a search")
 
 
 def _check_conflicts(design: Design, typed: Sequence[Override]) -> None:

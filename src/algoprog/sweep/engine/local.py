@@ -81,7 +81,7 @@ class Local(Launcher):
     def _shares(self, sweep_dir: Path, todo: int) -> list[Share]:
         """Shares by the size of the whole sweep: a part that goes on later must sum in the same order of threads."""
         own = read_calls(sweep_dir).own
-        return self.settings.shares(most=max(todo, len(own.asked) if own else 0))
+        return self.settings.shares(most=max(todo, own.size if own else 0))
 
 
 def refuse(error: ValueError) -> None:

@@ -33,6 +33,8 @@ class Plan:
     sources: dict[str, Path] = field(default_factory=dict)  # folder of each reused run, by identity
     added: list[RunSpec] = field(default_factory=list)  # baselines nobody asked for, among `todo`
     refused: list[tuple[list[str], str]] = field(default_factory=list)  # what cannot be trained, and why
+    asked: list[Checked] = field(default_factory=list)  # what can be trained of what was asked for, in its order
+    baselines: list[Checked] = field(default_factory=list)  # of the runs asked for, those asked for among them
 
 
 def plan(
@@ -42,6 +44,7 @@ def plan(
     sweep_dir: Path,
     reuse: Path | None,
     placement: Placement | None = None,
+    baselines: Sequence[Sequence[str]] | None = None,
 ) -> Plan:
     """Compose and check every run, add missing baselines, and leave out what is finished.
 
@@ -51,18 +54,20 @@ def plan(
         sweep_dir: folder of the sweep.
         reuse: folder below which finished baselines may be found; None searches none.
         placement: where the runs will be trained; None for runs of this process.
+        baselines: overrides of the baselines; None takes those of the runs asked for, at their own settings.
     """
     result = Plan()
     wanted = [list(job) for job in jobs]
-    composer = Composer(compose, [*wanted, *(without_axes(job) for job in wanted)])
+    composer = Composer(compose, [*wanted, *(baselines or map(without_axes, wanted))])
     specs = Specs(placement)
     checked = _check(wanted, composer, specs, result)
     asked = {spec.run_id for spec, _ in checked}
-    baselines = _check(_baselines(checked, composer), composer, specs, result)
+    measured_against = _baselines(checked, composer) if baselines is None else [list(job) for job in baselines]
+    result.asked, result.baselines = checked, _check(measured_against, composer, specs, result)
     finished = {record.run_id: record for folder, record in _readable(sweep_dir) if folder.parent == sweep_dir}
-    elsewhere = _finished_elsewhere(reuse) if any(spec.run_id not in asked for spec, _ in baselines) else {}
+    elsewhere = _finished_elsewhere(reuse) if any(spec.run_id not in asked for spec, _ in result.baselines) else {}
     seen: set[str] = set()
-    for spec, overrides in (*baselines, *checked):
+    for spec, overrides in (*result.baselines, *checked):
         if spec.run_id in seen:
             continue
         seen.add(spec.run_id)
@@ -77,6 +82,16 @@ def plan(
             if spec.run_id not in asked:
                 result.added.append(spec)
     return result
+
+
+def specs_of(jobs: Sequence[Sequence[str]], compose: Compose, placement: Placement | None) -> list[RunSpec]:
+    """The checked runs of these overrides.
+
+    Raises:
+        ValueError: one of them cannot be trained.
+    """
+    composer, specs = Composer(compose, jobs), Specs(placement)
+    return [specs(composer(job)) for job in jobs]
 
 
 def adopt(planned: Plan, sweep_dir: Path) -> None:

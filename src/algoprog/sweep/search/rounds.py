@@ -1,0 +1,74 @@
+"""The search phase: rounds of trials until every search is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from algoprog.ceg.search import Point, best_point, edge_point, next_points
+from algoprog.sweep.design.jobs import Job
+from algoprog.sweep.search.choices import Choice, Choices, TrialRun
+from algoprog.sweep.search.searches import Search
+from algoprog.sweep.search.settings import Tune
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a trial ended."""
+
+    run: str  # its folder
+    loss: float | None  # None: it diverged or failed
+    flops: float | None  # None: it failed, and left no record
+
+
+Train = Callable[[Sequence[Job], str], list[Trained]]
+"""Trains the runs of these words and says how each ended, in their order; takes a name for the round."""
+
+Keep = Callable[[Choices], None]
+"""Writes choices down."""
+
+
+def choose(searches: Sequence[Search], tune: Tune, known: Choices, train: Train, keep: Keep) -> Choices:
+    """The choice of every search: those that are known stay as they are, the others are made by trials.
+
+    A round trains what all open searches ask for. What was chosen is kept after each round, so whoever is stopped goes
+    on from there; trials that are finished are not trained again, so the same choices come out.
+    """
+    choices = {search.id: known[search.id] for search in searches if search.id in known}
+    asked = {search: search.cells() for search in searches if search.id not in choices}
+    trials: dict[Search, dict[Point, Trained]] = {search: {} for search in asked}
+    number = 0
+    while asked:
+        number += 1
+        wanted = [(search, cell) for search, cells in asked.items() for cell in cells]
+        ended = train([search.trial(cell) for search, cell in wanted], f"search, round {number}")
+        for (search, cell), trained in zip(wanted, ended, strict=True):
+            trials[search][cell] = trained
+        asked = {search: more for search in asked if (more := _next(search, trials[search], tune))}
+        done = {s.id: _choice(s, found, tune) for s, found in trials.items() if s not in asked}
+        choices |= {name: choice for name, choice in done.items() if name not in choices}
+        keep(choices)
+    return choices
+
+
+def _next(search: Search, trials: dict[Point, Trained], tune: Tune) -> tuple[Point, ...]:
+    return next_points({cell: trial.loss for cell, trial in trials.items()}, search.factors, tune.max_trials)
+
+
+def _choice(search: Search, trials: dict[Point, Trained], tune: Tune) -> Choice:
+    cells = {cell: trial.loss for cell, trial in trials.items()}
+    best = best_point(cells)
+    return Choice(
+        search=search.id,
+        model=search.model,
+        variant=search.variant,
+        values={} if best is None else _named(search, best),
+        trials=tuple(TrialRun(_named(search, cell), trials[cell].loss, trials[cell].run) for cell in sorted(trials)),
+        edge=edge_point(cells),
+        seed=tune.seed,
+        flops=sum(trial.flops or 0.0 for trial in trials.values()),
+    )
+
+
+def _named(search: Search, cell: Point) -> dict[str, float]:
+    return dict(zip(search.settings, cell, strict=True))
