@@ -5,7 +5,7 @@ PY := .venv/bin/python
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && touch $@
 
-.PHONY: help setup demo test test-slow test-cluster lint smoke golden ceg-accuracy prediction-accuracy engine-speed engine-reentry chaos gpu-smoke format clean
+.PHONY: help setup demo test test-slow test-cluster lint smoke golden ceg-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos gpu-smoke format clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
@@ -31,6 +31,8 @@ engine-reentry: setup  ## how long a finished sweep of 200 runs takes to be foun
 	$(PY) benchmarks/reentry.py
 chaos: setup  ## kill, corrupt and starve a sweep at random; its records must equal those of an undisturbed one
 	$(PY) benchmarks/chaos.py
+tuning-accuracy: setup  ## how well the gain of a tuned variant is known, by simulation, a minute
+	$(PY) benchmarks/tuning_accuracy.py
 prediction-accuracy: setup  ## how far predictions of a larger model are off on simulated ladders, minutes
 	$(PY) benchmarks/prediction_accuracy.py
 gpu-smoke: setup  ## on one CUDA GPU: speed, memory and agreement, under 8 minutes
