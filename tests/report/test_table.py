@@ -106,3 +106,27 @@ def test_importing_the_table_is_fast():
     slow = "{'matplotlib', 'plotly', 'jinja2', 'scipy'}"
     code = f"import sys, algoprog.report.tables.table; sys.exit(bool({slow} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_tuned_table_tells_trials_their_cost_and_the_gain_without(write_sweep, make_gains, sweep):
+    shape = sweep(models=("nano",))
+    gains = [replace(g, trials=4, search_flops=3e15, untuned_ceg=1.234) for g in make_gains(shape)]
+    runs = write_sweep(shape)
+    trials = [
+        replace(run, record=replace(run.record, role="search", seed=1000)) for run in runs if run.record.seed == 0
+    ]
+    table = gains_table(gains, [*runs, *trials])
+    assert rows(table, "rope")[0].split()[5:7] == ["1.234", "4"]
+    assert "Search: 7 trials" in table
+    assert "33% of the compared runs'" in table.replace("\n   ", " ")
+    assert "untuned: both at the learning rate of the baseline" in table
+    bounds = [replace(g, kind="bound", ci_low=None) if g.variant == "mqa" else g for g in gains]
+    wide = gains_table(bounds, [*runs, *trials])
+    assert {"bound", "untuned", "tried", "CEG(s)"} <= set(wide.splitlines()[4].split())
+    assert max(map(len, wide.splitlines())) <= WIDTH
+
+
+def test_a_search_without_records_is_priced_by_the_rows(make_gains, sweep):
+    shape = sweep(models=("nano",), variants=("none", "rope"))
+    gains = [replace(g, trials=3, search_flops=2e12) for g in make_gains(shape)]
+    assert "Search: 4T training FLOPs" in gains_table(gains)

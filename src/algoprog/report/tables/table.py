@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from algoprog.report.summary import ESTIMATORS, Arm, Group, by_display_name, summarise
-from algoprog.report.words.naming import COST_TITLES, count, loss, plain, shorten
+from algoprog.report.words.naming import COST_TITLES, count, loss, plain, ratio, shorten
 from algoprog.report.words.noise import floor_sentences
 from algoprog.report.words.notes import WIDTH, Notes, full_names, wrapped
+from algoprog.report.words.tuning import tuning_notes
 from algoprog.report.words.words import gain_text, interval_text
 from algoprog.runs.record import Run
 
@@ -40,15 +42,17 @@ def gains_table(
     groups = summarise([gain for gain in gains if gain.estimator in ESTIMATORS], runs)
     if not any(group.arms for group in groups):
         return NOTHING
-    names = shorten((plain(arm.variant) for group in groups for arm in group.arms), _VARIANT)
+    names = shorten((plain(arm.variant) for group in groups for arm in group.arms), _VARIANT - 1)
     notes = Notes(groups, cost)
     lines = [f"Compute-equivalent gain (CEG), cost axis: {COST_TITLES.get(cost, cost)}"]
+    columns = _columns(groups, cost, confidence)
     for group in groups:
-        lines += ["", *_head(group, cost, confidence, notes)]
-        lines += [_row(arm, group, cost, names, notes) for arm in group.arms]
+        lines += ["", *_head(group, columns, notes)]
+        lines += [_row(arm, group, columns, names, notes) for arm in group.arms]
     found = floor_sentences(groups, by_display_name(floors or {}, runs), cost=cost, confidence=confidence)
     below = [
         *_legend(groups, cost),
+        *tuning_notes(groups, runs),
         *notes.legend(),
         *(f"Noise floor of {label}: {text}" for label, text in found.items()),
         *full_names(names),
@@ -68,32 +72,64 @@ def gain_cell(gain: Gain | None) -> str:
     return text if text.endswith(" a") else text + "  "
 
 
-def _head(group: Group, cost: str, confidence: float, notes: Notes) -> list[str]:
-    other = "CEG(s)" if cost != "seconds" else "CEG(F)"
-    interval = f"{confidence:.0%} interval"
-    columns = _line("variant", "loss", "CEG  ", interval, "bound", "paper  ", other, "note")
-    return [*notes.title(group_title(group), group), "=" * WIDTH, columns, "-" * WIDTH]
+@dataclass(frozen=True)
+class _Column:
+    """A column after the variant's name: title, width, and an arm's cell."""
+
+    title: str
+    width: int
+    cell: Callable[[Arm], str]
 
 
-def _row(arm: Arm, group: Group, cost: str, names: dict[str, str], notes: Notes) -> str:
-    shown = arm.gain(ESTIMATORS[0], cost)
+def _columns(groups: Sequence[Group], cost: str, confidence: float) -> list[_Column]:
+    """What the table has something to say about; a tuned sweep's gains without tuning stand in place of the paper's."""
+    own, paper = ESTIMATORS
+    arms = [arm for group in groups for arm in group.arms]
+    tuned = any(gain.trials is not None for arm in arms for gain in arm.gains)
+    bound = any(arm.bound(own, cost) for arm in arms)
+    tight = int(tuned and bound)
+    columns = [
+        _Column("loss", 9 - tight, lambda arm: "diverged" if arm.diverged else loss(arm.final_loss)),
+        _Column("CEG  ", 9 - tight, lambda arm: gain_cell(arm.gain(own, cost))),
+        _Column(f"{confidence:.0%} interval", 16 - tight, lambda arm: interval_text(arm.gain(own, cost))),
+    ]
+    if bound or not tuned:
+        columns.append(_Column("bound", 8 - tight, lambda arm: _bound_cell(arm, cost)))
+    if tuned:
+        columns.append(_Column("untuned", 8, lambda arm: _untuned_cell(arm.gain(own, cost))))
+        columns.append(_Column("tried", 6, lambda arm: _trials_cell(arm.gain(own, cost))))
+    else:
+        columns.append(_Column("paper  ", 9, lambda arm: gain_cell(arm.gain(paper, cost))))
+    other = "CEG(F)" if cost == "seconds" else "CEG(s)"
+    return [*columns, _Column(other, 8, lambda arm: gain_cell(arm.gain(own, _other(cost))))]
+
+
+def _head(group: Group, columns: Sequence[_Column], notes: Notes) -> list[str]:
+    titles = _line("variant", columns, [column.title for column in columns], "note")
+    return [*notes.title(group_title(group), group), "=" * WIDTH, titles, "-" * WIDTH]
+
+
+def _row(arm: Arm, group: Group, columns: Sequence[_Column], names: dict[str, str], notes: Notes) -> str:
+    cells = [column.cell(arm) for column in columns]
+    return _line(names[plain(arm.variant)], columns, cells, notes.of_arm(group, arm.variant))
+
+
+def _line(variant: str, columns: Sequence[_Column], cells: Sequence[str], notes: str) -> str:
+    texts = "".join(f"{cell:>{column.width}}" for column, cell in zip(columns, cells, strict=True))
+    return f"{variant:<{_VARIANT}}{texts} {notes}"[:WIDTH].rstrip()
+
+
+def _bound_cell(arm: Arm, cost: str) -> str:
     bound = arm.bound(ESTIMATORS[0], cost)
-    paper, other = arm.gain(ESTIMATORS[1], cost), arm.gain(ESTIMATORS[0], _other(cost))
-    return _line(
-        names[plain(arm.variant)],
-        "diverged" if arm.diverged else loss(arm.final_loss),
-        gain_cell(shown),
-        interval_text(shown),
-        gain_text(bound) if bound else "",
-        gain_cell(paper),
-        gain_cell(other),
-        notes.of_arm(group, arm.variant),
-    )
+    return gain_text(bound) if bound else ""
 
 
-def _line(variant: str, loss: str, ceg: str, interval: str, bound: str, paper: str, other: str, notes: str) -> str:
-    cells = f"{variant:<{_VARIANT}}{loss:>9}{ceg:>9}{interval:>16}{bound:>8}{paper:>9}{other:>8}"
-    return f"{cells} {notes}"[:WIDTH].rstrip()
+def _untuned_cell(gain: Gain | None) -> str:
+    return ratio(gain.untuned_ceg) if gain and gain.untuned_ceg is not None else "-"
+
+
+def _trials_cell(gain: Gain | None) -> str:
+    return str(gain.trials) if gain and gain.trials is not None else "-"
 
 
 def _other(cost: str) -> str:
