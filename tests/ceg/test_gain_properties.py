@@ -11,11 +11,11 @@ from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.estimator.paper import Paper
 from algoprog.ceg.gains import compute_gains
-from algoprog.ceg.simulate.curves import GRIDS, SHAPES, World
+from algoprog.ceg.simulate.curves import GRIDS, World
 
 worlds = st.builds(
     World,
-    shape=st.sampled_from(SHAPES),
+    schedule=st.sampled_from(("constant", "cosine")),
     grid=st.sampled_from(GRIDS),
     noise=st.floats(0.0005, 0.02),
     memory=st.floats(0.0, 0.7),
@@ -98,9 +98,9 @@ def test_more_noise_widens_the_interval(world, gain, seed):
 
 
 @pytest.mark.parametrize("gain", [0.5, 0.8, 1.25, 2.0, 4.0])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_known_gain_is_recovered_without_noise(gain, shape):
-    world = World(shape=shape).quiet()
+@pytest.mark.parametrize("ends", [{"branches": 6}, {"told": True}], ids=["branches", "constant rate"])
+def test_a_known_gain_is_recovered_without_noise(gain, ends):
+    world = World(**ends).quiet()
     estimate = IsoLoss()(*pair(world, gain, 0), "steps", "final")
     assert estimate.log_gain == pytest.approx(world.truth(gain), abs=0.005)
     assert estimate.reached == (gain > 1)

@@ -41,12 +41,12 @@ def test_flat_and_short_curves_have_a_trend():
 
 
 def test_annealing_is_pooled_where_alike_and_kept_where_not():
-    rng, world = np.random.default_rng(1), World(shape="cosine", noise=0.003)
+    rng, world = np.random.default_rng(1), World(schedule="cosine", noise=0.003)
     base, arm = world.curve(rng, 1.0, "none"), world.curve(rng, 2.0, "arm")
     a, b, shared = paired_trends(base, arm, "steps")
     assert a.anneal == b.anneal == pytest.approx(0.08, abs=0.03)
     assert shared > 0
-    plain = replace(world, shape="power").curve(rng, 2.0, "arm")
+    plain = replace(world, schedule="constant").curve(rng, 2.0, "arm")
     a, b, shared = paired_trends(base, plain, "steps")
     assert a.anneal != b.anneal
     assert shared == 0.0

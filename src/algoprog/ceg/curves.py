@@ -12,11 +12,18 @@ from numpy.typing import NDArray
 from algoprog.runs.record import COMPARE, COSTS, CURVE_FILE, DIVERGED, Record, Run
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 LEARNING_RATE = "optim.lr"
 """The setting of a protocol that holds the peak learning rate."""
 
+DATA = "data"
+"""The entry of a protocol that names the data; algoprog's own records have it."""
+
 SHARP_DECAY = "sharp-decay"
+END_SHARE = 0.95
+"""An evaluation is the end of its budget when at least this share of the schedule that leads to it is spent."""
+
 AT_PEAK, STABLE_SHARE = 0.999, 0.4
 """A run whose learning rate stays at its peak for this share of the evaluations and ends below it decays sharply."""
 
@@ -29,7 +36,9 @@ class Curve:
     `cohort` may be compared; `axes` and `n_params` are known for algoprog's own records only, and `source` names
     the file for messages. `protocol` holds the settings that are known of the training, each under its key on the
     command line, `optim.lr` among them. `warnings` are flags of the gains that are read off the curve, where they
-    say nothing of the run itself.
+    say nothing of the run itself. `ends` marks the evaluations that are ends of a budget: at least 95 % of the schedule
+    that leads to them is spent; None where the source does not tell, and then the last 5 % of the run's cost count as
+    its end.
     """
 
     variant: str
@@ -45,13 +54,14 @@ class Curve:
     protocol: Mapping[str, Any] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
     role: str = COMPARE  # or a trial of a search, which no comparison takes
-    annealed: bool = False  # every evaluation is the annealed end of a budget of its own
+    ends: Mask | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         unknown = self.costs.keys() - COSTS.keys()
         if unknown or not self.costs:
             raise ValueError(f"{self}: costs are {sorted(self.costs)}, wanted some of {sorted(COSTS)}")
         lengths = {len(self.val_loss), *map(len, self.costs.values())}
+        lengths |= set() if self.ends is None else {len(self.ends)}
         if len(lengths) > 1:
             raise ValueError(f"{self}: its columns have different lengths {sorted(lengths)}")
 
@@ -82,11 +92,26 @@ class Curve:
             raise ValueError(f"{self} has no column for cost {axis}: ask for one of {', '.join(self.costs)}")
         return self.costs[axis]
 
+    @property
+    def annealed(self) -> bool:
+        """Whether every evaluation is known to be the end of a budget of its own."""
+        return self.ends is not None and bool(self.ends.all())
+
     def points(self, axis: str) -> tuple[Array, Array]:
         """Cost and loss of the evaluations where both are finite and above zero: logarithms are taken of them."""
+        keep = self._usable(axis)
+        return self.cost(axis)[keep], self.val_loss[keep]
+
+    def at_end(self, axis: str) -> Mask:
+        """Which of the `points` are ends; where the source does not tell, those in the last 5 % of the cost."""
+        cost, _ = self.points(axis)
+        if self.ends is not None:
+            return self.ends[self._usable(axis)]
+        return np.asarray(cost >= END_SHARE * cost[-1]) if len(cost) else np.zeros(0, bool)
+
+    def _usable(self, axis: str) -> Mask:
         cost = self.cost(axis)
-        keep = (cost > 0) & np.isfinite(cost) & (self.val_loss > 0) & np.isfinite(self.val_loss)
-        return cost[keep], self.val_loss[keep]
+        return np.asarray((cost > 0) & np.isfinite(cost) & (self.val_loss > 0) & np.isfinite(self.val_loss))
 
 
 def cost_fault(column: str, cost: Array) -> tuple[str, str] | None:
@@ -112,9 +137,9 @@ def curves_from_runs(runs: Iterable[Run]) -> list[Curve]:
 
 
 def compared_rows(run: Run) -> NDArray[np.intp]:
-    """Rows of a run's curve that may be compared: all, or its annealed end points alone, by step, where it has them."""
+    """Rows of a run's curve that may be compared: all, or its annealed end points alone, by step, where it has some."""
     annealed = run.curve["annealed"] > 0
-    if not annealed.any():
+    if annealed.sum() < 2:  # an end by itself has no slope, the curve that leads to it has
         return np.arange(len(annealed))
     rows = np.flatnonzero(annealed)
     return rows[np.argsort(run.curve["step"][rows], kind="stable")]
@@ -126,7 +151,7 @@ def _curve(run: Run) -> Curve:
         raise ValueError(f"{run.path / CURVE_FILE} has {fault[0]}: move its folder away and run it again")
     annealed = run.curve["annealed"] > 0
     flags = record.flags if record.status != DIVERGED or DIVERGED in record.flags else (*record.flags, DIVERGED)
-    if not annealed.any() and _decays_sharply(run.curve["lr"]):
+    if annealed.sum() < 2 and _decays_sharply(run.curve["lr"]):
         flags = (*flags, SHARP_DECAY)
     return Curve(
         variant=record.variant,
@@ -141,14 +166,30 @@ def _curve(run: Run) -> Curve:
         source=str(run.path),
         protocol=_protocol(record),
         role=record.role,
-        annealed=bool(annealed.any()),
+        ends=annealed[rows] | ends_by_rate(run.curve["step"][rows], run.curve["lr"][rows]),
     )
+
+
+def ends_by_rate(progress: Array, rate: Array) -> Mask:
+    """Which evaluations of one run are ends by its learning rate; a missing rate counts as the one before it.
+
+    A rate that is held once the warm-up is over makes an end of every evaluation from then on; one that falls makes
+    ends of the last 5 % of the run's progress alone.
+    """
+    known = np.isfinite(rate)
+    if not known.any():
+        return np.asarray(progress >= END_SHARE * progress[-1])
+    peak = float(rate[known].max())
+    warm = int(np.argmax(known & (rate >= AT_PEAK * peak)))
+    if (rate[warm:][known[warm:]] >= AT_PEAK * peak).all():
+        return np.asarray(np.arange(len(rate)) >= warm)
+    return np.asarray(progress >= END_SHARE * progress[-1])
 
 
 def _protocol(record: Record) -> dict[str, Any]:
     """The record's protocol and data; of old records, which have none, what their command line changed."""
     changed = {key: value for key, value in record.context.items() if key.split(".")[0] != "budget"}
-    return {**(record.protocol or changed), "data": f"{record.data.name} {record.data.sha256[:8]}"}
+    return {**(record.protocol or changed), DATA: f"{record.data.name} {record.data.sha256[:8]}"}
 
 
 def _decays_sharply(rate: Array) -> bool:

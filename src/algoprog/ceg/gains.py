@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from algoprog.ceg.curves import Curve
+from algoprog.ceg.ends import join_budgets
 from algoprog.ceg.estimator.closest_row import ClosestRow
 from algoprog.ceg.estimator.estimate import Estimator, Target
 from algoprog.ceg.estimator.iso_loss import IsoLoss
@@ -49,7 +50,7 @@ def compute_gains(
     chosen = [_estimator(name) for name in estimators]
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: choose a number between 0 and 1, such as 0.9")
-    every, curves = curves, tuned(curves, baseline)  # once: fits are kept with each curve
+    every, curves = curves, join_budgets(tuned(curves, baseline))  # once: fits are kept with each curve
     rows = [
         gain
         for pairs in pair_up(curves, baseline)

@@ -12,7 +12,7 @@ from scipy import stats
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.estimate import Estimator, Target
 from algoprog.ceg.estimator.iso_loss import IsoLoss
-from algoprog.ceg.fit.smoothing import MIN_POINTS
+from algoprog.ceg.fit.smoothing import long_enough
 from algoprog.ceg.pairing import pair_up
 from algoprog.ceg.same_function import execution_only
 from algoprog.runs.record import BASELINE
@@ -70,7 +70,7 @@ def noise_floors(
             pairs, degrees = list(combinations([base for base, _ in group.pairs], 2)), degrees - 1
         elif group.variant not in names:
             continue
-        usable = [pair for pair in pairs if min(len(curve.points(cost)[0]) for curve in pair) >= MIN_POINTS]
+        usable = [pair for pair in pairs if all(long_enough(curve, cost) for curve in pair)]
         logs = [estimate(a, b, cost, target).log_gain for a, b in usable]
         finite = [value for value in logs if np.isfinite(value)]
         if finite:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.fit.smoothing import MIN_POINTS
+from algoprog.ceg.ends import join_budgets
+from algoprog.ceg.fit.smoothing import long_enough
 from algoprog.ceg.protocols import MIXED_LADDER, protocol_differences
 from algoprog.ceg.tuning.choice import tuned
 
@@ -22,7 +23,7 @@ class Pairs:
 
     def long_enough(self, cost: str) -> tuple[list[tuple[Curve, Curve]], tuple[str, ...]]:
         """The pairs of which both runs have enough evaluations for a trend; `few-points` joins the flags if not all."""
-        usable = [pair for pair in self.pairs if min(len(curve.points(cost)[0]) for curve in pair) >= MIN_POINTS]
+        usable = [pair for pair in self.pairs if all(long_enough(curve, cost) for curve in pair)]
         return usable, tuple(sorted({*self.flags, *(["few-points"] if len(usable) < len(self.pairs) else [])}))
 
 
@@ -30,7 +31,8 @@ def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
     """Pair every variant of every model and cohort with its baseline, the baseline itself included.
 
     Where a model was run at several learning rates, every variant and the baseline stand at the best of their own (see
-    `tuning`). Models whose protocols differ are flagged `mixed-ladder`.
+    `tuning`). Runs that differ in budget alone become one curve of their ends (see `ends`). Models whose protocols
+    differ are flagged `mixed-ladder`.
 
     Raises:
         ValueError: there are no curves, no run of the baseline, or two runs of one variant, model, cohort and seed.
@@ -42,7 +44,7 @@ def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
         place = _place(curves)
         raise ValueError(f"no run of the baseline {baseline!r}{place}: run it, or choose --baseline among {names}")
     groups: dict[tuple[str, str], dict[str, dict[int, Curve]]] = {}
-    chosen = tuned(curves, baseline)
+    chosen = join_budgets(tuned(curves, baseline))
     for curve in chosen:
         seeds = groups.setdefault((curve.model, curve.cohort), {}).setdefault(curve.variant, {})
         if curve.seed in seeds:

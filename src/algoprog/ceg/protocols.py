@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from algoprog.ceg.curves import Curve
+from algoprog.ceg.curves import DATA, Curve
 
 MIXED_LADDER = "mixed-ladder"
 
 IMMATERIAL = frozenset({"micro_batch_size", "schedule.branches"})
-"""Settings that change how a step is computed or where a run is measured, not what it computes."""
+"""Settings that change how a step is computed or how often ends are measured, not what is computed."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,14 @@ class Difference:
 
     setting: str
     values: dict[str, tuple[str, ...]]
+
+
+def family(curve: Curve) -> str:
+    """A short name that runs share which differ in variant, seed and budget alone; the cohort where none is known."""
+    if DATA not in curve.protocol:
+        return curve.cohort
+    settings = sorted((key, repr(value)) for key, value in curve.protocol.items() if key not in IMMATERIAL)
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 
 def protocol_differences(curves: Sequence[Curve]) -> list[Difference]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.estimate import Estimate, Estimator, Target
+from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.fit.smoothing import trend_of
 from algoprog.ceg.gain import Gain, Kind
 from algoprog.ceg.intervals import log_interval
@@ -24,6 +25,8 @@ def gain_rows(
     usable, warnings = pairs.long_enough(cost)
     if not usable:
         return [replace(row, flags=warnings)]
+    if isinstance(estimator, IsoLoss):
+        estimator = estimator.over(usable, cost, target)
     estimates = [estimator(base, arm, cost, target) for base, arm in usable]
     flags = {*warnings, *_flags(estimates, usable, cost)}
     row = replace(row, n_seeds=len(estimates), flags=tuple(sorted(flags)))

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from algoprog.ceg.curves import LEARNING_RATE, Curve, cost_fault
+from algoprog.ceg.curves import LEARNING_RATE, Curve, Mask, cost_fault, ends_by_rate
 from algoprog.runs.record import COSTS
 
 KEYS = ("variant", "model", "seed", "val_loss")
 RATE = "lr"
 """Optional column: the learning rate; of a run in which it changes the largest is the run's."""
+
+ANNEALED = "annealed"
+"""Optional column: 1 where the evaluation ends a budget of its own, at an annealed learning rate, else 0."""
 
 WANDB_COLUMN = re.compile(r"^(?P<model>.+?) - (?P<variant>.+?)(?: - seed ?(?P<seed>\d+))? - (?P<metric>val[/_ ]loss)$")
 Row = Mapping[str | None, str | list[str] | None]
@@ -65,21 +68,59 @@ def _read_tidy(path: Path, header: Sequence[str], rows: Sequence[Row]) -> list[C
         key = (str(row["variant"]), str(row["model"]), _seed(path, number, str(row["seed"])))
         costs = {axis: _number(path, number, column, str(row[column])) for axis, column in axes.items()}
         loss = _number(path, number, "val_loss", str(row["val_loss"]))
-        groups.setdefault(key, []).append(_Line(_rate(path, number, row), costs, loss))
+        line = _Line(_rate(path, number, row), _annealed(path, number, row), costs, loss)
+        groups.setdefault(key, []).append(line)
     return [_curve(path, *key, *run) for key, lines in groups.items() for run in _runs(lines, tuple(axes))]
 
 
 def _runs(lines: Sequence[_Line], axes: Sequence[str]) -> list[tuple[float | None, _Columns]]:
-    """The runs of one variant, model and seed: one if no cost goes back, whatever its rate does, else one a rate."""
-    whole = _columns(lines, axes)
+    """The runs of one variant, model and seed, each with its peak rate.
+
+    One if no cost goes back; else one a budget where the rate changes along the way, or one a rate.
+    """
+    compared = _compared(lines, axes)
+    whole = _columns(compared, axes)
     if not any((np.diff(cost) <= 0).any() for cost in whole.costs.values()):
         return [(max((line.rate for line in lines if line.rate is not None), default=None), whole)]
+    budgets = _budgets(lines, axes)
+    if all(len(run) > 1 for run in budgets) and any(len({line.rate for line in run}) > 1 for run in budgets):
+        return [(max(line.rate for line in run if line.rate is not None), _columns(run, axes)) for run in budgets]
     rates = dict.fromkeys(line.rate for line in lines)
-    return [(rate, _columns([line for line in lines if line.rate == rate], axes)) for rate in rates]
+    return [(rate, _columns(_compared([line for line in lines if line.rate == rate], axes), axes)) for rate in rates]
+
+
+def _compared(lines: Sequence[_Line], axes: Sequence[str]) -> Sequence[_Line]:
+    """The lines that may be compared: all, or the annealed ones by cost where there are several, as of branches."""
+    annealed = [line for line in lines if line.annealed]
+    return sorted(annealed, key=lambda line: line.costs[axes[0]]) if len(annealed) > 1 else lines
+
+
+def _budgets(lines: Sequence[_Line], axes: Sequence[str]) -> list[list[_Line]]:
+    """The lines cut wherever a cost goes back, as where one run's lines follow another's."""
+    runs: list[list[_Line]] = []
+    for line in lines:
+        if not runs or any(line.costs[axis] <= runs[-1][-1].costs[axis] for axis in axes):
+            runs.append([])
+        runs[-1].append(line)
+    return runs
 
 
 def _columns(lines: Sequence[_Line], axes: Sequence[str]) -> _Columns:
-    return _Columns({axis: [line.costs[axis] for line in lines] for axis in axes}, [line.loss for line in lines])
+    costs = {axis: [line.costs[axis] for line in lines] for axis in axes}
+    return _Columns(costs, [line.loss for line in lines], _ends(lines, axes))
+
+
+def _ends(lines: Sequence[_Line], axes: Sequence[str]) -> Mask | None:
+    """Which lines are ends, by the column `annealed` or a learning rate that changes; None where neither tells.
+
+    A rate that never changes is no schedule: the column may hold every run's peak.
+    """
+    if any(line.annealed is not None for line in lines):
+        return np.array([bool(line.annealed) for line in lines])
+    rates = np.array([math.nan if line.rate is None else line.rate for line in lines])
+    if len(set(rates[np.isfinite(rates)])) < 2:
+        return None
+    return ends_by_rate(np.array([line.costs[axes[0]] for line in lines]), rates)
 
 
 def _read_wandb(path: Path, header: Sequence[str], rows: Sequence[Row]) -> list[Curve]:
@@ -90,7 +131,7 @@ def _read_wandb(path: Path, header: Sequence[str], rows: Sequence[Row]) -> list[
         )
     curves = []
     for column, match in matches.items():
-        columns = _Columns({"steps": []}, [])
+        columns = _Columns({"steps": []}, [], None)
         for number, row in enumerate(rows, start=2):
             if row[column] != "":  # runs that evaluate at other steps leave the cell empty
                 columns.costs["steps"].append(_number(path, number, "Step", str(row["Step"])))
@@ -106,6 +147,7 @@ class _Line:
     """The cells of one evaluation of a tidy file."""
 
     rate: float | None
+    annealed: bool | None
     costs: dict[str, float]
     loss: float
 
@@ -116,6 +158,7 @@ class _Columns:
 
     costs: dict[str, list[float]]
     loss: list[float]
+    ends: Mask | None
 
 
 def _curve(path: Path, variant: str, model: str, seed: int, rate: float | None, columns: _Columns) -> Curve:
@@ -128,6 +171,7 @@ def _curve(path: Path, variant: str, model: str, seed: int, rate: float | None, 
         source=str(path),
         cohort="" if rate is None else f"{rate:g}",
         protocol={} if rate is None else {LEARNING_RATE: rate},
+        ends=columns.ends,
     )
     for axis, cost in curve.costs.items():
         if (fault := cost_fault(COSTS[axis], cost)) is not None:
@@ -156,6 +200,18 @@ def _rate(path: Path, line: int, row: Row) -> float | None:
     if text.strip() and not (math.isfinite(rate) and rate > 0):
         raise ValueError(f"{path} line {line}: {RATE} is {text!r}, not a rate above zero: correct that cell")
     return rate if text.strip() else None
+
+
+def _annealed(path: Path, line: int, row: Row) -> bool | None:
+    """Whether a line is an annealed end; None without the column."""
+    text = row.get(ANNEALED)
+    if text is None:
+        return None
+    words = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False, "": False}
+    word = str(text).strip().lower()
+    if word not in words:
+        raise ValueError(f"{path} line {line}: {ANNEALED} is {text!r}, not 1 for an end or 0: correct that cell")
+    return words[word]
 
 
 def _seed(path: Path, line: int, text: str) -> int:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from algoprog.ceg.curves import Curve, curves_from_runs
 from algoprog.ceg.estimator.by_loss import GainByLoss, gains_by_loss
-from algoprog.ceg.fit.smoothing import MIN_POINTS
+from algoprog.ceg.fit.smoothing import long_enough
 from algoprog.ceg.gains import ESTIMATORS, Gain, compute_gains
 from algoprog.ceg.interactions import Interaction, interactions
 from algoprog.ceg.ladder.predict import Prediction, predict
@@ -98,7 +98,7 @@ class _Models:
 def _usable(curve: Curve, cost: str) -> bool:
     """Whether gains can be read off the curve, or a trial was; a diverged one is kept for its flag."""
     axes = {cost, "seconds"}
-    return curve.diverged or curve.role == SEARCH or all(len(curve.points(axis)[0]) >= MIN_POINTS for axis in axes)
+    return curve.diverged or curve.role == SEARCH or all(long_enough(curve, axis) for axis in axes)
 
 
 def _ladder(curves: Sequence[Curve], baseline: str) -> list[Curve]:

@@ -70,7 +70,7 @@ def _common_losses(trends: list[Trend], points: int) -> Array:
 def _gain(
     pairs: Sequence[tuple[Curve, Curve]], cost: str, loss: float, confidence: float
 ) -> tuple[float, float, float]:
-    estimates = [IsoLoss()(base, arm, cost, loss) for base, arm in pairs]
+    estimates = [IsoLoss().along(base, arm, cost, loss) for base, arm in pairs]
     logs = [estimate.log_gain for estimate in estimates]
     low, high = log_interval(logs, estimates[0].error, confidence) or (np.nan, np.nan)
     return float(np.exp(np.mean(logs))), float(np.exp(low)), float(np.exp(high))

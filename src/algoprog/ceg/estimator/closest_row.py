@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from algoprog.ceg.curves import Array, Curve
+from algoprog.ceg.ends import mid_schedule
 from algoprog.ceg.estimator.estimate import CostAt, Estimate, Target, compare
 from algoprog.ceg.fit.smoothing import trend_of
 
@@ -40,6 +41,7 @@ class ClosestRow:
             (_log_cost(*base), _log_cost(*arm)),
             (float(np.log(base[0][-1])), float(np.log(arm[0][-1]))),
             lambda loss: 0.0 if baseline is variant else _log_sd((baseline, variant), cost, loss),
+            lambda at: mid_schedule((baseline, variant), cost, at),
         )
 
 

@@ -28,6 +28,8 @@ class Estimate:
     log_bound: float | None = None
     bound_is_upper: bool = True
     flags: tuple[str, ...] = ()
+    correction: float = 0.0  # what the slope between ends that just miss each other adds to log_gain
+    settling_budget: float | None = None  # times its budget for the baseline to end at the variant's loss; if it has to
 
     @property
     def log_sd(self) -> float:
@@ -70,19 +72,21 @@ def compare(
     log_cost_at: tuple[CostAt, CostAt],
     log_ends: tuple[float, float],
     log_sd: Callable[[float], float],
-    flags: tuple[str, ...] = (),
+    flags: Callable[[tuple[float, float]], tuple[str, ...]],
 ) -> Estimate:
     """The estimate from what (baseline, variant) reached: at the target, or at the auxiliary target with the bound.
 
-    The auxiliary target is the lowest loss that both reached; `log_sd` gives the error of ln CEG at a loss.
+    The auxiliary target is the lowest loss that both reached; `log_sd` gives the error of ln CEG at a loss, `flags`
+    what to say of the ln costs that were read off.
     """
     common = max(wanted, *lowest)
-    log_gain = log_cost_at[0](common) - log_cost_at[1](common)
+    at = log_cost_at[0](common), log_cost_at[1](common)
+    log_gain, said = at[0] - at[1], flags(at)
     if common - wanted <= SAME_LOSS:
-        return Estimate(wanted, log_gain, lambda: log_sd(common), flags=flags)
+        return Estimate(wanted, log_gain, lambda: log_sd(common), flags=said)
     bound, upper = None, lowest[0] <= wanted
     if upper:
         bound = log_cost_at[0](wanted) - log_ends[1]
     elif lowest[1] <= wanted:
         bound = log_ends[0] - log_cost_at[1](wanted)
-    return Estimate(wanted, log_gain, lambda: log_sd(common), common, bound, upper, flags)
+    return Estimate(wanted, log_gain, lambda: log_sd(common), common, bound, upper, said)

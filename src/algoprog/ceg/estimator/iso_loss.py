@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.estimator.estimate import Estimate, Target, compare
-from algoprog.ceg.fit.smoothing import FEW_POINTS, exponent_odds, paired_trends
+from algoprog.ceg.ends import BUDGET_MISMATCH, ends_alone, mid_schedule
+from algoprog.ceg.estimator.estimate import SAME_LOSS, CostAt, Estimate, Target, compare
+from algoprog.ceg.estimator.reach import Meeting, Reach, meeting, reaches, settling_budget
+from algoprog.ceg.fit.smoothing import exponent_odds, paired_trends, too_few
 from algoprog.ceg.fit.trend import Trend
 
 UNLIKELY = 0.02
@@ -23,8 +26,14 @@ class IsoLoss:
     """CEG = C_baseline(L) / C_variant(L), each cost read off its run's trend by interpolation in log cost.
 
     L is the baseline's trend at its last evaluation (`final`), its lowest value (`min`) or a given loss. The trends of
-    a pair share their exponent and annealing part (see `smoothing`).
+    a pair share their exponent and annealing part (see `smoothing`). Ends are compared with ends as far as there are
+    ends at one loss (see `reach`); ends that differ by two `seed_sd` (nats) or 5 % of cost at most meet, and the slope
+    corrects the rest. Where they do not meet the runs' own curves are read, flagged `mid-schedule` and
+    `budget-mismatch`. Whether they do is decided by each pair alone, unless `over` has decided for all seeds together.
     """
+
+    seed_sd: float = 0.0
+    decided: Meeting | None = None
 
     @property
     def name(self) -> str:
@@ -35,64 +44,169 @@ class IsoLoss:
         """Estimate ln CEG of one pair, the error by the delta method from both trends.
 
         Raises:
-            ValueError: a curve lacks the cost axis or has fewer than four usable evaluations.
+            ValueError: a curve lacks the cost axis or has fewer than four usable evaluations, or two ends.
         """
+        pair = _Pair.of(baseline, variant, cost, target)
+        decided = self.decided or _meeting([pair], self.seed_sd)
 
         def error() -> float:
-            return 0.0 if baseline is variant else _shape_sd(baseline, variant, cost, target)
+            return 0.0 if baseline is variant else _shape_sd(pair, decided)
 
-        return replace(_estimate(baseline, variant, cost, target, None), error=error)
+        return replace(_estimate(pair, decided, None), error=error)
+
+    def over(self, pairs: Sequence[tuple[Curve, Curve]], cost: str, target: Target) -> IsoLoss:
+        """The estimator for these pairs, one a seed, with their meeting decided once."""
+        return replace(self, decided=_meeting([_Pair.of(*pair, cost, target) for pair in pairs], self.seed_sd))
+
+    def along(self, baseline: Curve, variant: Curve, cost: str, loss: float) -> Estimate:
+        """The estimate at a loss that both trends pass, whether or not they stand at ends there."""
+        pair = _Pair.of(baseline, variant, cost, loss)
+        base, arm, shared_sd = paired_trends(pair.base, pair.arm, cost)
+        return _by_crossing(pair, base, arm, shared_sd, loss)
 
 
-def _estimate(baseline: Curve, variant: Curve, cost: str, target: Target, exponent: int | None) -> Estimate:
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """What is compared: of runs with several ends those alone."""
+
+    base: Curve
+    arm: Curve
+    cost: str
+    target: Target
+
+    @classmethod
+    def of(cls, baseline: Curve, variant: Curve, cost: str, target: Target) -> _Pair:
+        return cls(ends_alone(baseline, cost), ends_alone(variant, cost), cost, target)
+
+    @property
+    def curves(self) -> tuple[Curve, Curve]:
+        return self.base, self.arm
+
+    def wanted(self, base: Trend) -> float:
+        """The target as a loss."""
+        return base.end if self.target == "final" else base.lowest if self.target == "min" else float(self.target)
+
+
+def _meeting(pairs: Sequence[_Pair], seed_sd: float) -> Meeting:
+    trends = [paired_trends(pair.base, pair.arm, pair.cost)[:2] for pair in pairs]
+    found = [reaches(pair.curves, both, pair.cost) for pair, both in zip(pairs, trends, strict=True)]
+    wanted = [pair.wanted(base) for pair, (base, _) in zip(pairs, trends, strict=True)]
+    return meeting(found, wanted, given=pairs[0].target not in ("final", "min"), seed_sd=seed_sd)
+
+
+def _estimate(pair: _Pair, decided: Meeting, exponent: int | None) -> Estimate:
     """The estimate with the likeliest or a given exponent of the trends; its error takes the exponent as known."""
-    base, arm, shared_sd = paired_trends(baseline, variant, cost, exponent)
-    wanted = base.end if target == "final" else base.lowest if target == "min" else float(target)
-    return compare(
-        wanted,
-        (base.lowest, arm.lowest),
-        (base.log_cost_at, arm.log_cost_at),
-        (float(base.log_cost[-1]), float(arm.log_cost[-1])),
-        lambda loss: _log_sd(base, arm, shared_sd, loss),
-        _flags(base, arm),
-    )
+    base, arm, shared_sd = paired_trends(pair.base, pair.arm, pair.cost, exponent)
+    wanted = pair.wanted(base)
+    reach = reaches(pair.curves, (base, arm), pair.cost)
+    loss = decided.loss(*reach, wanted)
+    if loss is not None:
+        found = _at_ends(reach, shared_sd, wanted, loss)
+    elif reach[0].several and reach[1].several:
+        found = _extrapolated(reach, shared_sd, wanted)
+    else:
+        found = _by_crossing(pair, base, arm, shared_sd, wanted, at_ends=decided.at == "crossing")
+    if not decided.ends_meet:
+        settling = settling_budget(found.log_gain, base, arm)
+        found = replace(found, flags=(*found.flags, BUDGET_MISMATCH), settling_budget=settling)
+    return replace(found, flags=(*found.flags, *_flags(pair, base, arm)))
 
 
-def _flags(base: Trend, arm: Trend) -> tuple[str, ...]:
+def _at_ends(reach: tuple[Reach, Reach], shared_sd: float, wanted: float, loss: float) -> Estimate:
+    """The estimate at a loss at which both runs stand at ends or between them."""
+    base, arm = reach
+    at = base.log_cost_at(loss), arm.log_cost_at(loss)
+    correction = base.beyond(loss) - arm.beyond(loss)
+
+    def log_sd() -> float:
+        slopes = [r.slope if not r.several else r.trend.slope_at(x) for r, x in zip(reach, at, strict=True)]
+        return _log_sd((base.trend, arm.trend), at, (slopes[0], slopes[1]), shared_sd)
+
+    found = Estimate(wanted, at[0] - at[1], log_sd, correction=correction)
+    return found if abs(loss - wanted) <= SAME_LOSS else _unreached(found, reach, loss)
+
+
+def _extrapolated(reach: tuple[Reach, Reach], shared_sd: float, wanted: float) -> Estimate:
+    """The estimate from ends that have no loss in common, one run's extended by its slope."""
+    loss = max(wanted, reach[0].lowest, reach[1].lowest)
+    return replace(_at_ends(reach, shared_sd, wanted, loss), flags=("extrapolated",))
+
+
+def _unreached(found: Estimate, reach: tuple[Reach, Reach], loss: float) -> Estimate:
+    """The estimate as auxiliary, at another loss than the wanted one, with what the wanted one still tells."""
+    base, arm = reach
+    wanted, upper = found.target, True
+    bound: float | None = None
+    if base.lowest <= wanted <= base.highest and wanted < arm.lowest:
+        bound = base.log_cost_at(wanted) - float(arm.trend.log_cost[-1])
+    elif base.lowest <= wanted <= base.highest and wanted > arm.highest:
+        bound, upper = base.log_cost_at(wanted) - float(arm.trend.log_cost[0]), False
+    elif arm.lowest <= wanted <= arm.highest and wanted < base.lowest:
+        bound, upper = float(base.trend.log_cost[-1]) - arm.log_cost_at(wanted), False
+    return replace(found, auxiliary_target=loss, log_bound=bound, bound_is_upper=upper)
+
+
+def _by_crossing(
+    pair: _Pair, base: Trend, arm: Trend, shared_sd: float, wanted: float, *, at_ends: bool = False
+) -> Estimate:
+    """The estimate from where the two trends first reach a loss, at ends or not."""
+
+    def log_sd(loss: float) -> float:
+        at = base.log_cost_at(loss), arm.log_cost_at(loss)
+        return _log_sd((base, arm), at, _crossing_slopes(base, arm, at), shared_sd)
+
+    lowest, last = (base.lowest, arm.lowest), (float(base.log_cost[-1]), float(arm.log_cost[-1]))
+    crossings: tuple[CostAt, CostAt] = base.log_cost_at, arm.log_cost_at
+
+    def flags(at: tuple[float, float]) -> tuple[str, ...]:
+        return () if at_ends else mid_schedule(pair.curves, pair.cost, at)
+
+    return compare(wanted, lowest, crossings, last, log_sd, flags)
+
+
+def _flags(pair: _Pair, base: Trend, arm: Trend) -> tuple[str, ...]:
     """Warnings about the trends: too few points, or a spike or jump that no smooth curve follows."""
-    few = min(base.n_points, arm.n_points) < FEW_POINTS
+    few = too_few(pair.base, base) or too_few(pair.arm, arm)
     poor = max(base.noise_sd, arm.noise_sd) > POOR_FIT
     return tuple(word for word, applies in (("few-points", few), ("poor-fit", poor)) if applies)
 
 
-def _shape_sd(baseline: Curve, variant: Curve, cost: str, target: Target) -> float:
+def _shape_sd(pair: _Pair, decided: Meeting) -> float:
     """Standard error with the exponent unknown: mean variance given it plus the variance of ln CEG over its odds."""
-    odds = exponent_odds(baseline, variant, cost)
+    odds = exponent_odds(pair.base, pair.arm, pair.cost)
     likely = [index for index in range(len(odds)) if odds[index] > UNLIKELY]
-    estimates = [_estimate(baseline, variant, cost, target, index) for index in likely]
+    estimates = [_estimate(pair, decided, index) for index in likely]
     weights = odds[likely] / odds[likely].sum()
     logs = np.array([estimate.log_gain for estimate in estimates])
     within = weights @ np.square([estimate.log_sd for estimate in estimates])
     return float(np.sqrt(within + weights @ (logs - weights @ logs) ** 2))
 
 
-def _log_sd(base: Trend, arm: Trend, shared_sd: float, loss: float) -> float:
-    """Standard error of ln CEG at a common loss by the delta method.
+def _crossing_slopes(base: Trend, arm: Trend, at: tuple[float, float]) -> tuple[float, float]:
+    """Slopes that turn an error of a loss into one of a crossing.
 
-    A crossing moves by (error of the loss) / slope. Where the loss is a run's own end point, that run's cost is known
-    exactly and its error moves the crossing of the other run instead. What both trends owe to one annealing part moves
-    both crossings alike and mostly cancels.
+    Where the loss is a run's own end point, that run's cost is known exactly and its error moves the crossing of the
+    other run instead.
     """
-    at = base.log_cost_at(loss), arm.log_cost_at(loss)
-    slopes = [base.slope_at(at[0]), arm.slope_at(at[1])]
+    slopes = base.slope_at(at[0]), arm.slope_at(at[1])
     at_end = at[0] >= base.log_cost[-1], at[1] >= arm.log_cost[-1]
     if at_end[0] and not at_end[1]:
-        slopes[0] = slopes[1]
-    elif at_end[1] and not at_end[0]:
-        slopes[1] = slopes[0]
+        return slopes[1], slopes[1]
+    if at_end[1] and not at_end[0]:
+        return slopes[0], slopes[0]
+    return slopes
+
+
+def _log_sd(
+    trends: tuple[Trend, Trend], at: tuple[float, float], slopes: tuple[float, float], shared_sd: float
+) -> float:
+    """Standard error of ln CEG at a common loss by the delta method: (error of the loss) / slope for each run.
+
+    What both trends owe to one annealing part moves both crossings alike and mostly cancels.
+    """
     if min(slopes) <= 0:
         return float("inf")
-    moves = [trend.at(trend.error, x) / slope for trend, x, slope in zip((base, arm), at, slopes, strict=True)]
-    levers = [trend.at(trend.lever, x) / slope for trend, x, slope in zip((base, arm), at, slopes, strict=True)]
+    moves = [trend.at(trend.error, x) / slope for trend, x, slope in zip(trends, at, slopes, strict=True)]
+    levers = [trend.at(trend.lever, x) / slope for trend, x, slope in zip(trends, at, slopes, strict=True)]
     variance = moves[0] ** 2 + moves[1] ** 2 - 2 * levers[0] * levers[1] * shared_sd**2
-    return float(np.sqrt(max(variance, 0.0)))
+    return float(np.sqrt(np.maximum(variance, 0.0)))

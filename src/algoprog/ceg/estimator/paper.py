@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from algoprog.ceg.curves import Array, Curve
+from algoprog.ceg.ends import mid_schedule
 from algoprog.ceg.estimator.estimate import CostAt, Estimate, Target, compare
 from algoprog.ceg.fit.smoothing import trend_of
 
@@ -45,13 +46,14 @@ class Paper:
         """
         base, arm = _even(baseline, cost), _even(variant, cost)
         losses = smooth(base.loss, self.window), smooth(arm.loss + self.shift, self.window)
+        resampled = ("resampled",) if base.resampled or arm.resampled else ()
         return compare(
             _target(losses[0], target),
             (float(losses[0].min()), float(losses[1].min())),
             (self._log_cost(losses[0], base.price), self._log_cost(losses[1], arm.price)),
             (self._log_end(base), self._log_end(arm)),
             lambda loss: self._log_sd((baseline, variant), cost, losses, loss),
-            ("resampled",) if base.resampled or arm.resampled else (),
+            lambda at: (*resampled, *mid_schedule((baseline, variant), cost, at)),
         )
 
     def _log_end(self, curve: _Even) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 from weakref import WeakKeyDictionary
@@ -9,6 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from algoprog.ceg.curves import Array, Curve
+from algoprog.ceg.ends import MID_SCHEDULE, several_ends
 from algoprog.ceg.estimator.estimate import Estimate, Target, compare
 from algoprog.ceg.fit.law import Law, bootstrap, fit_law
 from algoprog.ceg.fit.smoothing import RANGE, trend_of
@@ -59,7 +61,7 @@ class ScalingFit:
             (base[0].log_cost, arm[0].log_cost),
             ends,
             lambda loss: 0.0 if baseline is variant else _spread(_log_gains(base[1:], arm[1:], loss)),
-            ("extrapolated",) if beyond else (),
+            lambda _: (*(("extrapolated",) if beyond else ()), *_mid_schedule((baseline, variant), cost)),
         )
 
 
@@ -91,11 +93,17 @@ class EffectiveSpeedup:
         log_gain = _speedup(laws[0], base.end, arm.end) + price
         flags: tuple[str, ...] = ("extrapolated",) if arm.end < base.lowest else ()
         flags += (OWN_TARGET,) if target != "final" else ()
+        flags += _mid_schedule((baseline,), cost)
 
         def error() -> float:
             return 0.0 if baseline is variant else _speedup_sd(laws, base, arm)
 
         return Estimate(arm.end, log_gain, error, flags=flags)
+
+
+def _mid_schedule(curves: Sequence[Curve], cost: str) -> tuple[str, ...]:
+    """The flag of a law that was fitted to points within a schedule."""
+    return () if all(several_ends(curve, cost) for curve in curves) else (MID_SCHEDULE,)
 
 
 def _speedup_sd(laws: list[Law], base: Trend, arm: Trend) -> float:

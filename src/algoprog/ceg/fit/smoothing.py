@@ -21,10 +21,26 @@ WIGGLE_SCALE = 0.3
 """Wiggles may be as much larger early on as a power law of this exponent is."""
 
 MIN_POINTS = 4
-FEW_POINTS = 10
+MIN_ENDS = 2
+FEW_POINTS, FEW_ENDS = 10, 3
 POOLING_LIMIT = 2.5
 FORGOTTEN, LONGEST = 0.2, 0.9
 """Lag-one correlations of the noise that are told from none, and at most believed."""
+
+
+def least_points(curve: Curve) -> int:
+    """How many evaluations a trend of the curve needs: ends of budgets are few, but each is worth a run."""
+    return MIN_ENDS if curve.annealed else MIN_POINTS
+
+
+def long_enough(curve: Curve, cost: str) -> bool:
+    """Whether a curve has the evaluations that a trend needs."""
+    return len(curve.points(cost)[0]) >= least_points(curve)
+
+
+def too_few(curve: Curve, trend: Trend) -> bool:
+    """Whether a trend rests on so few evaluations, or ends, that it deserves a warning."""
+    return trend.n_points < (FEW_ENDS if curve.annealed else FEW_POINTS)
 
 
 def trend_of(curve: Curve, cost: str) -> Trend:
@@ -76,21 +92,25 @@ _SHAPES: WeakKeyDictionary[Curve, dict[bytes, _Shape]] = WeakKeyDictionary()
 def _shape(curve: Curve, cost: str) -> tuple[_Shape, float]:
     """The shape of a curve and the ln of its last cost; cost axes in a fixed proportion share one shape."""
     x, loss = curve.points(cost)
-    if len(x) < MIN_POINTS:
-        raise ValueError(f"{curve} has {len(x)} usable evaluations: at least {MIN_POINTS} are needed, evaluate oftener")
+    if len(x) < (least := least_points(curve)):
+        raise ValueError(f"{curve} has {len(x)} usable evaluations: at least {least} are needed, evaluate oftener")
     u = np.log(x / x[-1])
     shapes = _SHAPES.setdefault(curve, {})
     key = np.round(u, 6).tobytes()
     if key not in shapes:
-        shapes[key] = _Shape(u, loss)
+        shapes[key] = _Shape(u, loss, anneals=not curve.annealed and len(u) >= 2 * MIN_POINTS)
     return shapes[key], float(np.log(x[-1]))
 
 
 class _Shape:
-    """The evaluations of one curve against u = ln(cost / last cost), and its trends, one an exponent."""
+    """The evaluations of one curve against u = ln(cost / last cost), and its trends, one an exponent.
 
-    def __init__(self, u: Array, loss: Array) -> None:
-        first = min(int(np.searchsorted(u, -np.log(RANGE))), len(u) - MIN_POINTS)
+    Ends of budgets have no annealing part: what it takes away is taken from all of them.
+    """
+
+    def __init__(self, u: Array, loss: Array, *, anneals: bool) -> None:
+        self.anneals = anneals
+        first = max(0, min(int(np.searchsorted(u, -np.log(RANGE))), len(u) - MIN_POINTS))
         self.u, self.loss = u[first:], loss[first:]
         self.early = u[:first], loss[:first]
         self.grid = np.linspace(self.u[0], self.u[-1], GRID)
@@ -108,10 +128,17 @@ class _Shape:
         neither the annealing part nor the second power.
         """
         power = np.exp(-np.multiply.outer(exponents, u))
-        if len(self.u) < 2 * MIN_POINTS:
-            return np.stack([np.ones_like(power), power], axis=-1)
-        anneal = np.broadcast_to((1 + np.cos(np.pi * np.exp(u))) / 2, power.shape)
-        return np.stack([anneal, np.ones_like(power), power, power * np.exp(-EARLY * u)], axis=-1)
+        columns = [np.ones_like(power), power]
+        if not self.few:
+            columns.append(power * np.exp(-EARLY * u))
+        if self.anneals:
+            columns.insert(0, np.broadcast_to((1 + np.cos(np.pi * np.exp(u))) / 2, power.shape))
+        return np.stack(columns, axis=-1)
+
+    @property
+    def few(self) -> bool:
+        """Whether the evaluations tell no more than a level and one power of cost."""
+        return len(self.u) < 2 * MIN_POINTS
 
     def trend(self, index: int) -> Trend:
         """The trend with one of `EXPONENTS`; log cost relative to the end."""
@@ -127,6 +154,8 @@ class _Shape:
         Noise that lasts from one evaluation to the next looks like wiggles; both explanations are compared by their
         restricted likelihood. The memory that is tried is the lag-one correlation of what the fixed columns leave.
         """
+        if self.few:
+            return _least_squares(fixed, self.wiggles.shape[1], self.loss)
         plain = solve(fixed, self.wiggles, self.loss)
         memory = _lag_one(fixed, self.loss)
         if memory < FORGOTTEN:
@@ -140,8 +169,7 @@ class _Shape:
         design = np.column_stack([fixed, self.grid_wiggles])
         spread = design @ solution.covariance
         error = np.sqrt(np.maximum((spread * design).sum(1), 0.0))
-        annealed = fixed.shape[1] > 2
-        variance = solution.covariance[0, 0] if annealed else 0.0
+        variance = solution.covariance[0, 0] if self.anneals else 0.0
         lever = spread[:, 0] / variance if variance > 0 else np.zeros(GRID)
         noise = float(np.sqrt(solution.variance))
         u, loss = self.early
@@ -151,10 +179,21 @@ class _Shape:
             error=np.concatenate([np.full(len(u), noise), error]),
             noise_sd=noise,
             n_points=len(self.u),
-            anneal=float(solution.coefficients[0]) if annealed else 0.0,
+            anneal=float(solution.coefficients[0]) if self.anneals else 0.0,
             anneal_sd=float(np.sqrt(variance)),
             lever=np.concatenate([np.zeros(len(u)), lever]),
         )
+
+
+def _least_squares(fixed: Array, wiggles: int, loss: Array) -> Solution:
+    """The fit of fixed columns alone; its errors are NaN where no evaluation is left to tell them."""
+    rows, columns = fixed.shape
+    coefficients, *_ = np.linalg.lstsq(fixed, loss, rcond=None)
+    residual = loss - fixed @ coefficients
+    variance = float(residual @ residual) / (rows - columns) if rows > columns else float("nan")
+    covariance = np.zeros((columns + wiggles, columns + wiggles))
+    covariance[:columns, :columns] = np.linalg.pinv(fixed.T @ fixed) * variance
+    return Solution(np.concatenate([coefficients, np.zeros(wiggles)]), covariance, variance, 0.0)
 
 
 def _misfit(designs: Array, loss: Array) -> Array:

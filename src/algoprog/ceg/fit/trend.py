@@ -8,6 +8,12 @@ import numpy as np
 
 from algoprog.ceg.curves import Array
 
+MIDDLE, LATE = (0.3, 0.7), 0.85
+"""Shares of a run between which, and from which to its end, its slope is taken."""
+
+TYPICAL_EXPONENT = 0.3
+"""Of the power law by which a slope is carried from the middle of a run to its end."""
+
 GRID = 256
 """Points of a trend; linear interpolation between them is off by less than 1e-4 of a cost."""
 
@@ -74,6 +80,20 @@ class Trend:
         ends = np.clip([log_cost - width, log_cost + width], self.log_cost[0], self.log_cost[-1])
         high, low = np.interp(ends, self.log_cost, self.envelope)
         return float((high - low) / (ends[1] - ends[0]))
+
+    @property
+    def annealed_slope(self) -> float:
+        """Nats that ends fall for each e-fold of cost, as far as one run tells: its own slope less its annealing.
+
+        A decay that is sharper than a cosine steepens the end of the curve alone. So the slope is taken in the middle
+        and falls from there as a power law's does, unless the curve is flatter by itself.
+        """
+        share = np.exp(self.log_cost - self.log_cost[-1])
+        annealing = max(self.anneal, 0.0) * (1 + np.cos(np.pi * share)) / 2
+        edges = np.log([*MIDDLE, LATE, 1.0])
+        high, low, late, end = np.interp(edges + self.log_cost[-1], self.log_cost, self.loss - annealing)
+        middle = (high - low) / (edges[1] - edges[0]) * np.exp(TYPICAL_EXPONENT * edges[:2].mean())
+        return float(min(middle, (late - end) / (edges[3] - edges[2])))
 
     def moved(self, log_cost: float) -> Trend:
         """The trend with its costs multiplied by exp(log_cost)."""

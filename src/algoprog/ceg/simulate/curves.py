@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from algoprog.ceg.curves import Array, Curve
+from algoprog.ceg.curves import END_SHARE, Array, Curve, Mask
 
 STEPS = 50_000.0
-SHAPES = ("power", "cosine")
 GRIDS = ("even", "mixed")
+RATES: Mapping[str, Callable[[Array], Array]] = {
+    "constant": np.ones_like,
+    "cosine": lambda share: (1 + np.cos(np.pi * share)) / 2,
+    "linear": lambda share: 1 - share,
+    "late": lambda share: np.minimum(1.0, (1 - share) / LATE),
+}
+"""Learning rate over its peak by the share of a run's schedule that is spent; `late` decays over the last fifth."""
+
+LATE = 0.2
+RATIO = 1.5
+"""A budget over the next smaller one, where a run has several annealed ends."""
 
 
 @dataclass(frozen=True)
 class World:
-    """How losses fall and how they are measured: loss(s) = E + A (g s + s0)^-a, plus a knee, plus noise.
+    """How losses fall and how they are measured: loss(s) = E + A (g s + s0)^-a + excess x rate, plus noise.
 
     `slope` is what the loss of the baseline falls by for an e-fold of steps at its end, in nats: at the paper's
-    compact scale 0.01 nats are 7.5 % of compute, so 0.13. The knee of `cosine` is an excess of 0.08 nats at the peak
-    learning rate that goes with it. Noise of one evaluation is normal with sd `noise`, autocorrelated by `memory`
-    from one evaluation to the next; `offset` is the sd of what a whole run is off by.
+    compact scale 0.01 nats are 7.5 % of compute, so 0.13. `excess` is what annealing takes away: it goes with the
+    learning rate of `schedule`, from all of it at the peak to none at the end. A run is logged along the way or, with
+    `branches`, at that many annealed ends; `told` runs say which of their points are ends. Noise of one
+    evaluation is normal with sd `noise`, autocorrelated by `memory` from one evaluation to the next; `offset` is the sd
+    of what a whole run is off by.
     """
 
-    shape: str = "power"
+    schedule: str = "constant"
+    excess: float = 0.08
+    branches: int = 0
+    told: bool = False
     grid: str = "even"
     noise: float = 0.01
     memory: float = 0.0
@@ -33,17 +49,21 @@ class World:
     slope: float = 0.13
     final_loss: float = 3.8
 
-    def loss(self, steps: Array, gain: float) -> Array:
-        """Noise-free loss of a run that makes `gain` times as much of every step."""
+    def annealed(self, steps: Array, gain: float) -> Array:
+        """Noise-free loss at annealed ends of an algorithm that makes `gain` times as much of every step."""
         amplitude = self.slope / self.exponent * STEPS**self.exponent
         floor = self.final_loss - self.slope / self.exponent
-        loss = floor + amplitude * (gain * steps + 200.0) ** -self.exponent
-        if self.shape == "cosine":
-            loss = loss + 0.08 * (1 + np.cos(np.pi * steps / STEPS)) / 2
-        return np.asarray(loss)
+        return np.asarray(floor + amplitude * (gain * steps + 200.0) ** -self.exponent)
+
+    def loss(self, steps: Array, gain: float, budget: float = 1.0) -> Array:
+        """Noise-free loss along a run whose schedule ends at `budget` times the usual steps."""
+        excess = 0.0 if self.schedule == "constant" else self.excess
+        return self.annealed(steps, gain) + excess * RATES[self.schedule](steps / (budget * STEPS))
 
     def steps(self, evaluations: int) -> Array:
         """Steps of the evaluations, step 0 included; `mixed` is half geometric, half even."""
+        if self.branches:
+            return np.round(STEPS * RATIO ** -np.arange(self.branches, dtype=float)[::-1])
         if self.grid == "even":
             return np.linspace(0.0, STEPS, evaluations)
         half = evaluations // 2
@@ -51,24 +71,26 @@ class World:
         return np.unique(np.round(both))
 
     def truth(self, gain: float) -> float:
-        """True ln CEG at the baseline's last loss or, where the variant does not reach it, the auxiliary one."""
-        steps = np.linspace(1.0, STEPS, 200_001)
-        base, arm = self.loss(steps, 1.0), self.loss(steps, gain)
-        common = max(float(base[-1]), float(arm[-1]))
-        crossings = [float(np.interp(-common, -loss, steps)) for loss in (base, arm)]
-        return float(np.log(crossings[0] / crossings[1]))
+        """True ln CEG, that of annealed ends at equal loss."""
+        return float(np.log(gain))
 
-    def curve(self, rng: np.random.Generator, gain: float, variant: str, seed: int = 0) -> Curve:
+    def curve(self, rng: np.random.Generator, gain: float, variant: str, seed: int = 0, budget: float = 1.0) -> Curve:
         """One noisy run; the variant has four fifths of the baseline's evaluations on the mixed grid."""
         fewer = self.grid == "mixed" and variant != "none"
-        steps = self.steps(self.evaluations * 4 // 5 if fewer else self.evaluations)
+        steps = budget * self.steps(self.evaluations * 4 // 5 if fewer else self.evaluations)
+        loss = self.annealed(steps, gain) if self.branches else self.loss(steps, gain, budget)
         noise = self.noise * _autocorrelated(rng, len(steps), self.memory) + self.offset * rng.normal()
         costs = {"steps": steps, "tokens": steps * 262_144.0, "flops": steps * 5e13}
-        return Curve(variant, "synthetic", seed, self.loss(steps, gain) + noise, costs)
+        return Curve(variant, "synthetic", seed, loss + noise, costs, ends=self._ends(steps))
 
     def quiet(self) -> World:
         """The same world without noise."""
         return replace(self, noise=0.0, offset=0.0)
+
+    def _ends(self, steps: Array) -> Mask | None:
+        if not (self.branches or self.told):
+            return None
+        return np.asarray(steps >= (END_SHARE * steps[-1] if self.schedule != "constant" and not self.branches else 0))
 
 
 def _autocorrelated(rng: np.random.Generator, count: int, memory: float) -> Array:

@@ -96,4 +96,5 @@ class Ladder:
         loss = self.loss(ARMS[name], model, share * d, step)
         loss = loss + self.noise * rng.normal(size=len(share)) + self.offset * rng.normal()
         costs = {"tokens": share * d, "flops": 6 * n * share * d}
-        return Curve(name, f"m{model}", seed, loss, costs, n_params=int(n), annealed=self.branches > 0)
+        ends = np.ones(len(share), bool) if self.branches else None
+        return Curve(name, f"m{model}", seed, loss, costs, n_params=int(n), ends=ends)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.fit.smoothing import MIN_POINTS, trend_of
+from algoprog.ceg.fit.smoothing import long_enough, trend_of
 from algoprog.ceg.search import Point
 from algoprog.ceg.tuning.choice import Tuning
 
@@ -75,7 +75,7 @@ def _means(values: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 def _saved(curve: Curve, cost: str, lead: float) -> float | None:
     """How much of ln cost separates a run's end from where it stood `lead` nats higher; None where it never did."""
-    if len(curve.points(cost)[0]) < MIN_POINTS:
+    if not long_enough(curve, cost):
         return None
     trend = trend_of(curve, cost)
     if trend.end + lead > trend.loss[0]:
