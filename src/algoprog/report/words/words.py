@@ -37,6 +37,10 @@ FLAGS: dict[str, str] = {
     "lr-grid": "the variant and the baseline were not tried at the same learning rates",
     "same-seed": "with one seed the learning rate was chosen by the run that is compared, which favours the one with "
     "more luck or more rates",
+    "mid-schedule": "a loss within a learning-rate schedule was compared, where a budget could have ended lower; gains "
+    "are pulled toward 1",
+    "budget-mismatch": "the runs have no ends at about the same loss, so something else than ends was compared; more "
+    "budgets settle it, as schedule=wsd with branches trains them",
     "sharp-decay": "the learning rate was held and then taken down within one run, a knee that smoothing rounds off; "
     "gains may be off by 3 %, compare annealed branches instead",
     "own-target": "this estimator compares at the variant's last loss, whatever target is asked for",

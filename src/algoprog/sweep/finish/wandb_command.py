@@ -26,6 +26,12 @@ def add_source(command: argparse.ArgumentParser, text: str) -> None:
     """Where a reader's curves come from: paths, W&B, or both."""
     command.add_argument("source", nargs="*", type=Path, help=text)
     command.add_argument("--wandb", metavar="ENTITY/PROJECT[/GROUP]", help="read finished runs from W&B")
+    command.add_argument(
+        "--schedule",
+        choices=("constant",),
+        help="what held where a source does not tell its learning rate: it was constant, so every evaluation is an end"
+        " of its budget (default: only a run's last 5 %% is)",
+    )
 
 
 def curves(options: argparse.Namespace) -> list[Curve]:
@@ -35,6 +41,7 @@ def curves(options: argparse.Namespace) -> list[Curve]:
         ValueError: nothing was named, or a source cannot be read.
     """
     from algoprog.ceg.curves import curves_from_runs
+    from algoprog.ceg.ends import all_ends
     from algoprog.ceg.sources import read_sources
 
     if not options.source and not options.wandb:
@@ -44,7 +51,7 @@ def curves(options: argparse.Namespace) -> list[Curve]:
         from algoprog.tracking.readback import read
 
         found += curves_from_runs(read(options.wandb))
-    return found
+    return all_ends(found) if options.schedule == "constant" else found
 
 
 def _sync(options: argparse.Namespace) -> int:
