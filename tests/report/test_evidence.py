@@ -55,7 +55,8 @@ def test_swept_learning_rates_are_compared_and_tuned(write_sweep, sweep):
     runs = write_sweep(sweep(models=("nano", "micro"), variants=("none", "rope"), seeds=1, contexts=rates))
     evidence = collect(runs)
     assert evidence.by_rate.table.head[2:] == ("CEG at 0.001", "CEG at 0.02", "CEG at 0.5")
-    section = tuning_section(evidence, styles(["none", "rope"], "none"), "none")
+    groups = summarise(compute_gains(curves_from_runs(runs)), runs)
+    section = tuning_section(evidence, groups, styles(["none", "rope"], "none"))
     assert {row[2] for row in section.table.rows} == {"0.5; at the edge; chosen by its own seed"}
     assert [panel.title for panel in section.chart.panels] == ["nano", "micro"]
     assert evidence.scale[0].models == ("nano", "micro")  # one point each, at the best rate

@@ -127,6 +127,7 @@ def summarise(gains: Sequence[Gain], runs: Sequence[Run]) -> list[Group]:
 
 def model_labels(runs: Sequence[Run]) -> dict[str, str]:
     """The label of each model that `algoprog.ceg` names by its cohort, because it was run in several."""
+    runs = tuned_runs(runs)
     labels = cohort_labels([run.record for run in runs])
     return {f"{run.record.model}@{run.record.cohort[:8]}": labels[run.record.cohort] for run in runs}
 

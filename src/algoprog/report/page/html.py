@@ -96,6 +96,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # variants keep their order
-    environment.filters.update(loss=naming.loss, count=naming.count, scientific=naming.scientific, breakable=breakable)
+    environment.filters.update(
+        loss=naming.loss, ratio=naming.ratio, count=naming.count, scientific=naming.scientific, breakable=breakable
+    )
     environment.globals.update(gain_text=words.gain_text, interval_text=words.interval_text)
     return environment

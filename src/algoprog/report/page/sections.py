@@ -17,7 +17,6 @@ from algoprog.report.page.sections_inference import (
 from algoprog.report.page.sections_tuning import tuning_section
 from algoprog.report.summary import Group
 from algoprog.report.words.noise import floor_range
-from algoprog.runs.record import BASELINE
 
 
 def sections(
@@ -35,7 +34,7 @@ def sections(
         interactions_section(evidence, level),
         estimators_section(evidence, groups, noise, level),
         noise_section(evidence, groups, cost, confidence),
-        tuning_section(evidence, styles, groups[0].baseline if groups else BASELINE),
+        tuning_section(evidence, groups, styles),
         evidence.by_rate,
     ]
     missing = tuple(reason for reason in built if isinstance(reason, str))

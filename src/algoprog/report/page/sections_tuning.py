@@ -13,7 +13,9 @@ from algoprog.report.evidence import Evidence
 from algoprog.report.figures.charts_tuning import tuning_chart
 from algoprog.report.figures.style import Style
 from algoprog.report.page.section import Section, Table
+from algoprog.report.summary import Group
 from algoprog.report.words.naming import loss, order_variants, ratio, scientific
+from algoprog.report.words.tuning import search_cost
 from algoprog.report.words.words import gain_text, interval_text
 
 _MARKS = {LR_EDGE: "at the edge", LR_GRID: "another grid", SAME_SEED: "chosen by its own seed"}
@@ -36,14 +38,17 @@ _UNTUNED = (
 )
 
 
-def tuning_section(evidence: Evidence, styles: Mapping[str, Style], baseline: str) -> Section | None:
+def tuning_section(evidence: Evidence, groups: Sequence[Group], styles: Mapping[str, Style]) -> Section | None:
     """Loss over learning rate for every variant, and the gains with and without tuning; None where none was tuned."""
     if not evidence.tuning:
         return None
+    baseline = groups[0].baseline
     rows = [row for tuning in evidence.tuning for row in _rows(tuning, evidence.gains, baseline)]
     table = Table("Rates tried with their final losses, and the gains.", _HEAD, tuple(rows))
     chart = tuning_chart(evidence.tuning, styles)
-    return Section("Learning rate", _prose(evidence.tuning), None if chart.empty else chart, table=table)
+    cost = search_cost(groups)
+    prose = (*_prose(evidence.tuning), *([f"What was run for the search alone: {cost}."] if cost else []))
+    return Section("Learning rate", prose, None if chart.empty else chart, table=table)
 
 
 def _prose(found: Sequence[Tuning]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from algoprog.report.summary import Group
+from algoprog.report.summary import Arm, Group
 from algoprog.report.words.naming import count
 from algoprog.runs.record import SEARCH, Run
 
@@ -22,16 +22,24 @@ def tuning_notes(groups: Sequence[Group], runs: Sequence[Run] = ()) -> list[str]
     return [*notes, f"Search: {cost}."] if cost else notes
 
 
-def search_cost(groups: Sequence[Group], runs: Sequence[Run]) -> str | None:
-    """Training FLOPs of all trials, as a share of those of the compared runs where these are known."""
+def search_cost(groups: Sequence[Group], runs: Sequence[Run] = ()) -> str | None:
+    """Training FLOPs of all trials, as a share of those of the compared runs where these are known.
+
+    Without the runs of the search they are summed over the rows; an arm that shares a search is not counted again.
+    """
     trials = [run.record.train_flops for run in runs if run.record.role == SEARCH]
-    compared = [run.record.train_flops for group in groups for run in group.runs]
-    if not trials:
-        listed = {(g.model, g.variant): g.search_flops for group in groups for arm in group.arms for g in arm.gains}
-        known = [value for value in listed.values() if value]
-        return f"{count_flops(sum(known))} training FLOPs" if known else None
-    share = f", {sum(trials) / sum(compared):.0%} of the compared runs'" if compared else ""
-    return f"{len(trials)} trials, {count_flops(sum(trials))} training FLOPs{share}"
+    arms = [arm for group in groups for arm in group.arms]
+    spent = trials or [value for arm in arms if not arm.execution_only and (value := _spent(arm))]
+    if not spent:
+        return None
+    compared = sum(run.record.train_flops for arm in arms for run in arm.runs)
+    share = f", {sum(spent) / compared:.0%} of the compared runs'" if compared else ""
+    number = f"{len(trials)} trials, " if trials else ""
+    return f"{number}{count_flops(sum(spent))} training FLOPs{share}"
+
+
+def _spent(arm: Arm) -> float | None:
+    return next((gain.search_flops for gain in arm.gains if gain.search_flops), None)
 
 
 def count_flops(value: float) -> str:
