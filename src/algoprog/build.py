@@ -98,6 +98,16 @@ class RunSpec:
         """Optimizer steps of the run and of its branches; a record counts those of the run alone."""
         return self.total_steps + sum(end - start for start, end in self.branches())
 
+    @property
+    def total_flops(self) -> float:
+        """Training FLOPs of the run, as its record counts them."""
+        return self.total_steps * self.tokens_per_step * self.flops_per_token
+
+    @property
+    def paid_flops(self) -> float:
+        """Training FLOPs of the run and of its branches."""
+        return self.paid_steps * self.tokens_per_step * self.flops_per_token
+
     def _schedule(self) -> Schedule:
         schedule: Schedule = construct(self.config, "schedule")
         return schedule

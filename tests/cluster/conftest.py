@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from algoprog.runs.record import CURVE_FILE, RECORD_FILE
+from algoprog.runs.record import CHOICES_FILE, COMPARE, CURVE_FILE, RECORD_FILE, SEARCH
 from algoprog.runs.status import RUNNING, Status, read_status
 from tests.cluster import missing
 from tests.sweep.faulty import PLANTED
@@ -33,6 +33,17 @@ NANO = """
 TWELVE = [*NANO, "budget.steps=1200", "attention=dense,mqa,gqa,sparse", "seed=0,1,2"]
 """Twelve runs that are long enough for a node to die under one."""
 
+SEARCHING = [
+    *NANO,
+    "budget.steps=300",
+    "variant=none,ln",
+    "seed=0,1",
+    "tune=lr",
+    "optim.lr=1e-2,4e-2",
+    "tune.max_trials=3",
+]
+"""A search of four trials and those beyond an edge, then four compared runs."""
+
 FAIL_FAST = [
     *NANO,
     "budget.steps=100000",
@@ -44,7 +55,7 @@ FAIL_FAST = [
 ]
 """A run that fails early, and two that would take hours; the baseline comes first, and there is room for two."""
 
-WALL_CLOCK = {"seconds", "tokens_per_second", "mfu", "peak_memory_bytes", "created"}
+WALL_CLOCK = {"seconds", "tokens_per_second", "mfu", "peak_memory_bytes", "created", "beside"}
 
 Environment = dict[str, str]
 
@@ -125,6 +136,24 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     found = outcome(folder)
     assert len(found) == 13
     return found
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep of two phases that the local engine trained."""
+    folder = tmp_path_factory.mktemp("local") / "searched"
+    sweep = Sweep(SEARCHING, folder, {})
+    assert sweep.wait() == 0, sweep.said
+    return folder
+
+
+def assert_searched_alike(folder: Path, local: Path) -> None:
+    """Both engines came to the same choices, the same records in both roles, and the same gains."""
+    assert outcome(folder) == outcome(local)
+    assert json.loads((folder / CHOICES_FILE).read_text()) == json.loads((local / CHOICES_FILE).read_text())
+    roles = [json.loads(path.read_text())["role"] for path in folder.glob(f"*/{RECORD_FILE}")]
+    assert roles.count(COMPARE) == 4
+    assert roles.count(SEARCH) >= 4
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,17 @@ import pytest
 
 from algoprog.runs.liveness import is_alive
 from algoprog.runs.status import STOPPED, read_status
-from tests.cluster.conftest import FAIL_FAST, NANO, TWELVE, Environment, Sweep, attempts, outcome
+from tests.cluster.conftest import (
+    FAIL_FAST,
+    NANO,
+    SEARCHING,
+    TWELVE,
+    Environment,
+    Sweep,
+    assert_searched_alike,
+    attempts,
+    outcome,
+)
 from tests.sweep.faulty import (
     DIVERGING,
     FAULTY,
@@ -35,6 +45,14 @@ def test_a_sweep_that_loses_a_node_comes_out_as_the_local_one(
     assert sweep.wait() == 0, sweep.said
     assert outcome(sweep.folder) == undisturbed
     assert sorted(attempts(sweep.folder).values()) == [1] * 11 + [2]
+
+
+def test_a_search_and_its_comparison_come_out_as_the_local_ones(
+    ray: Environment, searched: Path, tmp_path: Path
+) -> None:
+    sweep = Sweep([*SEARCHING, *RAY], tmp_path / "sweep", ray)
+    assert sweep.wait() == 0, sweep.said
+    assert_searched_alike(sweep.folder, searched)
 
 
 def test_a_run_that_fails_costs_only_itself(ray: Environment, tmp_path: Path) -> None:

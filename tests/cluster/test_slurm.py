@@ -14,7 +14,18 @@ import pytest
 
 from algoprog.runs.status import STOPPED, read_status
 from algoprog.runs.store import load_runs
-from tests.cluster.conftest import FAIL_FAST, NANO, TWELVE, Environment, Sweep, attempts, command, outcome
+from tests.cluster.conftest import (
+    FAIL_FAST,
+    NANO,
+    SEARCHING,
+    TWELVE,
+    Environment,
+    Sweep,
+    assert_searched_alike,
+    attempts,
+    command,
+    outcome,
+)
 from tests.sweep.faulty import (
     DIVERGING,
     FAULTY,
@@ -57,6 +68,27 @@ def test_a_sweep_that_loses_a_node_comes_out_as_the_local_one(
         command(slurm, "slurmd -N n1")  # with ReturnToService=2 that brings the node back
     assert outcome(sweep.folder) == undisturbed
     assert sorted(attempts(sweep.folder).values()) == [1] * 11 + [2]
+
+
+def test_a_search_and_its_comparison_are_job_arrays_of_one_sweep(
+    slurm: Environment, searched: Path, tmp_path: Path
+) -> None:
+    sweep = Sweep([*SEARCHING, *SLURM], tmp_path / "sweep", slurm)
+    assert sweep.wait() == 0, sweep.said
+    assert_searched_alike(sweep.folder, searched)
+    arrays = {path.name.split("_")[0] for path in (sweep.folder / ".submitit").glob("*_*")}
+    assert len(arrays) >= 2, arrays
+
+
+def test_a_search_that_is_interrupted_goes_on(slurm: Environment, searched: Path, tmp_path: Path) -> None:
+    sweep = Sweep([*SEARCHING, *SLURM], tmp_path / "sweep", slurm)
+    sweep.until(lambda: len(sweep.training()) == 2)
+    sweep.process.send_signal(signal.SIGINT)
+    assert sweep.wait() == 130, sweep.said
+    _until_empty(slurm)
+    again = Sweep([*SEARCHING, *SLURM], tmp_path / "sweep", slurm)
+    assert again.wait() == 0, again.said
+    assert_searched_alike(again.folder, searched)
 
 
 def test_a_run_goes_on_after_its_time_limit(slurm: Environment, tmp_path: Path) -> None:

@@ -208,10 +208,46 @@ def test_missing_tokens_are_prepared_and_said_so(
     assert "preparing" not in capsys.readouterr().err
 
 
-def test_design_without_m_is_refused(train: Program, tmp_path: Path) -> None:  # noqa: F811
-    result = train(*TINY_RUN, "design=factorial", f"hydra.run.dir={tmp_path}")
+@pytest.mark.parametrize("word", ["design=factorial", "tune=lr"])
+def test_what_is_for_sweeps_is_refused_without_m(train: Program, tmp_path: Path, word: str) -> None:  # noqa: F811
+    result = train(*TINY_RUN, word, f"hydra.run.dir={tmp_path}")
     assert result.returncode == 2
-    assert "design=factorial is for sweeps: add -m" in result.stderr
+    assert f"{word} is for sweeps: add -m" in result.stderr
+
+
+def test_a_search_is_planned_from_its_grid_to_its_most_trials(
+    plan: Planned, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = [*TINY_RUN, "norm=none,ln", "seed=0,1", "tune=lr", "tune.max_trials=5"]
+    code, found = plan(*words)
+    assert code == 0
+    roles = [(run["variant"], run["role"], run["state"], run["seed"]) for run in found["runs"]]
+    trials = [(variant, "search", "new", 1000) for variant in ("none", "ln") for _ in range(3)]
+    assert roles == trials + [(v, "compare", "after the search", seed) for v in ("none", "ln") for seed in (0, 1)]
+    assert [word for word in found["runs"][0]["overrides"] if word.startswith(("optim", "role"))] == [
+        "optim.lr=0.0005",
+        "role=search",
+    ]
+    assert found["totals"]["to_train"] == 10
+    assert found["totals"]["trials_to_train"] == 6
+    assert found["further_trials"]["runs"] == 4
+    assert found["further_trials"]["steps"] == 4 * 6
+    assert found["further_trials"]["train_flops"] == pytest.approx(
+        2 * sum(run["train_flops"] for run in found["runs"] if run["seed"] == 0)
+    )
+    assert main(["plan", *words, "--records", str(tmp_path)]) == 0
+    table = capsys.readouterr().out
+    assert max(map(len, table.splitlines())) <= 80
+    assert "6 of them are trials of the search" in " ".join(table.split())
+    assert "by at most 4 trials: then 14 runs" in " ".join(table.split())
+
+
+def test_a_sweep_without_a_search_says_what_one_would_add(train: Program, tmp_path: Path) -> None:  # noqa: F811
+    result = train("-m", *TINY_RUN, "norm=none,ln", f"hydra.sweep.dir={tmp_path}")
+    assert result.returncode == 0, result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("tune=none")]
+    assert "tune=lr would add 6 to 12 trials" in line
+    assert "times these runs" in line
 
 
 def test_refused_combinations_are_left_out_on_request(train: Program, tmp_path: Path) -> None:  # noqa: F811

@@ -82,7 +82,7 @@ def test_variants_that_differ_in_the_kernel_alone_share_a_search() -> None:
 
 
 def test_a_trial_is_one_short_run_on_a_seed_of_its_own() -> None:
-    (search,) = found("tune=lr", "schedule=wsd", "schedule.branches=2", "budget.steps=40", "seed=0,1").all
+    (search,) = found("tune=lr", "schedule=wsd", "schedule.branches=2", "budget.steps=400", "seed=0,1").all
     words = search.trial((0.002,))
     assert words[-4:] == ["optim.lr=0.002", "schedule.branches=1", "seed=1000", "role=search"]
     assert "schedule.branches=2" not in words

@@ -299,4 +299,4 @@ def _history_keys(run: StoredRun) -> dict[str, Any]:
 def _matches(run: StoredRun, wanted: dict[str, Any]) -> bool:
     """Whether a run passes the filters that algoprog uses."""
     known = {"group": run.attributes.get("groupName"), "jobType": run.attributes.get("jobType")}
-    return all(known[key] == value for key, value in wanted.items())
+    return all(known[key] in (value["$in"] if isinstance(value, dict) else [value]) for key, value in wanted.items())

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from algoprog.ceg.write import COLUMNS
-from algoprog.runs.record import CURVE_COLUMNS
+from algoprog.runs.record import COMPARE, CURVE_COLUMNS, SEARCH
 from algoprog.runs.store import load_runs
 from tests.e2e.conftest import ROOT, TINY
 from tests.tracking.standin import ENTITY, KEY, StandIn
 
-pytestmark = pytest.mark.slow  # two runs, and every command is a process of its own
+pytestmark = pytest.mark.slow  # four runs, and every command is a process of its own
 
 PLANTED = {
     "HF_TOKEN": "planted-hf-7f3a91",
@@ -26,6 +26,7 @@ PLANTED = {
     "WAREHOUSE_PASSWORD": "planted-password-11d0",
     "OTHER_API_KEY": "planted-key-a91c77",
 }
+SEARCHED = ("tune=lr", "tune.space={optim.lr:[2e-3]}", "tune.max_trials=1")
 IN_REMOTE, IN_KNOB = "planted-remote-44e8", "planted-knob-9b21"
 NESTED = ("planted-nested-70aa", "planted-brace-51c3", "planted-quote-e81b")
 SECRETS = [KEY, IN_REMOTE, IN_KNOB, *NESTED, *PLANTED.values()]
@@ -58,7 +59,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
     run("git", "init", "-q", ".", cwd=root)
     run("git", "remote", "add", "origin", f"https://me:{IN_REMOTE}@example.org/x.git", cwd=root)
     folder = root / "multirun" / "2026-01-31" / "12-00-00"
-    words = [*TINY, "pos=rope", "budget.steps=6", "logger=wandb", f"hydra.sweep.dir={folder}"]
+    words = [*TINY, "pos=rope", "budget.steps=6", "logger=wandb", *SEARCHED, f"hydra.sweep.dir={folder}"]
     knobs = ["logger.timeout=5", f"logger.tags=['https://me:{IN_KNOB}@example.org/board']"]
     knobs += [f"+auth.password={NESTED[0]}", f"+box={{api_key: {NESTED[1]}, secret: 'a, {NESTED[2]}'}}"]
     environment = {**server.environment(), **PLANTED}
@@ -70,7 +71,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
 
 def test_history_equals_the_curve_row_by_row(swept: Swept) -> None:
     runs = load_runs(swept.folder)
-    assert len(runs) == 2
+    assert len(runs) == 4  # a trial and a compared run of the baseline and of rope
     for own in runs:
         (stored,) = [r for r in swept.server.runs.values() if r.values().get("run_id") == own.record.run_id]
         rows = stored.rows()
@@ -81,7 +82,8 @@ def test_history_equals_the_curve_row_by_row(swept: Swept) -> None:
 
 
 def test_columns_to_group_by(swept: Swept) -> None:
-    (own,) = [own for own in load_runs(swept.folder) if own.record.variant == "rope"]
+    ropes = [own for own in load_runs(swept.folder) if own.record.variant == "rope"]
+    (own,) = [own for own in ropes if own.record.role == COMPARE]
     (stored,) = [r for r in swept.server.runs.values() if r.values().get("run_id") == own.record.run_id]
     config, record = stored.values(), own.record
     expected = {
@@ -89,6 +91,7 @@ def test_columns_to_group_by(swept: Swept) -> None:
         "variant": "rope",
         "model": record.model,
         "seed": 0,
+        "role": "compare",
         "cohort": record.cohort,
         "git_commit": record.environment["git_commit"],
         "git_dirty": record.environment["git_dirty"],
@@ -102,6 +105,17 @@ def test_columns_to_group_by(swept: Swept) -> None:
     assert stored.summary["final_val_loss"] == record.final_val_loss
     assert stored.attributes["groupName"] == "2026-01-31/12-00-00"
     assert stored.attributes["jobType"] == "train"
+
+
+def test_trials_are_a_job_type_of_their_own(swept: Swept) -> None:
+    found = {
+        run.values()["run_id"]: (run.attributes["jobType"], run.values()["role"])
+        for run in swept.server.runs.values()
+        if run.attributes["jobType"] != "summary"
+    }
+    roles = {run.record.run_id: run.record.role for run in load_runs(swept.folder)}
+    assert found == {name: ("search" if role == SEARCH else "train", role) for name, role in roles.items()}
+    assert sorted(roles.values()) == [COMPARE, COMPARE, SEARCH, SEARCH]
 
 
 def test_the_summary_run_holds_gains_figures_and_report(swept: Swept) -> None:

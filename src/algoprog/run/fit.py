@@ -200,7 +200,12 @@ def _loader(windows: Any, spec: RunSpec) -> DataLoader[Any]:
 
 def _loggers(spec: RunSpec, folder: Path) -> list[Logger]:
     labels = loggers.RunLabels(
-        folder=folder, name=spec.name, group=sweep_name(folder.parent), run_id=spec.run_id, config=_columns(spec)
+        folder=folder,
+        name=spec.name,
+        group=sweep_name(folder.parent),
+        run_id=spec.run_id,
+        config=_columns(spec),
+        role=spec.role,
     )
     return [build.construct(spec.config, "logger")(labels)]
 
@@ -212,6 +217,7 @@ def _columns(spec: RunSpec) -> dict[str, Any]:
         **{axis: option(spec.config[axis]) for axis in AXES},
         "model": spec.model,
         "seed": spec.seed,
+        "role": spec.role,
         "run_id": spec.run_id,
         "cohort": spec.cohort,
         **{key: environment()[key] for key in ("git_commit", "git_dirty")},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from algoprog.runs.record import SWEEP_FILE
+from algoprog.runs.record import COMPARE, SEARCH, SWEEP_FILE
 from algoprog.runs.secrets import redacted
 from algoprog.runs.status import now
 from algoprog.runs.store import write_atomic
@@ -54,6 +54,10 @@ class Calls:
     def own(self) -> Call | None:
         """The last call of this process."""
         return next((call for call in reversed(self.calls) if call.is_own), None)
+
+    def role(self, name: str) -> str:
+        """What a run is for: search or compare."""
+        return SEARCH if f"role={SEARCH}" in self.runs.get(name, ()) else COMPARE
 
     @property
     def commands(self) -> tuple[str, ...]:

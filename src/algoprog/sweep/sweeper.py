@@ -19,6 +19,7 @@ from algoprog.sweep.design.jobs import Job, jobs
 from algoprog.sweep.plan.announce import tell, tell_refused
 from algoprog.sweep.plan.placement import placement
 from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside
+from algoprog.sweep.search.outlook import offer
 from algoprog.sweep.search.phases import Phases, Sweep, named
 from algoprog.sweep.search.settings import tune_of
 from algoprog.sweep.watch.screen import outlive_readers
@@ -96,6 +97,8 @@ def _begin(sweep: Sweep, wanted: Sequence[Job]) -> Plan:
     planned = plan(wanted, sweep.compose, sweep_dir=sweep.folder, reuse=sweep.reuse, placement=sweep.placement)
     tell_refused(planned, skip_refused=sweep.skip_refused)
     tell(planned, sweep.folder, sweep.placement)
+    if planned.todo and (line := offer(wanted, planned)):
+        print(line, flush=True)
     begin_call(sweep.folder, sweep.command, named(planned))
     adopt(planned, sweep.folder)
     set_aside(planned, sweep.folder)

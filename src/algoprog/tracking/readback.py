@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read(path: str) -> list[Run]:
-    """The finished training runs of `ENTITY/PROJECT` or `ENTITY/PROJECT/GROUP`.
+    """The finished runs, trials of searches among them, of `ENTITY/PROJECT` or `ENTITY/PROJECT/GROUP`.
 
     Raises:
         ValueError: no key, no access, no such project, or no run with algoprog's columns; with the remedy.
@@ -28,7 +28,9 @@ def read(path: str) -> list[Run]:
         raise ValueError("reading from W&B needs a key: run `wandb login`, or set WANDB_API_KEY")
     quiet()
     try:
-        found = _find(f"{entity}/{project}", {"jobType": "train"} | ({"group": group} if group else {}))
+        found = _find(
+            f"{entity}/{project}", {"jobType": {"$in": ["train", "search"]}} | ({"group": group} if group else {})
+        )
         ours = [run for run in found if RECORD_COLUMN in run.config]
         runs = [_run(run, f"{path}/{run.id}") for run in ours]
     except _Refused as error:
@@ -45,7 +47,7 @@ class _Refused(Exception):  # noqa: N818 - says what happened
     """W&B's own words for why it did not answer."""
 
 
-def _find(project: str, filters: dict[str, str]) -> list[WandbRun]:
+def _find(project: str, filters: dict[str, Any]) -> list[WandbRun]:
     import wandb
 
     try:

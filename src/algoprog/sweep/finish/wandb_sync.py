@@ -36,6 +36,7 @@ def columns(record: Record) -> dict[str, Any]:
         **record.axes,
         "model": record.model,
         "seed": record.seed,
+        "role": record.role,
         "run_id": record.run_id,
         "cohort": record.cohort,
         **{key: record.environment.get(key) for key in ("git_commit", "git_dirty")},
@@ -55,6 +56,7 @@ def _send(run: Run) -> None:
         group=sweep_name(run.path.parent),
         run_id=run.record.run_id,
         config={**columns(run.record), "settings": settings},
+        role=run.record.role,
     )
     view = Wandb(project=where.project, entity=where.entity, mode="online", tags=tags, timeout=where.timeout)(labels)
     assert isinstance(view, WandbRun)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from algoprog.build import RunSpec
 from algoprog.config import AXES, conf_dir
-from algoprog.runs.record import DIVERGED
+from algoprog.runs.record import COMPARE, DIVERGED, SEARCH
 from algoprog.runs.secrets import redacted
 from algoprog.sweep.design.jobs import check_sweeper, jobs
 from algoprog.sweep.plan.condition import Condition, condition
@@ -24,9 +24,14 @@ from algoprog.sweep.plan.memory import peak_memory
 from algoprog.sweep.plan.pace import Pace
 from algoprog.sweep.plan.placement import Placement, placement
 from algoprog.sweep.plan.plan import Plan, plan
+from algoprog.sweep.search.outlook import Further, outlook
+from algoprog.sweep.search.settings import tune_of
 
 REUSED = "reused"
 """State of a baseline that was finished elsewhere and will be copied."""
+
+UNSETTLED = "after the search"
+"""State of a compared run whose settings are not chosen yet; it is priced at those that are configured."""
 
 TRAINED = (Condition.DONE, Condition.DIVERGED, REUSED)
 """States of runs that need no training."""
@@ -51,6 +56,18 @@ class PlannedRun:
     state: str
     added: bool  # a baseline that nobody asked for
     overrides: list[str]
+    role: str = COMPARE
+
+
+@dataclass(frozen=True)
+class FurtherTrials:
+    """What a search may add at most, where its best lies at the edge of its grid again and again."""
+
+    runs: int
+    train_flops: float
+    tokens: int
+    steps: int
+    seconds: float | None  # None where no finished run tells of one of them
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,7 @@ class Preview:
     skip_refused: bool
     runs: list[PlannedRun] = field(default_factory=list)
     refused: list[tuple[list[str], str]] = field(default_factory=list)
+    further: FurtherTrials | None = None  # None for a sweep that searches nothing
 
     @property
     def to_train(self) -> list[PlannedRun]:
@@ -79,6 +97,7 @@ class Preview:
         return {
             "runs": len(self.runs),
             "to_train": len(todo),
+            "trials_to_train": sum(run.role == SEARCH for run in todo),
             "refused": len(self.refused),
             "train_flops": sum(run.train_flops for run in todo),
             "tokens": sum(run.tokens for run in todo),
@@ -96,6 +115,7 @@ class Preview:
             "runs": [asdict(run) for run in self.runs],
             "refused": [{"overrides": overrides, "reason": reason} for overrides, reason in self.refused],
             "totals": self.totals(),
+            "further_trials": asdict(self.further) if self.further else None,
         }
 
 
@@ -121,23 +141,46 @@ def preview(arguments: Sequence[str], records: Path) -> Preview:
 def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview:
     knobs, sweep_dir = config.hydra.sweeper, Path(config.hydra.sweep.dir)
     check_sweeper(config)
-    where = placement(config)
-    planned = plan(
-        jobs(config, list(config.hydra.overrides.task), knobs.get("params"), loader),
-        lambda words: loader.load_sweep_config(config, words),
-        sweep_dir=sweep_dir,
-        reuse=Path(knobs.reuse) if knobs.get("reuse") else None,
-        placement=where,
-    )
+    where, tune = placement(config), tune_of(config)
+    asked = jobs(config, list(config.hydra.overrides.task), knobs.get("params"), loader)
+    reuse = Path(knobs.reuse) if knobs.get("reuse") else None
+    pace = Pace(records, where.gpus)
+
+    def compose(words: list[str]) -> DictConfig:
+        return loader.load_sweep_config(config, words)
+
+    if tune is None:
+        planned = plan(asked, compose, sweep_dir=sweep_dir, reuse=reuse, placement=where)
+        runs, further = _runs(planned, sweep_dir, where, pace), None
+    else:
+        seen = outlook(asked, tune, compose, sweep_dir, where, reuse)
+        planned, further = seen.compared, _further(seen.further, pace)
+        runs = _runs(seen.trials, sweep_dir, where, pace)
+        runs += _runs(planned, sweep_dir, where, pace, unsettled=seen.unsettled)
     return Preview(
         sweep_dir=redacted(str(sweep_dir)),
         skip_refused=bool(knobs.get("skip_refused")),
-        runs=_runs(planned, sweep_dir, where, Pace(records, where.gpus)),
+        runs=runs,
         refused=redacted(planned.refused),
+        further=further,
     )
 
 
-def _runs(planned: Plan, sweep_dir: Path, where: Placement, pace: Pace) -> list[PlannedRun]:
+def _further(found: Sequence[Further], pace: Pace) -> FurtherTrials:
+    """The sum of what searches may add."""
+    known = [(some.count, pace.expected(some.trial)) for some in found]
+    return FurtherTrials(
+        runs=sum(some.count for some in found),
+        train_flops=sum(some.count * some.trial.total_flops for some in found),
+        tokens=sum(some.count * some.trial.total_steps * some.trial.tokens_per_step for some in found),
+        steps=sum(some.count * some.trial.total_steps for some in found),
+        seconds=None if any(one is None for _, one in known) else sum(n * one.seconds for n, one in known if one),
+    )
+
+
+def _runs(
+    planned: Plan, sweep_dir: Path, where: Placement, pace: Pace, *, unsettled: Collection[str] = ()
+) -> list[PlannedRun]:
     reused = {spec.run_id for spec, _ in planned.reused}
     added = {spec.run_id for spec in planned.added} | reused
     memory: dict[str, float] = {}
@@ -146,35 +189,36 @@ def _runs(planned: Plan, sweep_dir: Path, where: Placement, pace: Pace) -> list[
         key = _memory_key(spec)
         if key not in memory:
             memory[key] = peak_memory(spec, where.gpus)
-        known = pace.expected(spec)
+        known, open_yet = pace.expected(spec), spec.run_id in unsettled
         found.append(
             PlannedRun(
-                name=spec.name,
+                name=spec.name.rpartition("-")[0] if open_yet else spec.name,
                 variant=spec.variant,
                 model=spec.model,
                 seed=spec.seed,
-                run_id=spec.run_id,
+                run_id="" if open_yet else spec.run_id,
                 n_params=spec.n_params,
-                train_flops=spec.total_steps * spec.tokens_per_step * spec.flops_per_token,
+                train_flops=spec.total_flops,
                 tokens=spec.total_steps * spec.tokens_per_step,
                 steps=spec.total_steps,
                 memory_bytes=memory[key],
                 seconds=known.seconds if known else None,
                 seconds_from=known.n_runs if known else 0,
-                state=REUSED if spec.run_id in reused else str(_state(planned, spec, sweep_dir)),
+                state=UNSETTLED if open_yet else REUSED if spec.run_id in reused else _state(planned, spec, sweep_dir),
                 added=spec.run_id in added,
                 overrides=redacted(overrides),
+                role=spec.role,
             )
         )
     return found
 
 
-def _state(planned: Plan, spec: RunSpec, sweep_dir: Path) -> Condition:
+def _state(planned: Plan, spec: RunSpec, sweep_dir: Path) -> str:
     """The condition of a run; a finished one may lie in a folder of another name."""
     record = planned.records.get(spec.run_id)
     if record:
-        return Condition.DIVERGED if record.status == DIVERGED else Condition.DONE
-    return condition(sweep_dir / spec.name)
+        return str(Condition.DIVERGED if record.status == DIVERGED else Condition.DONE)
+    return str(condition(sweep_dir / spec.name))
 
 
 def _memory_key(spec: RunSpec) -> str:

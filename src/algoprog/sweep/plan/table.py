@@ -57,11 +57,28 @@ def _totals(plan: Preview) -> list[str]:
         f"{todo} to train: {_short(totals['train_flops'])} FLOPs, {_short(totals['tokens'])} tokens, {time};"
         f" at most {_bytes(totals['memory_bytes'])} a run."
     )
+    if totals["trials_to_train"]:
+        text = text[:-1] + f"; {totals['trials_to_train']} of them are trials of the search."
+    if plan.further and plan.further.runs:
+        text += " " + _further(plan)
     notes = [
         "Memory is an estimate of the peak. Time is training without evaluation, from the speed of finished runs of the"
         " same model, device and precision; ? where there is none."
     ]
     return [line for part in (text, *notes) for line in _wrapped(part, "")]
+
+
+def _further(plan: Preview) -> str:
+    """What the search may add, and what the sweep then costs."""
+    more, totals = plan.further, plan.totals()
+    assert more is not None
+    known = more.seconds is not None and totals["seconds_known_for"] == totals["to_train"]
+    time = f", {_time(totals['seconds'] + more.seconds)}" if known else ""
+    return (
+        f"Where a best rate lies at the edge of its grid the search goes on, by at most {_many(more.runs, 'trial')}:"
+        f" then {totals['to_train'] + more.runs} runs, {_short(totals['train_flops'] + more.train_flops)} FLOPs,"
+        f" {_short(totals['tokens'] + more.tokens)} tokens{time}."
+    )
 
 
 def _refused(plan: Preview) -> list[str]:

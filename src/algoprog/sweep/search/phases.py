@@ -16,10 +16,12 @@ from algoprog.sweep.plan.announce import tell, tell_origins, tell_refused
 from algoprog.sweep.plan.composer import Compose
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside, specs_of
-from algoprog.sweep.search.choices import Choice, Choices, read_choices, write_choices
+from algoprog.sweep.search.choices import Choices, read_choices, write_choices
+from algoprog.sweep.search.outlook import settled
 from algoprog.sweep.search.rounds import Trained, choose
-from algoprog.sweep.search.searches import Rates, Searches, assignments, searches, without
+from algoprog.sweep.search.searches import Rates, Searches, searches
 from algoprog.sweep.search.settings import Tune
+from algoprog.sweep.search.told import chosen, many, others, to_come
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,12 @@ class Phases:
 
     def _begin(self) -> None:
         """Say what comes, and note that this process is at it."""
-        open_searches = [search for search in self.searches.all if search.id not in self.known]
-        least = sum(len(search.cells()) for search in self.searches.all)
         runs = len({spec.run_id for spec, _ in (*self.compared.baselines, *self.compared.asked)})
-        self.size = least + runs
+        self.size = sum(len(search.cells()) for search in self.searches.all) + runs
         begin_call(self.sweep.folder, self.sweep.command, {}, expected=self.size)
-        print(f"{runs} runs to compare in {self.sweep.folder}, after a search on seed {self.tune.seed}:", _spread(
-            len(open_searches), sum(len(search.cells()) for search in open_searches),
-            self.tune.max_trials * len(open_searches), len(self.searches.all) - len(open_searches),
-        ), flush=True)  # fmt: skip
+        how = to_come(self.searches.all, self.known, self.tune)
+        print(f"{many(runs, 'run')} to compare in {self.sweep.folder}, {how}")
+        print("".join(others(self.searches.all, self.known)), end="", flush=True)
 
     def run(self) -> Sequence[Any]:
         """Search, then compare.
@@ -109,7 +108,7 @@ class Phases:
         tell_origins(planned, self.sweep.folder, self.sweep.placement, size=self.size)
         extend_call(self.sweep.folder, named(planned))
         self.returns += self._launch(planned)
-        ended = [_ended(self.sweep.folder, planned, spec.run_id, spec.name) for spec, _ in planned.asked]
+        ended = [_ended(self.sweep.folder, planned, words) for words in jobs]
         if self.sweep.fail_fast and any(trial.flops is None for trial in ended):
             raise GaveUpError
         return ended
@@ -124,16 +123,12 @@ class Phases:
     def _compared(self, choices: Choices) -> Plan:
         """The compared runs at what was chosen for each."""
         for search in self.searches.all:
-            print(_told(choices[search.id]), file=sys.stdout if choices[search.id].values else sys.stderr)
-
-        def chosen(words: Job) -> Job:
-            values = choices[self.searches.owner[self.rates.group(words)]].values
-            if not values:
-                return self.rates.configured(words)
-            return [*without(words, self.tune.settings), *assignments(values)]
-
-        asked = [chosen(words) for _, words in self.compared.asked]
-        return self._plan(asked, [chosen(words) for _, words in self.compared.baselines], self.sweep.reuse)
+            print(chosen(choices[search.id]), file=sys.stdout if choices[search.id].values else sys.stderr)
+        asked, baselines = (
+            [settled(words, self.rates, self.searches, choices) for _, words in runs]
+            for runs in (self.compared.asked, self.compared.baselines)
+        )
+        return self._plan(asked, baselines, self.sweep.reuse)
 
 
 def named(planned: Plan) -> dict[str, list[str]]:
@@ -141,29 +136,12 @@ def named(planned: Plan) -> dict[str, list[str]]:
     return {spec.name: words for spec, words in (*planned.done, *planned.reused, *planned.todo)}
 
 
-def _ended(folder: Path, planned: Plan, run_id: str, name: str) -> Trained:
+def _ended(folder: Path, planned: Plan, words: Job) -> Trained:
     """How a trial ended, from its record; one that left none failed."""
-    record = planned.records.get(run_id)
-    if record is None and (folder / name / RECORD_FILE).exists():
-        record = load_run(folder / name).record
+    (spec,) = [spec for spec, other in (*planned.done, *planned.todo) if other == words]
+    record = planned.records.get(spec.run_id)
+    if record is None and (folder / spec.name / RECORD_FILE).exists():
+        record = load_run(folder / spec.name).record
     if record is None:
-        return Trained(name, None, None)
-    return Trained(name, record.final_val_loss if record.status == FINISHED else None, record.train_flops)
-
-
-def _spread(searches: int, least: int, most: int, known: int) -> str:
-    """How many trials are to come."""
-    before = f", {known} chosen before" if known else ""
-    return f"{searches} searches of {least} to {most} trials together{before}" if searches else f"all{before[1:]}"
-
-
-def _told(choice: Choice) -> str:
-    """One line on what a search chose."""
-    who, trials = f"{choice.model} {choice.variant}", f"{len(choice.trials)} trials"
-    if not choice.values:
-        return f"  {who}: all {trials} failed or diverged: its runs take what is configured"
-    values = ", ".join(f"{setting}={value:g}" for setting, value in choice.values.items())
-    failed = sum(trial.loss is None for trial in choice.trials)
-    notes = f", {failed} without a vote" if failed else ""
-    edge = ", the best at the edge of the grid" if choice.edge else ""
-    return f"  {who}: {values} from {trials}{notes}{edge}"
+        return Trained(spec.name, None, None)
+    return Trained(spec.name, record.final_val_loss if record.status == FINISHED else None, record.train_flops)

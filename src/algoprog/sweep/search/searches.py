@@ -51,6 +51,7 @@ class Searches:
 
     all: tuple[Search, ...]
     owner: Mapping[Group, str]  # id of the search by the words of a model and variant
+    trials: Mapping[str, RunSpec]  # one trial of each, by id: all cost the same
 
 
 class Rates:
@@ -143,7 +144,8 @@ def searches(
         owner[group] = name = search_id(trial.config, trial.tokens.info.sha256, draft.settings)
         if name not in found or _plainer(trial, found[name][0]):
             found[name] = (trial, replace(draft, id=name))
-    return Searches(tuple(search for _, search in found.values()), owner)
+    every = {name: trial for name, (trial, _) in found.items()}
+    return Searches(tuple(search for _, search in found.values()), owner, every)
 
 
 def _draft(spec: RunSpec, words: Job, rates: Rates) -> Search:

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from algoprog.runs.record import LOG_FILE
+from algoprog.ceg.curves import LEARNING_RATE
+from algoprog.runs.record import LOG_FILE, SEARCH
 from algoprog.runs.store import load_run
 from algoprog.sweep.watch.status import SweepView, table
 
@@ -146,4 +147,5 @@ def _result(run: Path, fault: str | None, seconds: float) -> str:
     except ValueError as error:
         return f"{run.name}: through, but {error}"
     loss = f"loss {record.final_val_loss:.4f}" if record.final_val_loss is not None else "no loss"
-    return f"{record.model} {record.variant} seed {record.seed}: {record.status}, {loss}, {seconds:.0f} s"
+    tried = f" {LEARNING_RATE}={record.protocol.get(LEARNING_RATE)}" if record.role == SEARCH else ""
+    return f"{record.model} {record.variant} seed {record.seed}{tried}: {record.status}, {loss}, {seconds:.0f} s"

@@ -7,13 +7,13 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from algoprog.runs.calls import Call, read_calls
 from algoprog.runs.liveness import is_alive, started_at
-from algoprog.runs.record import CONFIG_FILE, DIVERGED, RECORD_FILE, SWEEP_FILE, Record
+from algoprog.runs.record import COMPARE, CONFIG_FILE, DIVERGED, RECORD_FILE, SEARCH, SWEEP_FILE, Record
 from algoprog.runs.status import FAILED, RUNNING, STATUS_FILE, STOPPED, Status, read_status
 
 STATES = ("done", "diverged", "running", "queued", "stopped", "failed", "lost", "damaged")
@@ -43,6 +43,7 @@ class Row:
     host: str = ""
     attempt: int | None = None
     reason: str | None = None
+    role: str = COMPARE
 
 
 class SweepView:
@@ -65,10 +66,15 @@ class SweepView:
 
     def rows(self) -> list[Row]:
         """Every run in the order of the sweep."""
-        names = list(read_calls(self.folder).runs)
-        names = names or sorted(path.parent.name for path in self.folder.glob(f"*/{CONFIG_FILE}"))
+        calls = read_calls(self.folder)
+        names = list(calls.runs) or sorted(path.parent.name for path in self.folder.glob(f"*/{CONFIG_FILE}"))
         awaited = _awaited(self.folder)
-        return [self._row(name, name in awaited) for name in names]
+        return [replace(self._row(name, name in awaited), role=calls.role(name)) for name in names]
+
+    def to_come(self) -> int:
+        """Runs that a program at work means to start and that have no names yet: those of a later phase, at least."""
+        going = [call for call in read_calls(self.folder).calls if _goes_on(call)]
+        return max((call.size - len(call.asked) for call in going), default=0)
 
     def _row(self, name: str, awaited: bool) -> Row:
         if name in self._finished:
@@ -163,23 +169,33 @@ def _lives(pid: int, seen: float) -> bool:
     return is_alive(pid) and not (began is not None and began > seen + CLOCK_SLACK)
 
 
-def summary(rows: Sequence[Row]) -> str:
-    """How many runs are in which state."""
+def summary(rows: Sequence[Row], to_come: int = 0) -> str:
+    """How many runs are in which state, a line for each phase."""
+    search, compare = ([row for row in rows if row.role == role] for role in (SEARCH, COMPARE))
+    if not search and not to_come:
+        return _counted("runs", rows)
+    more = f", {to_come} or more to come" if to_come else ""
+    return f"{_counted('trials of the search', search)}\n{_counted('compared runs', compare)}{more}"
+
+
+def _counted(noun: str, rows: Sequence[Row]) -> str:
     counts = Counter(row.state for row in rows)
-    return f"{len(rows)} runs: " + ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    return f"{len(rows)} {noun}: {states}" if states else f"{len(rows)} {noun}"
 
 
-def table(rows: Sequence[Row], *, shown: Sequence[str] = STATES, most: int | None = None) -> str:
+def table(rows: Sequence[Row], *, to_come: int = 0, shown: Sequence[str] = STATES, most: int | None = None) -> str:
     """The rows within 80 columns, all of them counted, and below them why a run failed.
 
     Args:
         rows: of the whole sweep.
+        to_come: runs without names yet.
         shown: states whose runs have a line.
         most: lines at most; None shows all.
     """
     chosen = [row for row in rows if row.state in shown][:most]
     head = f"{'run':<28} {'state':<8} {'step':>13} {'loss':>6} {'steps/s':>7} {'left':>5} dev"
-    lines = [head, "-" * 80, *(_line(row)[:80].rstrip() for row in chosen), "-" * 80, summary(rows)]
+    lines = [head, "-" * 80, *(_line(row)[:80].rstrip() for row in chosen), "-" * 80, summary(rows, to_come)]
     told = [row for row in chosen if row.state in ("failed", "lost", "damaged") and row.reason]
     faults = [f"{row.name}: {row.reason}" for row in told]
     return "\n".join([*lines, *(shortened(fault, 80) for fault in faults)])

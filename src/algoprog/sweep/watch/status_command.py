@@ -54,9 +54,9 @@ def _status(options: argparse.Namespace) -> int:
     if options.watch and sys.stdout.isatty():
         _watch(view)
     elif options.watch:
-        while any(row.state in ("running", "queued") for row in view.rows()):
+        while goes_on(view):
             time.sleep(WATCH_SECONDS)
-    print(table(view.rows()))
+    print(table(view.rows(), to_come=view.to_come()))
     return 0
 
 
@@ -70,13 +70,17 @@ def _watch(view: SweepView) -> None:
 
     try:
         with Live(console=Console(), transient=True, auto_refresh=False) as live:
-            rows = view.rows()
-            while any(row.state in ("running", "queued") for row in rows):
-                live.update(Text(table(rows, most=max(3, live.console.height - 8))), refresh=True)
+            while goes_on(view):
+                most = max(3, live.console.height - 8)
+                live.update(Text(table(view.rows(), to_come=view.to_come(), most=most)), refresh=True)
                 time.sleep(WATCH_SECONDS)
-                rows = view.rows()
     except KeyboardInterrupt:
         return
+
+
+def goes_on(view: SweepView) -> bool:
+    """Whether a run is under way, waits, or is still to be named by a later phase."""
+    return view.to_come() > 0 or any(row.state in ("running", "queued") for row in view.rows())
 
 
 def newest_sweep() -> Path:

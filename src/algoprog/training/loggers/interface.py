@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from algoprog.runs.record import CURVE_FILE, Record
+from algoprog.runs.record import COMPARE, CURVE_FILE, Record
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -26,6 +26,7 @@ class RunLabels:
     group: str
     run_id: str
     config: dict[str, Any]
+    role: str = COMPARE  # search or compare
 
     def rows(self) -> list[Row]:
         """The rows that `curve.csv` holds already: those of a run that is being resumed."""

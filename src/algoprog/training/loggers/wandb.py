@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import Logger
 
-from algoprog.runs.record import DIVERGED, Record
+from algoprog.runs.record import COMPARE, DIVERGED, SEARCH, Record
 from algoprog.runs.store import record_json
 from algoprog.tracking.session import RECORD_COLUMN, Account, abandon, finish, say, start
 from algoprog.training.loggers.interface import RunLabels, columns, replay
@@ -15,6 +15,9 @@ from algoprog.training.loggers.interface import RunLabels, columns, replay
 if TYPE_CHECKING:
     import wandb
 
+
+JOB_TYPES = {COMPARE: "train", SEARCH: "search"}
+"""W&B's job type of a run by its role."""
 
 GROUPED = ("status", "flags", "train_flops")
 """Results that stand in the config too: W&B groups by config."""
@@ -48,7 +51,7 @@ class Wandb:
             resume="allow",
             name=labels.name,
             group=labels.group,
-            job_type="train",
+            job_type=JOB_TYPES[labels.role],
             tags=self.tags,
             config=labels.config,
         )
