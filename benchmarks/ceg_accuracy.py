@@ -18,7 +18,8 @@ from dataclasses import replace
 import numpy as np
 
 from algoprog.ceg.gains import ESTIMATORS
-from algoprog.ceg.intervals import log_interval
+from algoprog.ceg.intervals import interval_of, log_interval
+from algoprog.ceg.seeds.sample import Error
 from algoprog.ceg.simulate.curves import World
 
 WORLDS = {
@@ -66,7 +67,8 @@ def coverage(cell: Cell) -> tuple[Cell, dict[int, list[bool]]]:
 def _holds(world: World, gain: float, truth: float, seeds: int, rng: np.random.Generator) -> bool:
     pairs = [(world.curve(rng, 1.0, "none"), world.curve(rng, gain, "arm")) for _ in range(seeds)]
     found = [ESTIMATORS["iso_loss"](base, arm, "steps", "final") for base, arm in pairs]
-    interval = log_interval([one.log_gain for one in found], found[0].error, CONFIDENCE)
+    logs = [one.log_gain for one in found]
+    interval = log_interval(logs, CONFIDENCE) or interval_of(logs[0], Error(found[0].log_sd, np.inf), CONFIDENCE)
     return interval is not None and interval[0] <= truth <= interval[1]
 
 

@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.curves import Curve, curves_from_runs
+from algoprog.ceg.estimator.estimate import Estimate
+from algoprog.ceg.evidence import Evidence
 from algoprog.ceg.gains import Gain, compute_gains
+from algoprog.ceg.rows import gain_rows
+from algoprog.ceg.seeds.sample import Paired
 from algoprog.ceg.simulate.curves import World
 from algoprog.ceg.write import COLUMNS, gains_csv, gains_json, write_gains
 
@@ -35,16 +39,31 @@ def test_baseline_has_its_own_row_of_one():
 
 @pytest.mark.parametrize("estimator", ["iso_loss", "paper"])
 def test_unreached_target_gives_a_bound_and_the_auxiliary_value(estimator):
-    bound, auxiliary = rows_of(sweep(0.5), estimators=(estimator,))
+    bound, auxiliary = rows_of(sweep(0.5, seeds=3), estimators=(estimator,))
     assert (bound.kind, auxiliary.kind) == ("bound", "auxiliary")
     assert bound.ceg == bound.ci_high == pytest.approx(1.0, abs=1e-9)
     assert bound.ci_low is None
+    assert bound.finding
     assert auxiliary.ceg == pytest.approx(0.5, rel=0.1)
     assert auxiliary.target_loss > bound.target_loss
 
 
+def test_a_bound_from_noise_alone_does_not_read_as_harm():
+    template = Gain("m", "arm", "none", "paper", "steps", None, "primary", None, None, None, 3, ())
+
+    def rows(logs):  # all seeds of the arm end above the baseline's last loss
+        missed = tuple(Estimate(3.8, log, lambda: 0.0, auxiliary_target=3.81, log_bound=0.0) for log in logs)
+        sample = Paired(dict(enumerate(logs)))
+        return gain_rows(Evidence(template, (), missed, sample), sample.own_error(), 0.9)
+
+    bound, auxiliary = rows((-0.01, -0.02, -0.3))
+    assert bound.ceg == bound.ci_high == auxiliary.ci_high > 1
+    bound, auxiliary = rows((-0.10, -0.11, -0.12))
+    assert bound.ceg == bound.ci_high == 1.0 > auxiliary.ci_high
+
+
 def test_a_loss_that_only_the_variant_reached_gives_a_lower_bound():
-    bound, auxiliary = rows_of(sweep(4.0), target=3.75)
+    bound, auxiliary = rows_of(sweep(4.0, seeds=3), target=3.75)
     assert (bound.kind, auxiliary.kind) == ("bound", "auxiliary")
     assert bound.ci_high is None
     assert 1 < bound.ceg == bound.ci_low < 4
@@ -56,15 +75,93 @@ def test_a_loss_that_nobody_reached_gives_only_the_auxiliary_value():
     assert row.kind == "auxiliary"
 
 
-def test_one_seed_is_labelled_and_has_an_interval():
+def test_one_seed_has_no_interval_and_no_bound():
     (row,) = rows_of(sweep(2.0))
     assert "single-seed" in row.flags
-    assert row.ci_low < row.ceg < row.ci_high
+    assert (row.ci_low, row.ci_high, row.p_value, row.finding) == (None, None, None, False)
+    (row,) = rows_of(sweep(0.5))
+    assert row.kind == "auxiliary"
+
+
+def test_one_seed_borrows_a_stated_sd():
+    (row,) = rows_of(sweep(2.0), seed_sd=0.01)
+    assert "borrowed-sd" in row.flags
+    assert "single-seed" not in row.flags
+    assert row.finding
+    # the slope is .13 nats an e-fold: ln CEG has an sd of sqrt(2) .01 / .13
+    half = 1.645 * np.sqrt(2) * 0.01 / 0.13
+    assert np.log(row.ci_high / row.ceg) == pytest.approx(half, rel=0.25)
+    (wide,) = rows_of(sweep(2.0), seed_sd=0.1)
+    assert not wide.finding
+    with pytest.raises(ValueError, match="in nats, above 0"):
+        rows_of(sweep(2.0), seed_sd=0.0)
+
+
+@pytest.mark.parametrize(("seeds", "known"), [(3, False), (4, True)])
+def test_one_seed_is_compared_with_all_seeds_of_the_baseline_and_takes_their_sd(seeds, known):
+    curves = [
+        c for c in sweep(2.0, seeds=seeds, world=World(noise=0.003, offset=0.005)) if not c.seed or c.variant == "none"
+    ]
+    (row,) = rows_of(curves)
+    assert "unpaired" in row.flags
+    assert ("borrowed-sd" in row.flags, "single-seed" in row.flags) == (known, not known)
+    assert (row.ci_low is not None) == known == row.finding
+    assert row.n_seeds == 1
+
+
+def test_one_seed_beside_pairs_borrows_their_sd_and_stays_a_pair():
+    curves = sweep(2.0, seeds=4)
+    curves.append(replace(curves[1], variant="late"))
+    late = [row for row in compute_gains(curves, **STEPS) if row.variant == "late"]
+    assert [("unpaired" in row.flags, "borrowed-sd" in row.flags) for row in late] == [(False, True)]
+
+
+def test_seeds_that_are_not_shared_are_all_used():
+    world = World(noise=0.003, offset=0.01)
+    rng = np.random.default_rng(5)
+    bases = [world.curve(rng, 1.0, "none", seed) for seed in range(8)]
+    arms = [world.curve(rng, 1.5, "arm", 100 + seed) for seed in range(3)]
+    (row,) = rows_of([*bases, *arms])
+    assert row.n_seeds == 3
+    assert "unpaired" in row.flags
+    assert row.ci_low < 1.5 < row.ci_high
+    (other,) = rows_of([*bases[3:], *arms])
+    assert other.ceg != row.ceg
+
+
+def test_seeds_of_different_files_are_numbers_only():
+    curves = [replace(c, source=f"{c.variant}.csv") for c in sweep(2.0, seeds=3)]
+    (row,) = rows_of(curves)
+    assert "unpaired" in row.flags
+    own = [replace(c, source=f"{c.variant}/{c.seed}", axes={"norm": c.variant}) for c in curves]
+    (row,) = rows_of(own)
+    assert "unpaired" not in row.flags
 
 
 def test_gain_of_nothing_is_indistinguishable_and_may_be_mixed():
     row = rows_of(sweep(1.0, seeds=5), estimators=("paper",))[-1]
     assert {"indistinguishable", "mixed"} <= set(row.flags)
+    assert not row.finding
+
+
+def test_an_interval_without_1_among_many_variants_may_be_chance():
+    rng, world = np.random.default_rng(4), World(noise=0.003, offset=0.01)
+    arms = [(f"arm{n}", 1.0) for n in range(20)]
+    curves = [world.curve(rng, g, name, seed) for seed in range(3) for name, g in [("none", 1.0), *arms]]
+    rows = [row for row in compute_gains(curves, **STEPS) if row.variant != "none" and row.kind != "bound"]
+    chance = [row for row in rows if "maybe-chance" in row.flags]
+    assert chance
+    assert all(row.ci_low > 1 or row.ci_high < 1 for row in chance)
+    assert not any(row.finding for row in rows)
+
+
+def test_seconds_of_other_devices_and_loads_are_flagged():
+    curves = [replace(c, costs={**c.costs, "seconds": c.costs["steps"] / 7}) for c in sweep(2.0, seeds=2)]
+    elsewhere = [replace(c, device="H100" if c.variant == "arm" else "A100", beside=c.seed) for c in curves]
+    flags = {row.cost: set(row.flags) for row in rows_of(elsewhere, costs=("steps", "seconds"))}
+    assert {"other-device", "other-load"} <= flags["seconds"]
+    assert not {"other-device", "other-load"} & flags["steps"]
+    assert "other-device" not in rows_of(curves, costs=("seconds",))[0].flags
 
 
 def test_one_diverged_seed_is_flagged_and_left_out():
@@ -74,8 +171,11 @@ def test_one_diverged_seed_is_flagged_and_left_out():
     curves[1] = replace(curves[1], val_loss=loss)
     (row,) = rows_of(curves)
     assert "diverged" in row.flags
-    assert row.n_seeds == 2
+    assert (row.n_seeds, row.n_diverged) == (2, 1)
     assert row.ceg == pytest.approx(2.0, rel=0.05)
+    assert row.ci_low > 1
+    assert "conditional" in row.flags
+    assert not row.finding, "what holds for the seeds that survived is no finding"
 
 
 def test_a_variant_that_always_diverged_has_a_row_without_numbers():
@@ -156,7 +256,7 @@ def test_files_have_exactly_the_documented_keys(tmp_path):
 def test_infinite_numbers_become_null():
     gain = Gain("m", "v", "none", "paper", "steps", 3.0, "primary", 1.0, None, float("inf"), 1, ())
     assert json.loads(gains_json([gain]))[0]["ci_high"] is None
-    assert gains_csv([gain]).endswith("1,,,,\n")
+    assert gains_csv([gain]).endswith("1,,,,,False,,0\n")
 
 
 def test_curves_refuse_columns_that_do_not_fit():

@@ -120,7 +120,7 @@ def test_full_factorial_is_attributed_exactly():
 def test_leave_one_out_and_singles_without_the_rest():
     (found,) = interactions(factorial({"ln+rope": 2.0, "ln+swiglu": 1.8, "rope+swiglu": 1.6, "ln+rope+swiglu": 2.4}))
     assert (len(found.singles), len(found.last), found.shapley, found.redundancy) == (0, 3, (), None)
-    (found,) = interactions(factorial({"ln": 1.5, "rope": 1.5, "ln+rope": 1.5}, seeds=1), confidence=0.99)
+    (found,) = interactions(factorial({"ln": 1.5, "rope": 1.5, "ln+rope": 1.5}, seeds=3), confidence=0.99)
     assert len(found.shapley) == 2
     assert found.shapley[0].ci_low < 1.5**0.5 < found.shapley[0].ci_high
 
@@ -135,28 +135,43 @@ def test_no_joint_variant_means_no_interaction():
     assert interactions(factorial({"ln": 1.5})) == []
 
 
-def test_noise_floor_from_kernel_only_arms_and_from_seeds():
+def test_the_noise_floor_of_paired_gains_is_that_of_paired_arms():
     curves = factorial({"flash": 1.0, "ln": 1.02}, seeds=4)
     axes = {"none": {"kernel": "math", "norm": "none"}, "flash": {"kernel": "flash", "norm": "none"}}
     known = [replace(c, axes=axes.get(c.variant, {"kernel": "math", "norm": "ln"})) for c in curves]
     assert aa_variants(known) == ("flash",)
     assert aa_variants(curves) == ()
     floor = noise_floors(known)["synthetic"]
-    assert (floor.pairs, floor.degrees) in ((6, 3), (4, 4))  # of seeds or of the arm, whichever is noisier
-    same = [replace(c, variant="flash", axes=axes["flash"]) for c in known if c.variant == "none"]
-    seeds = [c for c in known if c.variant == "none"]
-    assert noise_floors([*seeds, *same])["synthetic"] == noise_floors(seeds)["synthetic"], "equal bits dilute nothing"
+    assert (floor.pairs, floor.degrees, floor.paired) == (4, 4, True)
     assert 1.0 < floor.factor(4) < floor.factor(1) < 1.2
-    assert noise_floors(curves)["synthetic"].pairs == 6
+    assert noise_floors(curves) == {}, "different seeds of the baseline say nothing of pairs"
+
+
+def test_the_noise_floor_of_unpaired_gains_is_that_of_different_seeds():
+    curves = factorial({"ln": 1.02}, seeds=4)
+    apart = [replace(c, seed=c.seed + 100 * (c.variant == "ln")) for c in curves]
+    floor = noise_floors(apart)["synthetic"]
+    assert (floor.pairs, floor.degrees, floor.paired) == (6, 3, False)
     assert noise_floors(factorial({"ln": 2.0}, seeds=1)) == {}
 
 
+def test_seeds_of_the_baseline_that_lie_apart_hide_no_gain_of_pairs():
+    curves = factorial({"ln": 1.2}, seeds=3)  # every seed moves both of its runs, far more than the gain does
+    moved = [replace(c, val_loss=c.val_loss + 0.05 * c.seed) for c in curves]
+    (row,) = (row for row in compute_gains(moved, estimators=("iso_loss",), costs=("flops",)) if row.variant == "ln")
+    assert row.finding
+    assert "indistinguishable" not in row.flags
+
+
 def test_gains_inside_the_noise_floor_are_indistinguishable():
-    curves = factorial({"tiny": 1.003, "ln": 1.5}, seeds=3)
-    rows = {row.variant: row for row in compute_gains(curves, estimators=("iso_loss",), costs=("flops",))}
+    curves = factorial({"flash": 1.0, "tiny": 1.001, "ln": 1.5}, seeds=3)
+    axes = {"none": {"kernel": "math", "norm": "none"}, "flash": {"kernel": "flash", "norm": "none"}}
+    known = [replace(c, axes=axes.get(c.variant, {"kernel": "math", "norm": c.variant})) for c in curves]
+    rows = {row.variant: row for row in compute_gains(known, estimators=("iso_loss",), costs=("flops",))}
     assert "indistinguishable" in rows["tiny"].flags
     assert "indistinguishable" not in rows["ln"].flags
     assert "indistinguishable" not in rows["none"].flags
+    assert [name for name, row in rows.items() if row.finding] == ["ln"]
 
 
 def test_gain_over_target_loss_is_flat_where_it_is():

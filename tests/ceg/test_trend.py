@@ -8,7 +8,8 @@ import pytest
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.fit.smoothing import paired_trends, trend_of
-from algoprog.ceg.intervals import log_interval
+from algoprog.ceg.intervals import interval_of, log_interval
+from algoprog.ceg.seeds.sample import Error
 from algoprog.ceg.simulate.curves import World
 
 
@@ -60,10 +61,11 @@ def test_intervals_over_seeds_cover_as_they_claim(seeds):
         gain = (0.6, 1.0, 2.0)[repeat % 3]
         pairs = [(world.curve(rng, 1.0, "none"), world.curve(rng, gain, "arm")) for _ in range(seeds)]
         logs = [IsoLoss()(base, arm, "steps", "final").log_gain for base, arm in pairs]
-        low, high = log_interval(logs, lambda: 0.0, 0.9)
+        low, high = log_interval(logs, 0.9)
         held.append(low <= world.truth(gain) <= high)
     assert 0.82 <= np.mean(held) <= 0.98
 
 
 def test_interval_without_any_error_does_not_exist():
-    assert log_interval([0.1], lambda: float("inf"), 0.9) is None
+    assert log_interval([0.1], 0.9) is None
+    assert interval_of(0.1, Error(float("inf"), 3), 0.9) is None

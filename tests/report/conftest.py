@@ -228,4 +228,5 @@ def gains_of(sweep: Sweep, model: str, variant: str) -> Iterator[Gain]:
                 ci_high=ceg * 1.08 if interval else None,
                 n_seeds=sweep.seeds,
                 flags=flags,
+                finding=interval and "indistinguishable" not in flags,
             )

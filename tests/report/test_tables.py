@@ -77,12 +77,12 @@ def test_the_default_table_ignores_other_estimators(measured):
 
 
 def test_the_noise_floor_is_said_in_words(tables, measured):
-    assert "Noise floor of nano: 1 A/A pair (runs whose true gain is 1)" in flat(tables["gains"])
+    assert "Noise floor of nano: 2 A/A pairs (runs whose true gain is 1)" in flat(tables["gains"])
     lonely = {"nano": NoiseFloor("nano", "flops", 0.135, degrees=1, pairs=1)}
     text = flat(gains_table(measured.gains, measured.runs, floors=lonely))
     assert "1 A/A pair (runs whose true gain is 1) scored 14 % away from 1." in text
     assert "one pair does not show how far noise can go" in text
-    assert "More seeds of none narrow it." in text
+    assert "More seeds narrow it." in text
     silent = {"nano": NoiseFloor("nano", "flops", 1e-8, degrees=1, pairs=1)}
     assert "scored the same to 0.1 %" in flat(gains_table(measured.gains, measured.runs, floors=silent))
 

@@ -72,11 +72,18 @@ def test_verdicts_follow_the_interval(write_sweep, make_gains, sweep):
     }
 
 
-def test_noise_is_no_finding(make_gains, sweep):
+def test_what_is_no_finding_is_unclear(make_gains, sweep):
     gains = make_gains(sweep(models=("nano",), variants=("rope",)))
-    assert words([replace(g, ci_low=0.9, ci_high=2.5) for g in gains]) == {"rope": "unclear"}
-    assert words([replace(g, flags=("indistinguishable",)) for g in gains]) == {"rope": "unclear"}
+    assert words([replace(g, finding=False) for g in gains]) == {"rope": "unclear"}
     assert words([replace(g, ceg=None) for g in gains]) == {"rope": "unmeasured"}
+
+
+def test_seeds_that_were_lost_are_counted_in_the_verdict(make_gains, sweep):
+    gains = make_gains(sweep(models=("nano",), variants=("rope",)))
+    lost = [replace(g, n_seeds=2, n_diverged=1, finding=False) for g in gains]
+    (verdict,) = verdicts(summarise(lost, []), cost="flops", confidence=0.9)
+    assert verdict.word == "unclear"
+    assert "did not diverge (2 of 3 at nano)" in verdict.sentence
 
 
 def test_models_that_disagree_are_mixed(make_gains, sweep):
@@ -85,11 +92,11 @@ def test_models_that_disagree_are_mixed(make_gains, sweep):
     assert words(turned) == {"rope": "mixed"}
 
 
-def test_a_bound_helps_no_verdict_beyond_its_side(make_gains, sweep):
+def test_a_bound_speaks_where_it_is_a_finding(make_gains, sweep):
     gain = make_gains(sweep(models=("nano",), variants=("rope",)))[0]
-    below = replace(gain, kind="bound", ceg=0.9, ci_low=None, ci_high=0.9)
+    below = replace(gain, kind="bound", ceg=0.9, ci_low=None, ci_high=0.9, finding=True)
     assert direction(below) == "hurts"
-    assert direction(replace(below, ceg=1.3, ci_high=1.3)) == "unclear"
+    assert direction(replace(below, finding=False)) == "unclear"
     assert direction(replace(below, ceg=1.3, ci_low=1.3, ci_high=None)) == "helps"
 
 

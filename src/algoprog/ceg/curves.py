@@ -55,6 +55,8 @@ class Curve:
     warnings: tuple[str, ...] = ()
     role: str = COMPARE  # or a trial of a search, which no comparison takes
     ends: Mask | None = field(default=None, repr=False)
+    device: str = ""  # what its seconds were taken on, threads included; empty where the source does not tell
+    beside: int | None = None  # runs that trained on the machine at the same time; None where unknown
 
     def __post_init__(self) -> None:
         unknown = self.costs.keys() - COSTS.keys()
@@ -167,7 +169,17 @@ def _curve(run: Run) -> Curve:
         protocol=_protocol(record),
         role=record.role,
         ends=annealed[rows] | ends_by_rate(run.curve["step"][rows], run.curve["lr"][rows]),
+        device=_device(record),
+        beside=record.beside,
     )
+
+
+def _device(record: Record) -> str:
+    """Device, number and threads that a run's seconds were taken on; empty where the record does not tell."""
+    known = record.environment
+    if "device" not in known:
+        return ""
+    return f"{known['device']} x {known.get('n_devices', 1)}, threads {known.get('threads')}"
 
 
 def ends_by_rate(progress: Array, rate: Array) -> Mask:

@@ -14,7 +14,8 @@ class Gain:
 
     `kind` is `primary` (at the target), `auxiliary` (at the lowest loss that both reached) or `bound` (what an
     unreached target still tells: `ci_high` is None for a lower bound, `ci_low` for an upper one). Numbers that do not
-    exist are None.
+    exist are None. `finding` marks a gain that luck does not explain, the number of variants considered (see
+    `algoprog.ceg.seeds`).
     """
 
     model: str
@@ -32,3 +33,6 @@ class Gain:
     trials: int | None = None  # settings tried for the variant; None where none were
     search_flops: float | None = None  # what its trials cost beside the runs that are compared
     untuned_ceg: float | None = None  # of both at the baseline's learning rate, read off trials of a single seed
+    finding: bool = False
+    p_value: float | None = None  # of the mean ln CEG, before the number of variants is considered
+    n_diverged: int = 0  # seeds that the variant lost to divergence, beside n_seeds

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.ends import join_budgets
@@ -12,9 +14,10 @@ from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.estimator.paper import Paper
 from algoprog.ceg.estimator.scaling_fit import EffectiveSpeedup, ScalingFit
 from algoprog.ceg.gain import Gain
-from algoprog.ceg.noise_floor import noise_floors
+from algoprog.ceg.judge import judge
+from algoprog.ceg.noise_floor import aa_variants
 from algoprog.ceg.pairing import pair_up
-from algoprog.ceg.rows import gain_rows, inside_floor
+from algoprog.ceg.question import Question
 from algoprog.ceg.tuning.choice import tuned
 from algoprog.ceg.tuning.rows import with_tuning
 from algoprog.runs.record import BASELINE
@@ -35,41 +38,47 @@ def compute_gains(
     baseline: str = BASELINE,
     target: Target = "final",
     confidence: float = 0.9,
+    seed_sd: float | None = None,
 ) -> list[Gain]:
     """Gains of every variant of every model, for each estimator and cost axis, the baseline's own rows included.
 
     Seeds are paired; the CEG is the geometric mean over them. Where no seed of the variant reaches the target there
     is a `bound` row and an `auxiliary` row; where only some do, the row is named after the majority and flagged
-    `mixed`, the others standing in it with their auxiliary value. `indistinguishable` marks a gain whose interval
-    contains 1 or that lies inside the noise floor of A/A pairs (see `noise_floors`). Where a model was run at several
-    learning rates, variant and baseline each stand at their best (see `tuning`).
+    `mixed`, the others standing in it with their auxiliary value. One seed has an interval only where a spread is
+    known: `seed_sd`, the sd in nats of a run's last loss over seeds, or that of other seeds of the model.
+
+    `finding` marks the gains of a model and cost that Benjamini and Hochberg's procedure tells from luck and that
+    exceed the noise floor of A/A pairs (see `noise_floors`); of the others, `indistinguishable` marks those whose
+    interval contains 1 or that lie inside that floor, and `maybe-chance` those whose interval does not. Where a model
+    was run at several learning rates, variant and baseline each stand at their best (see `tuning`).
 
     Raises:
         ValueError: no baseline, a repeated run, an unknown estimator, or a curve without an asked cost axis.
     """
-    chosen = [_estimator(name) for name in estimators]
+    if seed_sd is not None and not 0 < seed_sd < math.inf:
+        raise ValueError(f"the sd of a seed is {seed_sd}: give it in nats, above 0, such as 0.01")
+    chosen = [_estimator(name, seed_sd) for name in estimators]
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: choose a number between 0 and 1, such as 0.9")
     every, curves = curves, join_budgets(tuned(curves, baseline))  # once: fits are kept with each curve
-    rows = [
-        gain
-        for pairs in pair_up(curves, baseline)
-        for estimator in chosen
-        for cost in costs
-        for gain in gain_rows(pairs, baseline, estimator, cost, target, confidence)
-    ]
-    floors = {
-        (estimator.name, cost): noise_floors(curves, cost=cost, baseline=baseline, target=target, estimator=estimator)
+    groups, aa = pair_up(curves, baseline), aa_variants(curves, baseline)
+    rows = {
+        (estimator.name, cost): judge(
+            groups,
+            Question(estimator, cost, target, baseline, confidence, seed_sd),
+            aa if cost != "seconds" else (),  # kernel-only arms may truly differ in seconds
+        )
         for estimator in chosen
         for cost in costs
     }
-    rows = [inside_floor(row, floors[row.estimator, row.cost].get(row.model), confidence) for row in rows]
-    return with_tuning(rows, every, curves, baseline)
+    found = [row for index in range(len(groups)) for judged in rows.values() for row in judged[index]]
+    return with_tuning(found, every, curves, baseline)
 
 
-def _estimator(name: str | Estimator) -> Estimator:
+def _estimator(name: str | Estimator, seed_sd: float | None) -> Estimator:
     if not isinstance(name, str):
         return name
     if name not in ESTIMATORS:
         raise ValueError(f"no estimator is called {name!r}: choose among {', '.join(ESTIMATORS)}")
-    return ESTIMATORS[name]
+    found = ESTIMATORS[name]
+    return replace(found, seed_sd=seed_sd) if isinstance(found, IsoLoss) and seed_sd is not None else found

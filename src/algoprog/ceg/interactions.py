@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import factorial
@@ -67,7 +67,6 @@ def interactions(
     """
     estimate = estimator or IsoLoss()
     models: dict[str, dict[Arm, dict[int, float]]] = {}
-    errors: dict[str, dict[Arm, Callable[[], float]]] = {}
     flags: dict[str, set[str]] = {}
     for group in pair_up(curves, baseline):
         usable, warnings = group.long_enough(cost)
@@ -77,9 +76,8 @@ def interactions(
             found = {arm.seed: estimate(base, arm, cost, target) for base, arm in usable}
             key = frozenset(group.variant.split("+"))
             models.setdefault(group.model, {})[key] = {seed: value.log_gain for seed, value in found.items()}
-            errors.setdefault(group.model, {})[key] = next(iter(found.values())).error
     return [
-        replace(_take_apart(model, _Design(arms, errors[model], confidence)), flags=tuple(sorted(flags[model])))
+        replace(_take_apart(model, _Design(arms, confidence)), flags=tuple(sorted(flags[model])))
         for model, arms in models.items()
         if max(map(len, arms)) > 1
     ]
@@ -90,7 +88,6 @@ class _Design:
     """ln CEG of every arm and seed; combinations of them with an interval."""
 
     arms: Mapping[Arm, Mapping[int, float]]
-    errors: Mapping[Arm, Callable[[], float]]
     confidence: float
 
     def has(self, arms: Sequence[Arm]) -> bool:
@@ -103,11 +100,7 @@ class _Design:
         if not seeds:
             return Share(name, float("nan"), None, None)
         logs: Array = np.array([sum(weight * self.arms[arm][s] for arm, weight in used.items()) for s in seeds])
-
-        def error() -> float:
-            return float(np.sqrt(sum((weight * self.errors[arm]()) ** 2 for arm, weight in used.items())))
-
-        interval = log_interval(logs.tolist(), error, self.confidence)
+        interval = log_interval(logs.tolist(), self.confidence)
         low, high = (None, None) if interval is None else (float(np.exp(interval[0])), float(np.exp(interval[1])))
         return Share(name, float(np.exp(logs.mean())), low, high)
 

@@ -13,22 +13,28 @@ from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.estimate import Estimator, Target
 from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.fit.smoothing import long_enough
-from algoprog.ceg.pairing import pair_up
+from algoprog.ceg.pairing import Pairs, pair_up
+from algoprog.ceg.question import Question
 from algoprog.ceg.same_function import execution_only
 from algoprog.runs.record import BASELINE
 
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """Spread of ln CEG between runs that should have none, for one model and cost axis."""
+    """Spread of ln CEG between runs that should have none, for one model and cost axis.
+
+    `paired` floors are of runs of one seed and stand beside gains of paired seeds, the others are of different seeds
+    and stand beside gains of unpaired ones.
+    """
 
     model: str
     cost: str
     log_sd: float  # root mean square of ln CEG of one A/A pair, whose true value is 0
     degrees: int
     pairs: int
+    paired: bool = True
 
-    def factor(self, n_seeds: int, confidence: float = 0.9) -> float:
+    def factor(self, n_seeds: float, confidence: float = 0.9) -> float:
         """Largest CEG (its inverse the smallest) that noise alone explains over n seeds: exp(t log_sd / sqrt(n))."""
         half = stats.t.ppf((1 + confidence) / 2, self.degrees) * self.log_sd / np.sqrt(n_seeds)
         return float(np.exp(half))
@@ -50,30 +56,53 @@ def noise_floors(
     target: Target = "final",
     estimator: Estimator | None = None,
 ) -> dict[str, NoiseFloor]:
-    """The floor of every model that has A/A pairs: kernel-only arms with their seeds, and the baseline's seeds.
+    """The floor of every model that has one, like with like.
 
-    Every two seeds of the baseline make a pair of different seeds, which overstates the noise of paired seeds somewhat:
-    the floor errs on the side of calling a gain noise. k seeds count as k - 1 degrees of freedom, an A/A arm as one a
-    seed. Seeds and arms are two sources, of which the noisier is the floor: arms that compute bit for bit the same say
-    nothing about seeds. Kernel-only arms are left out on the seconds axis, where they may truly differ. `aa` names the
-    arms where the curves do not know their axes.
+    Gains of paired seeds have the floor of kernel-only arms, paired as they are; where a model's gains are all of
+    unpaired seeds, its floor is that of the baseline's seeds against each other. Kernel-only arms are left out on the
+    seconds axis, where they may truly differ. `aa` names the arms where the curves do not know their axes.
 
     Raises:
         ValueError: as `compute_gains`.
     """
     names = set(aa_variants(curves, baseline) if aa is None else aa) if cost != "seconds" else set()
-    estimate = estimator or IsoLoss()
+    question = Question(estimator or IsoLoss(), cost, target, baseline)
+    groups = pair_up(curves, baseline)
     found: dict[str, NoiseFloor] = {}
-    for group in pair_up(curves, baseline):
-        pairs, degrees = list(group.pairs), len(group.pairs)
-        if group.variant == baseline:
-            pairs, degrees = list(combinations([base for base, _ in group.pairs], 2)), degrees - 1
-        elif group.variant not in names:
-            continue
-        usable = [pair for pair in pairs if all(long_enough(curve, cost) for curve in pair)]
-        logs = [estimate(a, b, cost, target).log_gain for a, b in usable]
-        finite = [value for value in logs if np.isfinite(value)]
-        if finite:
-            floor = NoiseFloor(group.model, cost, float(np.sqrt(np.mean(np.square(finite)))), degrees, len(finite))
-            found[group.model] = max(found.get(group.model, floor), floor, key=lambda source: source.log_sd)
+    for model in dict.fromkeys(group.model for group in groups):
+        own = [group for group in groups if group.model == model]
+        arms = [group for group in own if group.variant != baseline]
+        same = [_logs(group.pairs, question) for group in arms if group.variant in names and not group.unpaired]
+        floor = floor_of(model, cost, same)
+        if arms and all(group.unpaired for group in arms):
+            base = [baseline_logs(group, question) for group in own if group.variant == baseline]
+            floor = floor_of(model, cost, base, paired=False)
+        found |= {} if floor is None else {model: floor}
     return found
+
+
+def floor_of(model: str, cost: str, sources: Sequence[Sequence[float]], *, paired: bool = True) -> NoiseFloor | None:
+    """The floor that the noisiest of several sources shows; None without a finite ln CEG.
+
+    An A/A arm counts as one degree of freedom a seed, k seeds of a baseline against each other as k - 1. Arms that
+    compute bit for bit the same tell nothing of others.
+    """
+    floors = []
+    for logs in sources:
+        finite = [value for value in logs if np.isfinite(value)]
+        degrees = len(logs) if paired else round((np.sqrt(1 + 8 * len(logs)) - 1) / 2)
+        if finite:
+            spread = float(np.sqrt(np.mean(np.square(finite))))
+            floors.append(NoiseFloor(model, cost, spread, degrees, len(finite), paired))
+    return max(floors, key=lambda floor: floor.log_sd, default=None)
+
+
+def baseline_logs(group: Pairs, question: Question) -> tuple[float, ...]:
+    """The ln CEG of every two seeds of a model's baseline."""
+    runs = [base for base, _ in group.pairs]
+    return _logs(tuple(combinations(runs, 2)), question)
+
+
+def _logs(pairs: Sequence[tuple[Curve, Curve]], question: Question) -> tuple[float, ...]:
+    usable = [pair for pair in pairs if all(long_enough(curve, question.cost) for curve in pair)]
+    return tuple(question.estimator(a, b, question.cost, question.target).log_gain for a, b in usable)

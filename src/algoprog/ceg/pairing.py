@@ -4,27 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.ends import join_budgets
 from algoprog.ceg.fit.smoothing import long_enough
 from algoprog.ceg.protocols import MIXED_LADDER, protocol_differences
 from algoprog.ceg.tuning.choice import tuned
+from algoprog.runs.record import DIVERGED
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The runs of one variant beside those of the baseline; `flags` say what could not be used."""
+    """The runs of one variant beside those of the baseline; `flags` say what could not be used.
+
+    Where `unpaired`, a seed means nothing across the two: every run is compared with every other, and `pairs` holds
+    the runs in order for those who need pairs all the same. `lost` counts the variant's seeds that diverged.
+    """
 
     model: str
     variant: str
     pairs: tuple[tuple[Curve, Curve], ...]  # (baseline, variant), both finished, one a seed
     flags: tuple[str, ...]
+    crossed: tuple[tuple[Curve, Curve], ...] = ()  # all pairs of finished runs, by the baseline's run
+    unpaired: bool = False
+    lost: int = 0
 
     def long_enough(self, cost: str) -> tuple[list[tuple[Curve, Curve]], tuple[str, ...]]:
         """The pairs of which both runs have enough evaluations for a trend; `few-points` joins the flags if not all."""
-        usable = [pair for pair in self.pairs if all(long_enough(curve, cost) for curve in pair)]
-        return usable, tuple(sorted({*self.flags, *(["few-points"] if len(usable) < len(self.pairs) else [])}))
+        return self._usable(self.pairs, cost)
+
+    def compared(self, cost: str) -> tuple[list[tuple[Curve, Curve]], tuple[str, ...]]:
+        """The same of all pairs that are compared: where unpaired, every run with every other."""
+        return self._usable(self.crossed if self.unpaired else self.pairs, cost)
+
+    def _usable(
+        self, pairs: tuple[tuple[Curve, Curve], ...], cost: str
+    ) -> tuple[list[tuple[Curve, Curve]], tuple[str, ...]]:
+        short = {id(c) for pair in pairs for c in pair if not long_enough(c, cost)}
+        usable = [pair for pair in pairs if not any(id(curve) in short for curve in pair)]
+        return usable, tuple(sorted({*self.flags, *(["few-points"] if short else [])}))
 
 
 def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
@@ -53,8 +72,21 @@ def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
     labels = _labels(list(groups))
     mixed = {model for difference in protocol_differences(chosen) for model in difference.values}
     return [
-        _pairs(labels[key], name, arms.get(baseline, {}), arms[name], {MIXED_LADDER} if key[0] in mixed else set())
+        pairs
         for key, arms in sorted(groups.items(), key=lambda group: _size(group[1]))
+        for pairs in _model_pairs(labels[key], baseline, arms, {MIXED_LADDER} if key[0] in mixed else set())
+    ]
+
+
+def _model_pairs(model: str, baseline: str, arms: Mapping[str, dict[int, Curve]], warned: set[str]) -> list[Pairs]:
+    """The pairs of every variant of one model, the baseline first.
+
+    One shared seed is compared as a pair where other variants show what pairs scatter by, else with all runs.
+    """
+    base = arms.get(baseline, {})
+    rest_paired = any(len(shared_seeds(base, runs)) > 1 for name, runs in arms.items() if name != baseline)
+    return [
+        _pairs(model, name, base, arms[name], warned, rest_paired=rest_paired or name == baseline)
         for name in sorted(arms, key=lambda name: name != baseline)
     ]
 
@@ -77,19 +109,32 @@ def _labels(keys: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
     return {key: key[0] if models.count(key[0]) == 1 else f"{key[0]}@{key[1][:8]}" for key in keys}
 
 
-def _pairs(model: str, variant: str, base: dict[int, Curve], arm: dict[int, Curve], warned: set[str]) -> Pairs:
+def _pairs(
+    model: str, variant: str, base: dict[int, Curve], arm: dict[int, Curve], warned: set[str], *, rest_paired: bool
+) -> Pairs:
     flags = warned | {flag for curve in (*base.values(), *arm.values()) for flag in (*curve.flags, *curve.warnings)}
     if not base:
         return Pairs(model, variant, (), tuple(sorted(flags | {"no-baseline"})))
-    seeds = sorted(base.keys() & arm.keys())
-    if seeds:
-        pairs = [(base[seed], arm[seed]) for seed in seeds]
-    else:
-        pairs = [(base[b], arm[a]) for b, a in zip(sorted(base), sorted(arm), strict=False)]
-        flags.add("unpaired")
-    if len(pairs) < max(len(base), len(arm)):
-        flags.add("seeds-missing")
-    finished = tuple(pair for pair in pairs if not pair[0].diverged and not pair[1].diverged)
-    if len(finished) < len(pairs):
-        flags.add("diverged")
-    return Pairs(model, variant, finished, tuple(sorted(flags)))
+    seeds = shared_seeds(base, arm)
+    alone = len(base) == len(arm) == 1
+    unpaired = not seeds or (len(seeds) == 1 and not alone and not rest_paired)
+    keys = list(zip(sorted(base), sorted(arm), strict=False)) if unpaired else [(seed, seed) for seed in seeds]
+    lost = sum(run.diverged for run in arm.values())
+    flags |= {"unpaired"} if unpaired else {"seeds-missing"} if len(keys) < max(len(base), len(arm)) else set()
+    flags |= {DIVERGED} if any(run.diverged for run in (*base.values(), *arm.values())) else set()
+    finished = tuple((base[b], arm[a]) for b, a in keys if not base[b].diverged and not arm[a].diverged)
+    crossed = product(*([run for _, run in sorted(side.items()) if not run.diverged] for side in (base, arm)))
+    return Pairs(model, variant, finished, tuple(sorted(flags)), tuple(crossed), unpaired, lost)
+
+
+def shared_seeds(base: Mapping[int, Curve], arm: Mapping[int, Curve]) -> list[int]:
+    """Seeds that mean the same data and initial weights for both.
+
+    Our own runs of one cohort share them. Of curves from elsewhere the numbers are taken at their word within one file;
+    across files they are numbers only.
+    """
+    return [
+        seed
+        for seed in sorted(base.keys() & arm.keys())
+        if base[seed].axes or arm[seed].axes or base[seed].source == arm[seed].source
+    ]

@@ -7,88 +7,78 @@ from dataclasses import replace
 
 import numpy as np
 
-from algoprog.ceg.curves import Curve
-from algoprog.ceg.estimator.estimate import Estimate, Estimator, Target
-from algoprog.ceg.estimator.iso_loss import IsoLoss
-from algoprog.ceg.fit.smoothing import trend_of
+from algoprog.ceg.estimator.estimate import Estimate
+from algoprog.ceg.evidence import Evidence
 from algoprog.ceg.gain import Gain, Kind
-from algoprog.ceg.intervals import log_interval
-from algoprog.ceg.noise_floor import NoiseFloor
-from algoprog.ceg.pairing import Pairs
+from algoprog.ceg.intervals import interval_of
+from algoprog.ceg.seeds.sample import Error
+
+BORROWED, SINGLE = "borrowed-sd", "single-seed"
 
 
-def gain_rows(
-    pairs: Pairs, baseline: str, estimator: Estimator, cost: str, target: Target, confidence: float
-) -> list[Gain]:
-    """The rows of one variant at one model: its value, with the bound before it where the target was not reached."""
-    row = Gain(pairs.model, pairs.variant, baseline, estimator.name, cost, None, "primary", None, None, None, 0, ())
-    usable, warnings = pairs.long_enough(cost)
-    if not usable:
-        return [replace(row, flags=warnings)]
-    if isinstance(estimator, IsoLoss):
-        estimator = estimator.over(usable, cost, target)
-    estimates = [estimator(base, arm, cost, target) for base, arm in usable]
-    flags = {*warnings, *_flags(estimates, usable, cost)}
-    row = replace(row, n_seeds=len(estimates), flags=tuple(sorted(flags)))
-    reached = sum(estimate.reached for estimate in estimates)
-    if 2 * reached >= len(estimates):
-        return [_value(row, "primary", estimates, confidence)]
-    auxiliary = _value(row, "auxiliary", estimates, confidence)
-    return [auxiliary] if reached else [*_bound(row, estimates), auxiliary]
+def gain_rows(found: Evidence, error: Error | None, confidence: float) -> list[Gain]:
+    """The rows of one variant at one model: its value, with the bound before it where the target was not reached.
+
+    Args:
+        found: its estimates.
+        error: of their mean, from its own seeds or borrowed; None where no spread is known.
+        confidence: of the interval.
+    """
+    if found.sample is None:
+        auxiliary = bool(found.estimates) and not _mostly_reached(found.estimates)
+        return [replace(found.row, kind="auxiliary" if auxiliary else "primary")]
+    if _mostly_reached(found.estimates):
+        return [_value(found, "primary", error, confidence)]
+    auxiliary = _value(found, "auxiliary", error, confidence)
+    if any(estimate.reached for estimate in found.estimates):
+        return [auxiliary]
+    return [*_bound(found, error, confidence), auxiliary]
 
 
-def _flags(estimates: list[Estimate], pairs: list[tuple[Curve, Curve]], cost: str) -> set[str]:
-    flags = {flag for estimate in estimates for flag in estimate.flags}
-    if len(estimates) == 1:
-        flags.add("single-seed")
-    if len({estimate.reached for estimate in estimates}) > 1:
-        flags.add("mixed")
-    if any(trend_of(curve, cost).rising for pair in pairs for curve in pair):
-        flags.add("rising")
-    return flags
+def _mostly_reached(estimates: tuple[Estimate, ...]) -> bool:
+    return 2 * sum(estimate.reached for estimate in estimates) >= len(estimates)
 
 
-def _value(row: Gain, kind: Kind, estimates: list[Estimate], confidence: float) -> Gain:
+def _value(found: Evidence, kind: Kind, error: Error | None, confidence: float) -> Gain:
     """Geometric mean over seeds and its interval, at the target or at each seed's auxiliary target."""
-    logs = [estimate.log_gain for estimate in estimates]
-    if not np.isfinite(logs).all():  # a law that never reaches the loss
-        return replace(row, kind=kind)
-    interval = log_interval(logs, estimates[0].error, confidence)
+    assert found.sample is not None, "asked for by gain_rows alone"
+    row, mean = found.row, found.sample.mean
     targets = [
         estimate.auxiliary_target if kind == "auxiliary" and estimate.auxiliary_target is not None else estimate.target
-        for estimate in estimates
+        for estimate in found.estimates
     ]
-    low, high = (None, None) if interval is None else map(math.exp, interval)
-    flags = {*row.flags}
-    if row.variant != row.baseline and low is not None and high is not None and low <= 1 <= high:
-        flags.add("indistinguishable")
-    return replace(
-        row,
-        kind=kind,
-        target_loss=float(np.mean(targets)),
-        ceg=math.exp(float(np.mean(logs))),
-        ci_low=low,
-        ci_high=high,
-        flags=tuple(sorted(flags)),
-    )
+    row = replace(row, kind=kind, target_loss=float(np.mean(targets)), ceg=math.exp(mean))
+    if row.variant == row.baseline:
+        return replace(row, ci_low=row.ceg, ci_high=row.ceg)
+    interval = interval_of(mean, error, confidence)
+    if interval is None:
+        return _flagged(row, SINGLE) if error is None else row
+    low, high = map(math.exp, interval)
+    row = replace(row, ci_low=low, ci_high=high)
+    return _flagged(row, BORROWED) if error is not None and error.borrowed else row
 
 
-def _bound(row: Gain, estimates: list[Estimate]) -> list[Gain]:
-    """The bound that holds for the geometric mean; empty where some seed has none or they point both ways."""
+def _bound(found: Evidence, error: Error | None, confidence: float) -> list[Gain]:
+    """The bound that holds for the geometric mean, with the confidence of the interval.
+
+    The auxiliary gain lies as far inside the bound as the target was missed by, in ln cost. Where the seeds scatter
+    further than that, what the auxiliary gain may be is the bound. None is given where the seeds' spread is not known,
+    where some seed has none, or where they point both ways.
+    """
+    assert found.sample is not None, "asked for by gain_rows alone"
+    estimates = found.estimates
     bounds = [estimate.log_bound for estimate in estimates if estimate.log_bound is not None]
     sides = {estimate.bound_is_upper for estimate in estimates}
-    if len(bounds) < len(estimates) or len(sides) > 1:
+    interval = interval_of(found.sample.mean, error, confidence)
+    if len(bounds) < len(estimates) or len(sides) > 1 or interval is None:
         return []
-    ceg = math.exp(float(np.mean(bounds)))
-    low, high = (None, ceg) if sides == {True} else (ceg, None)
+    upper, mean = sides == {True}, float(np.mean(bounds))
+    ceg = math.exp(max(mean, interval[1]) if upper else min(mean, interval[0]))
     target = float(np.mean([estimate.target for estimate in estimates]))
-    return [replace(row, kind="bound", target_loss=target, ceg=ceg, ci_low=low, ci_high=high)]
+    low, high = (None, ceg) if upper else (ceg, None)
+    row = replace(found.row, kind="bound", target_loss=target, ceg=ceg, ci_low=low, ci_high=high)
+    return [_flagged(row, BORROWED) if error is not None and error.borrowed else row]
 
 
-def inside_floor(row: Gain, floor: NoiseFloor | None, confidence: float) -> Gain:
-    """Flag a gain that arms without any gain score too."""
-    if floor is None or row.ceg is None or row.kind == "bound" or row.variant == row.baseline:
-        return row
-    if abs(math.log(row.ceg)) > math.log(floor.factor(row.n_seeds, confidence)):
-        return row
-    return replace(row, flags=tuple(sorted({*row.flags, "indistinguishable"})))
+def _flagged(row: Gain, word: str) -> Gain:
+    return replace(row, flags=tuple(sorted({*row.flags, word})))

@@ -72,5 +72,5 @@ def _gain(
 ) -> tuple[float, float, float]:
     estimates = [IsoLoss().along(base, arm, cost, loss) for base, arm in pairs]
     logs = [estimate.log_gain for estimate in estimates]
-    low, high = log_interval(logs, estimates[0].error, confidence) or (np.nan, np.nan)
+    low, high = log_interval(logs, confidence) or (np.nan, np.nan)
     return float(np.exp(np.mean(logs))), float(np.exp(low)), float(np.exp(high))

@@ -43,17 +43,16 @@ def _sentence(floor: NoiseFloor, group: Group, n_seeds: int, confidence: float) 
         f"{pairs} (runs whose true gain is 1) {scored} {_percent(floor.log_sd)} away from 1. A gain between "
         f"{ratio(1 / high)} and {ratio(high)} over {n_seeds} seed{'s' if n_seeds > 1 else ''} cannot be told from 1"
     )
-    return f"{text}{_why(floor, group, n_seeds, confidence)}"
+    return f"{text}{_why(floor, n_seeds, confidence)}"
 
 
-def _why(floor: NoiseFloor, group: Group, n_seeds: int, confidence: float) -> str:
+def _why(floor: NoiseFloor, n_seeds: int, confidence: float) -> str:
     """Why the range is much wider than the scatter that was seen, where it is."""
     if floor.degrees >= _FEW:
         return "."
     return (
         f": {'one pair does' if floor.pairs == 1 else 'so few do'} not show how far noise can go, so the range is "
-        f"{math.log(floor.factor(n_seeds, confidence)) / floor.log_sd:.1f} times that. More seeds of {group.baseline} "
-        "narrow it."
+        f"{math.log(floor.factor(n_seeds, confidence)) / floor.log_sd:.1f} times that. More seeds narrow it."
     )
 
 

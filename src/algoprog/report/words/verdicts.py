@@ -13,12 +13,12 @@ from algoprog.report.words.scale import per_decade
 from algoprog.report.words.words import bound_sign
 
 _LEADS = {
-    "helps": ("reaches", "seems to reach", "the loss of {} at a lower cost"),
-    "hurts": ("needs", "seems to need", "a higher cost than {} for the same loss"),
-    "unclear": ("cannot", "cannot", "be told from {}"),
-    "mixed": ("does not", "does not", "act the same way at every model"),
-    "diverged": ("diverged", "diverged", "and has no gain"),
-    "unmeasured": ("has", "has", "no gain over {} that could be measured"),
+    "helps": ("reaches", "the loss of {} at a lower cost"),
+    "hurts": ("needs", "a higher cost than {} for the same loss"),
+    "unclear": ("cannot", "be told from {}"),
+    "mixed": ("does not", "act the same way at every model"),
+    "diverged": ("diverged", "and has no gain"),
+    "unmeasured": ("has", "no gain over {} that could be measured"),
 }
 _TRENDS = {
     "independent": "The gain is compute-independent",
@@ -27,13 +27,14 @@ _TRENDS = {
     "inconclusive": "Whether the gain depends on compute stays open",
 }
 
+SINGLE_SEED = "single-seed"
 LADDER = 3
 """Models from which on a slope is stated in words: a line through two points always fits."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`word` is helps, hurts, unclear, mixed, diverged or unmeasured; `tentative` where one seed must do."""
+    """`word` is helps, hurts, unclear, mixed, diverged or unmeasured; `tentative` where no spread of seeds is known."""
 
     variant: str
     word: str
@@ -59,9 +60,9 @@ def _verdict(
     axis = "seconds" if any(arm.execution_only for _, arm in arms) else cost
     found = [(group, gain) for group, arm in arms if (gain := _known(arm, axis))]
     word = _word([direction(gain) for _, gain in found], [arm for _, arm in arms])
-    tentative = bool(found) and all(gain.n_seeds < 2 for _, gain in found)
-    sure, perhaps, rest = _LEADS[word]
-    lead = f"{perhaps if tentative else sure} {rest.format(groups[0].baseline)}"
+    tentative = bool(found) and all(SINGLE_SEED in gain.flags for _, gain in found)
+    verb, rest = _LEADS[word]
+    lead = f"{verb} {rest.format(groups[0].baseline)}"
     values = ", ".join(_value(group.label, gain, i == 0, confidence) for i, (group, gain) in enumerate(found))
     detail = f": its CEG in {COST_TITLES[axis]} is {values}" if found else ""
     slope = next((row for row in scale if (row.variant, row.cost) == (variant, axis)), None)
@@ -79,15 +80,12 @@ def _trend(row: ScaleDependence, confidence: float) -> str:
 
 
 def direction(gain: Gain) -> str:
-    """Whether a gain helps, hurts or is unclear: its interval decides, else its value; noise is unclear."""
-    if "indistinguishable" in gain.flags or gain.ceg is None:
+    """Whether a gain helps, hurts or is unclear: what is no finding is unclear, whatever its value."""
+    if not gain.finding or gain.ceg is None:
         return "unclear"
     if gain.kind == "bound":
-        below = bound_sign(gain) == "<"
-        return "hurts" if below and gain.ceg <= 1 else "helps" if not below and gain.ceg >= 1 else "unclear"
-    low = gain.ceg if gain.ci_low is None else gain.ci_low
-    high = gain.ceg if gain.ci_high is None else gain.ci_high
-    return "helps" if low > 1 else "hurts" if high < 1 else "unclear"
+        return "hurts" if bound_sign(gain) == "<" else "helps"
+    return "helps" if gain.ceg > 1 else "hurts"
 
 
 def _known(arm: Arm, cost: str) -> Gain | None:
@@ -113,6 +111,9 @@ def _value(label: str, gain: Gain, first: bool, confidence: float) -> str:
 def _remark(found: Sequence[tuple[Group, Gain]], arms: Sequence[tuple[Group, Arm]]) -> str:
     """What a reader must know beside the values."""
     late = [group.label for group, gain in found if gain.kind != "primary"]
-    broken = [group.label for group, arm in arms if arm.n_diverged]
     text = f" It never reached the target at {', '.join(late)}: measured at its own lowest loss." if late else ""
+    lost = [f"{gain.n_seeds} of {gain.n_seeds + gain.n_diverged} at {g.label}" for g, gain in found if gain.n_diverged]
+    told = {g.label for g, gain in found if gain.n_diverged}
+    broken = [group.label for group, arm in arms if arm.n_diverged and group.label not in told]
+    text += f" The gain is that of the seeds that did not diverge ({', '.join(lost)}), so no finding." if lost else ""
     return text + (f" Seeds diverged at {', '.join(broken)}." if broken else "")

@@ -12,12 +12,18 @@ if TYPE_CHECKING:  # scipy comes with it, which takes seconds
 FLAGS: dict[str, str] = {
     "diverged": "at least one seed ended in NaN or a loss explosion; it has no gain and is not averaged in",
     "rising": "the validation loss rises after its minimum, so the last loss is not the best one",
-    "single-seed": "one seed: an interval is from evaluation noise alone; another seed may differ by more",
+    "single-seed": "one seed, and no spread of seeds is known: no interval, and another seed may differ by any amount",
+    "borrowed-sd": "too few seeds for an interval of its own: the spread of other seeds of this model, or the stated "
+    "one, stands in",
+    "conditional": "the variant lost seeds to divergence: the gain is that of the seeds that finished, and no finding",
+    "maybe-chance": "the interval excludes 1, but among so many variants some do so by chance: no finding",
+    "other-device": "the seconds were taken on different devices or numbers of threads",
+    "other-load": "the seconds were taken with different numbers of runs beside on the machine",
     "extrapolated": "the target lies outside the losses that were measured, so the gain rests on the fit",
     "indistinguishable": "cannot be told from no gain: 1 is inside its interval, or runs whose true gain is 1 "
     "score as much by themselves (the noise floor)",
     "mixed": "only some of the seeds reached the target; the others stand in with their auxiliary value",
-    "unpaired": "the variant and the baseline share no seed, so their seeds were compared in order",
+    "unpaired": "the variant and the baseline do not share seeds, so every run was compared with every other",
     "seeds-missing": "some seeds were run for only one of variant and baseline and could not be used",
     "no-baseline": "the baseline was not run at this model and setting, so there is no gain",
     "resampled": "evaluations are uneven, so the paper's estimator read the curve on its even grid",
