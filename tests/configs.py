@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import hydra
+import pytest
 import torch
 from omegaconf import OmegaConf
 
@@ -15,6 +16,8 @@ from algoprog.config import AXES, conf_dir
 from algoprog.model.dims import Dims
 from algoprog.model.gpt import GPT
 from algoprog.variant import baseline, folder
+
+Shaken = TypeVar("Shaken", bound=torch.nn.Module)
 
 TINY = Dims(d_model=16, n_layers=2, n_heads=4, seq_len=13, vocab_size=32, dropout=0.0, bias=True)
 
@@ -85,16 +88,51 @@ def gpt(dims: Dims = TINY, *, seed: int | None = 0, **parts: str | dict[str, Any
     return model.eval()
 
 
-def shaken(model: GPT) -> GPT:
-    """The model with every parameter, biases and gains included, drawn so large that each matters to the logits."""
+ROUNDING = 1e-9
+"""What equal functions may differ by in float64, relative and absolute.
+
+Their last digits depend on the processor: orders of summation, fused multiplications. The shaken model enlarges what
+one rounding does by a few thousand, to 1e-12; a wrong formula is off by 1e-3 and more.
+"""
+
+
+FLOATING_POINT_ORDER = 2e-5
+"""What another order of float32 sums may move a loss by within a dozen steps, relatively.
+
+Golden runs in float32 end 8e-6 from the same in float64 at worst (rotary positions at a high rate; most below 1e-7),
+and 5e-6 from those of a processor of another maker.
+"""
+
+
+def assert_same(actual: Any, expected: Any) -> None:
+    """Equal up to the rounding of float64, which both must be computed in."""
+    for tensor in actual if isinstance(actual, tuple) else (actual,):
+        for part in tensor.values() if isinstance(tensor, dict) else (tensor,):
+            assert part.dtype == torch.float64
+    torch.testing.assert_close(actual, expected, atol=ROUNDING, rtol=ROUNDING)
+
+
+def shaken(model: Shaken) -> Shaken:
+    """The model in float64, every parameter, bias and gain drawn so large that it matters to the logits."""
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-    return model
+    return model.double()
 
 
 def tokens(batch: int, dims: Dims = TINY, seq_len: int | None = None) -> torch.Tensor:
     """The same random tokens each time."""
     generator = torch.Generator().manual_seed(7)
     return torch.randint(dims.vocab_size, (batch, seq_len or dims.seq_len), generator=generator)
+
+
+class Time:
+    """Stands where the training clock reads the machine's: it stands still until it is moved."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr("algoprog.training.clock.time", self)
+
+    def perf_counter(self) -> float:
+        return self.now

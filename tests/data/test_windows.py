@@ -124,9 +124,16 @@ def test_a_context_longer_than_the_corpus_is_one_sentence() -> None:
 
 def test_items_are_cheap_in_a_huge_corpus() -> None:
     """No work per item grows with the corpus: ten billion tokens cost what ten thousand cost."""
-    huge = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint16), shape=(10**10,), strides=(0,))
-    windows = TrainWindows(huge, 1024, seed=0, n_windows=10**8)
-    begin = time.perf_counter()
-    for i in range(0, 10**8, 10**5):
-        windows[i]
-    assert time.perf_counter() - begin < 1.0
+
+    def seconds(n_tokens: int) -> float:
+        """Of this processor for a thousand items, at best of five."""
+        corpus = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint16), shape=(n_tokens,), strides=(0,))
+        windows, took = TrainWindows(corpus, 1024, seed=0, n_windows=10**8), []
+        for _ in range(5):
+            began = time.process_time()
+            for i in range(0, 10**8, 10**5):
+                windows[i]
+            took.append(time.process_time() - began)
+        return min(took)
+
+    assert seconds(10**10) < 10 * seconds(10**4)

@@ -18,7 +18,7 @@ from algoprog.model.attention.sparse import SparseAttention
 from algoprog.model.interface import Kernel
 from algoprog.model.kernel.flash import FlashKernel
 from algoprog.model.kernel.math import MathKernel
-from tests.configs import TINY, cases, gpt, options, part, shaken, tokens
+from tests.configs import ROUNDING, TINY, assert_same, cases, gpt, options, part, shaken, tokens
 from tests.model.test_flops import label
 
 
@@ -48,7 +48,7 @@ ALIKE = [
 @pytest.mark.parametrize(("special", "plain"), ALIKE)
 def test_options_coincide(special: dict[str, Any], plain: Any, kernel: str) -> None:
     logits, gradients = outcome(attention=special, kernel=kernel)
-    torch.testing.assert_close((logits, gradients), outcome(attention=plain, kernel=kernel), atol=1e-4, rtol=1e-4)
+    assert_same((logits, gradients), outcome(attention=plain, kernel=kernel))
     special_model, plain_model = (gpt(attention=a) for a in (special, plain))
     for one, other in zip(special_model.parameters(), plain_model.parameters(), strict=True):
         assert one.equal(other), "they begin alike, too"
@@ -61,7 +61,7 @@ def test_kernels_agree(attention: dict[str, Any], pos: str) -> None:
     """FlashAttention on or off is an A/A test: the same function and the same gradients."""
     plain = outcome(attention=attention, pos=pos, kernel="math")
     for kernel in set(options("kernel")) - {"math"}:
-        torch.testing.assert_close(outcome(attention=attention, pos=pos, kernel=kernel), plain, atol=1e-4, rtol=1e-4)
+        assert_same(outcome(attention=attention, pos=pos, kernel=kernel), plain)
 
 
 @pytest.mark.parametrize("kernel", [MathKernel, FlashKernel])
@@ -75,12 +75,25 @@ def test_kernel_against_the_formula(kernel: Callable[..., Kernel], n_kv_heads: i
         for i in range(7):
             scores = k[0, shared, : i + 1] @ q[0, head, i] / TINY.d_head**0.5
             weights = scores.exp() / scores.exp().sum()
-            torch.testing.assert_close(mixed[0, head, i], weights @ v[0, shared, : i + 1])
+            assert_same(mixed[0, head, i], weights @ v[0, shared, : i + 1])
+
+
+@pytest.mark.parametrize("kernel", [MathKernel, FlashKernel])
+@pytest.mark.parametrize("n_kv_heads", [1, 4])
+def test_float32_is_off_by_its_roundings_alone(kernel: Callable[..., Kernel], n_kv_heads: int) -> None:
+    """A score of d products is off by d + 2 roundings of |q| |k|, a weight by twice that and by those of its sum."""
+    q, k, v = heads(13, TINY.n_heads), heads(13, n_kv_heads), heads(13, n_kv_heads)
+    exact = kernel(TINY)(q, k, v, None)
+    rounded = kernel(TINY)(q.float(), k.float(), v.float(), None)
+    scores = q.norm(dim=-1).max() * k.norm(dim=-1).max() / TINY.d_head**0.5
+    roundings = 2 * (TINY.d_head + 4) * max(1.0, scores.item()) + 2 * 13  # inputs are rounded too
+    bound = torch.finfo(torch.float32).eps * roundings * v.abs().max()
+    assert 0 < (rounded - exact).abs().max() < bound
 
 
 def test_mqa_never_copies_keys_or_values_on_the_flash_path() -> None:
     dims = replace(TINY, d_model=512, n_heads=16, seq_len=512)
-    q, k, v = heads(512, 16, dims.d_head), heads(512, 1, dims.d_head), heads(512, 1, dims.d_head)
+    q, k, v = (heads(512, n_heads, dims.d_head).float() for n_heads in (16, 1, 1))
     one_copy = q.nbytes
     many = allocated(lambda: FlashKernel(dims)(q, k.repeat(1, 16, 1, 1), v.repeat(1, 16, 1, 1), None))
     few = allocated(lambda: FlashKernel(dims)(q, k, v, None))
@@ -96,7 +109,8 @@ def allocated(run: Callable[[], object]) -> int:
 
 
 def heads(seq_len: int, n_heads: int, d_head: int = TINY.d_head, batch: int = 1) -> Tensor:
-    return torch.randn(batch, n_heads, seq_len, d_head, generator=torch.Generator().manual_seed(seq_len + n_heads))
+    generator = torch.Generator().manual_seed(seq_len + n_heads)
+    return torch.randn(batch, n_heads, seq_len, d_head, generator=generator, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("attention", cases("attention"), ids=label)
@@ -105,9 +119,9 @@ def test_who_looks_at_whom_is_the_mask(attention: dict[str, Any], kernel: str) -
     """The gradient of the output at i by the input at j is not zero exactly where mask[i, j] is True."""
     model = shaken(gpt(attention=attention, kernel=kernel))
     layer = model.blocks[0].attention
-    x = torch.randn(1, TINY.seq_len, TINY.d_model, requires_grad=True)
+    x = torch.randn(1, TINY.seq_len, TINY.d_model, dtype=torch.float64, requires_grad=True)
     out = layer(x, model.pos, model.kernel)
-    looks = [torch.autograd.grad(row.sum(), x, retain_graph=True)[0][0].abs().amax(dim=-1) > 1e-6 for row in out[0]]
+    looks = [torch.autograd.grad(row.sum(), x, retain_graph=True)[0][0].abs().amax(dim=-1) > ROUNDING for row in out[0]]
     assert torch.stack(looks).equal(layer.mask(TINY.seq_len))
     assert layer.attended_keys(TINY.seq_len) == layer.mask(TINY.seq_len).sum()
     assert layer.density(TINY.seq_len) == layer.mask(TINY.seq_len).sum() / (13 * 14 / 2)
@@ -156,15 +170,15 @@ def test_fast_path_is_the_masked_path(
 ) -> None:
     layer, n = sparse(pattern, window, n_summary, context), max(1, context - shorter)
     inputs = [heads(n, TINY.n_heads, batch=2).roll(shift).requires_grad_() for shift in range(3)]
-    weights = torch.randn(2, TINY.n_heads, n, TINY.d_head, generator=torch.Generator().manual_seed(n))
+    weights = heads(n, TINY.n_heads, batch=2).roll(3)
     kernel = MathKernel(TINY)
     slow = kernel(*inputs, layer.mask(n))
     gradients = torch.autograd.grad((slow * weights).sum(), inputs)
     for fast_kernel in (kernel, FlashKernel(TINY)):
         fast = layer.attend(*inputs, fast_kernel)
-        torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-5)
+        assert_same(fast, slow)
         fast_gradients = torch.autograd.grad((fast * weights).sum(), inputs)
-        torch.testing.assert_close(fast_gradients, gradients, atol=1e-5, rtol=1e-5)
+        assert_same(fast_gradients, gradients)
 
 
 @pytest.mark.parametrize("pattern", ["fixed", "strided"])

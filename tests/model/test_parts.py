@@ -14,26 +14,26 @@ from algoprog.model.mlp.swiglu import SwigluMlp
 from algoprog.model.norm.ln import LayerNorm
 from algoprog.model.norm.none import NoNorm
 from algoprog.model.norm.rmsnorm import RMSNorm
-from tests.configs import TINY, gpt, part, shaken, tokens
+from tests.configs import TINY, assert_same, gpt, part, shaken, tokens
 
-X = torch.randn(2, 3, TINY.d_model, generator=torch.Generator().manual_seed(0)) * 3 + 1
+X = torch.randn(2, 3, TINY.d_model, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3 + 1
 
 
 def test_layer_norm() -> None:
-    norm = LayerNorm(TINY, eps=0.5)
+    norm = LayerNorm(TINY, eps=0.5).double()
     with torch.no_grad():
         norm.gain.mul_(2)
         norm.bias.add_(1)
     centred = X - X.mean(dim=-1, keepdim=True)
     expected = 2 * centred / (centred.square().mean(dim=-1, keepdim=True) + 0.5).sqrt() + 1
-    torch.testing.assert_close(norm(X), expected)
+    assert_same(norm(X), expected)
 
 
 def test_rms_norm() -> None:
-    norm = RMSNorm(TINY, eps=0.5)
+    norm = RMSNorm(TINY, eps=0.5).double()
     with torch.no_grad():
         norm.gain.mul_(2)
-    torch.testing.assert_close(norm(X), 2 * X / (X.square().mean(dim=-1, keepdim=True) + 0.5).sqrt())
+    assert_same(norm(X), 2 * X / (X.square().mean(dim=-1, keepdim=True) + 0.5).sqrt())
 
 
 def test_no_norm() -> None:
@@ -41,17 +41,17 @@ def test_no_norm() -> None:
 
 
 def test_gelu_mlp() -> None:
-    mlp = GeluMlp(TINY, expansion=2.0)
+    mlp = shaken(GeluMlp(TINY, expansion=2.0))
     hidden = X @ mlp.up.weight.T + mlp.up.bias
     hidden = hidden * (1 + torch.erf(hidden / math.sqrt(2))) / 2
-    torch.testing.assert_close(mlp(X), hidden @ mlp.down.weight.T + mlp.down.bias)
+    assert_same(mlp(X), hidden @ mlp.down.weight.T + mlp.down.bias)
 
 
 def test_swiglu_mlp() -> None:
-    mlp = SwigluMlp(TINY, expansion=2.0)
+    mlp = shaken(SwigluMlp(TINY, expansion=2.0))
     gate = X @ mlp.gate.weight.T + mlp.gate.bias
     hidden = gate * gate.sigmoid() * (X @ mlp.up.weight.T + mlp.up.bias)
-    torch.testing.assert_close(mlp(X), hidden @ mlp.down.weight.T + mlp.down.bias)
+    assert_same(mlp(X), hidden @ mlp.down.weight.T + mlp.down.bias)
 
 
 def test_swiglu_costs_what_gelu_costs() -> None:

@@ -36,6 +36,9 @@ class Spoken:
         self.order.append(run.name)
 
 
+PATIENCE = 300.0
+"""Seconds after which a test gives up waiting; so many that a busy machine is never taken for a fault."""
+
 Run = Callable[..., tuple[dict[str, str | None], Spoken]]
 
 
@@ -50,7 +53,7 @@ def light_server() -> None:
 def run(tmp_path: Path) -> Run:
     """Runs `name=KIND WRONG` jobs through a pool; faults by name."""
 
-    def run(retries: int = 0, timeout: float | None = 60, fail_fast: bool = False, shares: int = 2, **jobs: str):
+    def run(retries: int = 0, timeout: float | None = PATIENCE, fail_fast: bool = False, shares: int = 2, **jobs: str):
         spoken = Spoken()
         todo = [Job(tuple(words.split()), tmp_path / name) for name, words in jobs.items()]
         pool = Pool(
@@ -67,7 +70,7 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Look again and again until it holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -12,7 +12,7 @@ import pytest
 
 from algoprog.runs.liveness import is_alive
 from algoprog.runs.status import STOPPED, read_status
-from tests.sweep.conftest import wait_until
+from tests.sweep.conftest import PATIENCE, wait_until
 
 LAUNCHER = Path(__file__).parent / "planted" / "launcher.py"
 
@@ -21,11 +21,11 @@ LAUNCHER = Path(__file__).parent / "planted" / "launcher.py"
 def test_no_run_outlives_the_launcher(tmp_path: Path, how: str) -> None:
     launcher = subprocess.Popen([sys.executable, str(LAUNCHER), str(tmp_path)], stderr=subprocess.DEVNULL)
     began = [tmp_path / name / "began-1" for name in ("one", "two")]
-    wait_until(lambda: all(path.exists() and path.read_text() for path in began), 60)
+    wait_until(lambda: all(path.exists() for path in began))
     pids = [int(path.read_text()) for path in began]
     assert all(map(is_alive, pids))
     launcher.send_signal(signal.Signals[how])
-    launcher.wait(20)
+    launcher.wait(PATIENCE)
     wait_until(lambda: not any(map(is_alive, pids)))
     if how != "SIGKILL":
         statuses = [read_status(tmp_path / name) for name in ("one", "two")]
@@ -39,9 +39,9 @@ def test_nohup_is_respected(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )
     began = tmp_path / "two" / "began-1"
-    wait_until(began.exists, 60)
+    wait_until(began.exists)
     launcher.send_signal(signal.SIGHUP)
     time.sleep(1)
     assert launcher.poll() is None
     launcher.terminate()
-    launcher.wait(20)
+    launcher.wait(PATIENCE)

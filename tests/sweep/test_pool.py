@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from algoprog.runs.liveness import is_alive
-from algoprog.runs.status import FAILED, read_status
+from algoprog.runs.status import FAILED, STOPPED, read_status
 from algoprog.sweep.engine import process
 from tests.sweep.conftest import Run, wait_until
 
@@ -109,6 +109,53 @@ def test_fail_fast_ends_the_others(run: Run, tmp_path: Path) -> None:
     assert "fail_fast" in (faults["never"] or "")
     assert not (tmp_path / "never").exists()
     assert not is_alive(int((tmp_path / "slow" / "began-1").read_text()))
+
+
+def test_a_fork_server_of_whose_death_nobody_knows_yet_costs_no_attempt(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, refusals = forkserver.connect_to_new_process, iter([ConnectionRefusedError, BrokenPipeError, EOFError])
+
+    def connect(fds: list[int]) -> object:
+        for refusal in refusals:
+            raise refusal
+        return real(fds)
+
+    monkeypatch.setattr(forkserver, "connect_to_new_process", connect)
+    faults, spoken = run(retries=0, run="none 0")
+    assert faults == {"run": None}
+    assert not spoken.lines
+
+
+def test_an_interrupt_at_the_start_finds_the_process(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the launcher would wait at its own end for a run that waits for the end of the launcher."""
+    real = process.RunProcess.start
+
+    def start(attempt: process.RunProcess) -> None:
+        real(attempt)
+        wait_until((tmp_path / "run" / "began-1").exists)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    monkeypatch.setattr(process.RunProcess, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        run(run="sleep 9")
+    status = read_status(tmp_path / "run")
+    assert status is not None
+    assert status.state == STOPPED
+    assert not is_alive(int((tmp_path / "run" / "began-1").read_text()))
+
+
+def test_what_keeps_a_process_from_starting_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(fds: list[int]) -> object:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(forkserver, "connect_to_new_process", connect)
+    faults, _ = run(retries=1, run="none 0")
+    assert "not started" in (faults["run"] or "")
+    assert "Too many open files" in (faults["run"] or "")
+    status = read_status(tmp_path / "run")
+    assert status is not None
+    assert status.state == FAILED
 
 
 def test_the_fork_server_is_restarted(run: Run, tmp_path: Path) -> None:

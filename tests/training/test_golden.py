@@ -7,9 +7,12 @@ from itertools import combinations
 
 import pytest
 
+from tests.configs import FLOATING_POINT_ORDER
 from tests.golden.measure import CASES, FILE, losses
 
 GOLDEN = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+BOUND = 5 * FLOATING_POINT_ORDER
+"""Relative: far above what the processor decides, far below what a change of the model does (1e-3)."""
 
 
 def test_every_option_has_a_golden_curve() -> None:
@@ -18,12 +21,12 @@ def test_every_option_has_a_golden_curve() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_losses_are_golden(case: str) -> None:
-    assert losses(case) == pytest.approx(GOLDEN[case], rel=1e-4)
+    assert losses(case) == pytest.approx(GOLDEN[case], rel=BOUND)
 
 
 def test_golden_curves_tell_the_options_apart() -> None:
     """Except kernels, which compute the same function."""
     curves = dict(GOLDEN)
-    assert curves.pop("kernel=flash") == pytest.approx(curves["ln"], rel=1e-4)
+    assert curves.pop("kernel=flash") == pytest.approx(curves["ln"], rel=BOUND)
     for one, other in combinations(curves, 2):
         assert curves[one] != pytest.approx(curves[other], rel=1e-3), (one, other)

@@ -15,7 +15,10 @@ BYTES_PER_TOKEN = 2.5
 
 def batches(*sizes: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
-    return [(torch.randn(n, 11, generator=generator), torch.randint(11, (n,), generator=generator)) for n in sizes]
+    return [
+        (torch.randn(n, 11, generator=generator, dtype=torch.float64), torch.randint(11, (n,), generator=generator))
+        for n in sizes
+    ]
 
 
 def meter(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> LanguageModelLoss:
@@ -29,9 +32,9 @@ def test_unequal_batches_are_weighed_by_their_tokens() -> None:
     pairs = batches(3, 50, 7)
     direct = cross_entropy(*(torch.cat(column) for column in zip(*pairs, strict=True))).item()
     result = meter(pairs).compute()
-    assert result["loss"] == pytest.approx(direct, rel=1e-6)
-    assert result["perplexity"] == pytest.approx(math.exp(direct), rel=1e-6)
-    assert result["bits_per_byte"] == pytest.approx(direct / math.log(2) / BYTES_PER_TOKEN, rel=1e-6)
+    assert result["loss"] == pytest.approx(direct, rel=1e-12)
+    assert result["perplexity"] == pytest.approx(math.exp(direct), rel=1e-12)
+    assert result["bits_per_byte"] == pytest.approx(direct / math.log(2) / BYTES_PER_TOKEN, rel=1e-12)
 
 
 def test_devices_add_up() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from algoprog.runs.record import Run
 from algoprog.runs.store import load_run
+from tests.configs import FLOATING_POINT_ORDER
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,8 +30,6 @@ WORDS = (
     "trainer=cpu",
     "trainer.threads=1",
 )
-FLOATING_POINT_ORDER = 2e-5
-"""Relative; single steps sum gradients and losses in another order."""
 
 
 def train(folder: Path, *words: str, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:

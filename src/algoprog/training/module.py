@@ -57,7 +57,8 @@ class LanguageModel(L.LightningModule):
         """Mean cross-entropy in nats."""
         inputs, targets = batch
         logits = self.__dict__["apply_gpt"](inputs)
-        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 cannot tell losses apart
+        return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
 
     def configure_model(self) -> None:
         """Shard the model where the strategy asks for it; Lightning calls this when the processes are there."""

@@ -44,6 +44,7 @@ class RotaryPosition(Position):
         return self._turn(q), self._turn(k)
 
     def _turn(self, x: Float[Tensor, "batch heads seq d_head"]) -> Float[Tensor, "batch heads seq d_head"]:
-        first, second = x.float().chunk(2, dim=-1)  # bf16 could not tell neighbouring positions apart
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # bf16 could not tell neighbouring positions apart
+        first, second = wide.chunk(2, dim=-1)
         cos, sin = self.cos[: x.shape[2]], self.sin[: x.shape[2]]
         return (x * cos + torch.cat((-second, first), dim=-1) * sin).to(x.dtype)

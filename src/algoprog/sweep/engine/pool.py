@@ -52,6 +52,7 @@ class Pool:
         self.waiting, self.free = list(jobs)[::-1], list(shares)[::-1]
         self.retries, self.timeout, self.fail_fast, self.screen = retries, timeout, fail_fast, screen
         self.running: dict[int, RunProcess] = {}
+        self.starting: RunProcess | None = None
         self.faults: dict[Job, str | None] = {}
         self.tries: dict[Job, int] = {}
 
@@ -82,12 +83,15 @@ class Pool:
             job, share = self.waiting.pop(), self.free.pop()
             self.tries[job] = self.tries.get(job, 0) + 1
             try:
-                run = RunProcess(self.context, job, self.script, share, beside)
-            except (OSError, EOFError) as error:  # the fork server died just now; the next start makes a new one
+                run = self.starting = RunProcess(self.context, job, self.script, share, beside)
+                run.start()
+            except (OSError, EOFError) as error:  # too many files or processes, say
+                self.starting = None
                 self.free.append(share)
                 self._judge(job, Ending(f"not started: {error!r}", repeatable=True), next_attempt(job.folder), 0.0)
                 continue
             self.running[run.sentinel] = run
+            self.starting = None  # now and not before: an interrupt must find every process
 
     def _collect(self, run: RunProcess) -> None:
         ending = run.collect()
@@ -118,11 +122,12 @@ class Pool:
         self.faults.update(dict.fromkeys(left, GIVEN_UP))
 
     def _end_all(self) -> None:
-        ended = list(self.running.values())
+        ended = list(dict.fromkeys([*self.running.values(), *([self.starting] if self.starting else [])]))
         end([run.process.pid for run in ended if run.process.pid is not None])
         self.running.clear()
+        self.starting = None
         for run in ended:
-            if run.collect().fault:
+            if run.process.pid is None or run.collect().fault:  # a process that is still unknown ends with this one
                 mark(run.job.folder, STOPPED, attempt=run.attempt, reason="ended with the sweep")
 
 

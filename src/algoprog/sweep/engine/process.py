@@ -25,6 +25,9 @@ SIGNALLED = 128
 
 POLL_SECONDS = 0.05
 
+DEATH_SECONDS = 60.0
+"""Longest time between the death of the fork server, which closes its socket at once, and the news of it."""
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -35,7 +38,7 @@ class Ending:
 
 
 class RunProcess:
-    """One attempt at a run.
+    """One attempt at a run, to be started once whoever ends it knows of it.
 
     Args:
         context: of multiprocessing; its fork server has the imports loaded.
@@ -51,11 +54,26 @@ class RunProcess:
         self.attempt = next_attempt(job.folder)
         self.overdue: float | None = None  # seconds after which it was told to end
         self.started = time.monotonic()
-        self._told, tell = context.Pipe(duplex=False)
+        self._told, self._tell = context.Pipe(duplex=False)
         given = {**share, BESIDE: str(beside)}
-        self.process = context.Process(target=work, args=(job, script, given, self.attempt, tell), name=job.name)
-        self.process.start()
-        tell.close()
+        self.process = context.Process(target=work, args=(job, script, given, self.attempt, self._tell), name=job.name)
+
+    def start(self) -> None:
+        """Start its process; a fork server that died just now is waited for and replaced, which costs no attempt.
+
+        Raises:
+            OSError: the process cannot be started, or no fork server can.
+            EOFError: likewise.
+        """
+        deadline = time.monotonic() + DEATH_SECONDS
+        while self.process.pid is None:
+            try:
+                self.process.start()  # makes a new server once the kernel says that the old one ended
+            except (ConnectionError, EOFError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
+        self._tell.close()
 
     @property
     def sentinel(self) -> int:

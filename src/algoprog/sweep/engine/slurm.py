@@ -140,7 +140,8 @@ class Task:
 
     def _follow(self, job: Job, share: dict[str, str]) -> Outcome:
         began = time.monotonic()
-        rank = RunProcess(multiprocessing.get_context("forkserver"), job, self.script, share)
+        rank = RunProcess(multiprocessing.get_context("forkserver"), job, self.script, share, beside=0)
+        rank.start()
         rank.process.join()
         return Outcome(None, time.monotonic() - began)  # the first task judges the run
 
