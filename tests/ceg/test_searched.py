@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.curves import Curve
+from algoprog.ceg.estimator.by_loss import gains_by_loss
 from algoprog.ceg.gains import compute_gains
+from algoprog.ceg.interactions import interactions
+from algoprog.ceg.ladder.scale import scale_dependence
 from algoprog.ceg.noise_floor import noise_floors
 from algoprog.ceg.protocols import protocol_differences
 from algoprog.ceg.simulate.curves import STEPS as STEPS_OF_A_RUN
@@ -49,7 +52,6 @@ def test_variants_at_rates_of_their_own_are_one_comparison_and_trials_are_none_o
     assert row.ceg == pytest.approx(1.5, rel=0.05)
     assert not {"untuned", "lr-edge", "lr-grid", "same-seed", "seeds-missing"} & set(row.flags)
     assert {curve.seed for curve in tuned([*BASE, *ARM])} == {0, 1, 2}
-    assert noise_floors([*BASE, *ARM], cost="steps")["synthetic"].degrees == 2
 
 
 def test_a_search_is_priced():
@@ -154,3 +156,13 @@ def test_the_choice_is_made_once():
     assert all(a is b for a, b in zip(tuned(curves), tuned(curves), strict=True))
     once = tuned(curves)
     assert all(a is b for a, b in zip(once, tuned(once), strict=True))
+
+
+def test_trials_change_no_other_analysis():
+    rates = [*compared("none", 0.002), *compared("arm", 0.002, gain=1.5)]
+    large = [replace(c, model="large", costs={a: 3 * v for a, v in c.costs.items()}) for c in rates]
+    plain, searched = [*rates, *large], [*rates, *large]
+    for model in ("synthetic", "large"):
+        searched += [replace(c, model=model) for c in (*trials("none", 0.002), *trials("arm", 0.002, gain=1.5))]
+    for analysis in (noise_floors, scale_dependence, gains_by_loss, interactions):
+        assert repr(analysis(searched, cost="steps")) == repr(analysis(plain, cost="steps")), analysis

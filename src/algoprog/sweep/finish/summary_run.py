@@ -12,7 +12,7 @@ from typing import Any
 from algoprog.ceg.gains import Gain
 from algoprog.ceg.write import COLUMNS
 from algoprog.config import read_config
-from algoprog.runs.record import CONFIG_FILE, FIGURES, REPORT_FILE, Run
+from algoprog.runs.record import COMPARE, CONFIG_FILE, FIGURES, REPORT_FILE, Run
 from algoprog.runs.secrets import redacted
 from algoprog.runs.store import sweep_name
 from algoprog.tracking.session import Account, finish, say, start
@@ -95,7 +95,7 @@ def _cells(gain: Gain) -> list[Any]:
 def _scale(gains: Sequence[Gain], runs: Sequence[Run]) -> list[list[Any]]:
     """Primary gains in FLOPs with what the baseline's training cost at that model."""
     compute: dict[tuple[str, str], list[float]] = {}
-    for run in runs:
+    for run in (run for run in runs if run.record.role == COMPARE):
         compute.setdefault((run.record.model, run.record.variant), []).append(run.record.train_flops)
     rows = []
     for gain in gains:
