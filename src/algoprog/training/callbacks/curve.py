@@ -12,12 +12,10 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
+from algoprog.runs.divergence import exploded, lost
 from algoprog.runs.store import append_curve
 from algoprog.training.clock import Clock
 from algoprog.training.module import LanguageModel
-
-EXPLOSION = 1.5
-"""A validation loss above this multiple of the one before training counts as exploded."""
 
 CHECK_EVERY = 10
 """Steps between two looks at the training loss; each look makes a GPU wait."""
@@ -140,8 +138,16 @@ class Curve(Callback):
         row = self.measure(trainer, module, step=step, seconds=seconds, train_loss=train_loss, annealed=annealed)
         self.rows.append(row)
         self.write(trainer, row)
-        if not self.diverged and not row["val_loss"] <= EXPLOSION * self.rows[0]["val_loss"]:
-            self._stop(trainer, f"validation loss reached {row['val_loss']:.3g} at step {step}")
+        self.judge(trainer, row)
+
+    def judge(self, trainer: L.Trainer, row: Mapping[str, float | int]) -> None:
+        """End the run where the validation loss is lost, or is back up at the end; every process sees the same loss."""
+        if self.diverged:
+            return
+        losses = [float(before["val_loss"]) for before in self.rows]
+        at_end = row is self.rows[-1] and trainer.global_step >= trainer.max_steps
+        if lost(float(row["val_loss"]), losses[0]) or (at_end and exploded(losses)):
+            self._stop(trainer, f"validation loss reached {row['val_loss']:.3g} at step {row['step']}")
 
     def _validate(self, trainer: L.Trainer, module: LanguageModel) -> dict[str, float]:
         module.eval()
