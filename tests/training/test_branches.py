@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from algoprog.ceg.curves import curves_from_runs
 from algoprog.run import app, fit
+from algoprog.runs.record import DIVERGED
 from algoprog.runs.store import load_run
+from algoprog.training.random_state import random_state
 from algoprog.training.schedule import WarmupStableDecay
+from algoprog.training.snapshot import Snapshot
 from tests.configs import TINY_RUN
 
 WSD = (
@@ -31,13 +36,24 @@ def _run(compose: Callable[..., dict[str, Any]], folder: Path, *words: str) -> d
 
 
 def test_an_end_point_is_that_of_a_run_of_its_own(compose: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    branched = _run(compose, tmp_path / "branched", "schedule.branches=3", "schedule.branch_ratio=2", "model.dropout=0")
+    """To the last digit, with dropout, a clipped gradient and a warm-up of one length."""
+    words = ("model.dropout=0.2", "schedule.warmup_steps=2", "gradient_clip=0.1")
+    branched = _run(compose, tmp_path / "branched", *words, "schedule.branches=3", "schedule.branch_ratio=2")
     ends = branched["annealed"] == 1
     assert branched["step"][ends].tolist() == [6, 12, 24]
-    for step, loss in zip(branched["step"][ends], branched["val_loss"][ends], strict=True):
-        alone = _run(compose, tmp_path / f"alone-{step}", f"budget.steps={step:.0f}")
-        assert alone["step"][-1] == step
-        np.testing.assert_allclose(alone["val_loss"][-1], loss, rtol=1e-5)
+    for row in np.flatnonzero(ends):
+        steps = int(branched["step"][row])
+        alone = _run(compose, tmp_path / f"alone-{steps}", *words, f"budget.steps={steps}")
+        for column in ("step", "tokens", "flops", "val_loss", "val_bits_per_byte", "lr"):
+            assert alone[column][-1] == branched[column][row], (column, steps)
+
+
+def test_an_end_behind_a_warm_up_by_share_is_as_it_was(compose: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    share = ("schedule.warmup_steps=null", "schedule.warmup_fraction=0")
+    branched = _run(compose, tmp_path / "branched", *share, "schedule.branches=2", "schedule.branch_ratio=2")
+    alone = _run(compose, tmp_path / "alone", *share, "budget.steps=12")
+    (loss,) = branched["val_loss"][(branched["step"] == 12) & (branched["annealed"] == 1)]
+    np.testing.assert_allclose(alone["val_loss"][-1], loss, rtol=1e-5)
 
 
 def test_the_trunk_is_bit_identical_with_and_without(compose: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
@@ -47,6 +63,47 @@ def test_the_trunk_is_bit_identical_with_and_without(compose: Callable[..., dict
     trunk = (branched["annealed"] == 0) | own_end
     for column in ("step", "tokens", "flops", "train_loss", "val_loss", "lr"):
         np.testing.assert_array_equal(branched[column][trunk], plain[column])
+
+
+def test_everything_that_a_branch_changes_is_put_back(
+    compose: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def note(self: Snapshot, *_: object) -> None:
+        module, (optimizer,) = self.module, self.module.trainer.optimizers
+        seen.append(
+            {
+                "weights": {name: value.clone() for name, value in module.gpt.state_dict().items()},
+                "buffers": {name: value.clone() for name, value in module.gpt.named_buffers()},
+                "optimizer": copy.deepcopy(optimizer.state_dict()),
+                "random": random_state(module.device),
+                "modes": [part.training for part in module.modules()],
+                "meter": (float(module.train_meter.nats), int(module.train_meter.tokens)),
+            }
+        )
+
+    enter, leave = Snapshot.__enter__, Snapshot.__exit__
+    monkeypatch.setattr(Snapshot, "__enter__", lambda self: (note(self), enter(self))[1])
+    monkeypatch.setattr(Snapshot, "__exit__", lambda self, *error: (leave(self, *error), note(self))[0])
+    _run(compose, tmp_path, "model.dropout=0.2", "pos=rope", "schedule.branches=2")
+    before, after = seen
+    assert before["weights"].keys() == after["weights"].keys()
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+    assert before["modes"] == after["modes"]
+
+
+def test_a_branch_that_is_lost_ends_the_run(
+    compose: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An end that is no number has no gain, and what is paid after it neither."""
+    monkeypatch.setattr(WarmupStableDecay, "branch_factor", lambda *_: 1e6)
+    _run(compose, tmp_path, "schedule.branches=3", "schedule.branch_ratio=2")
+    record = load_run(tmp_path).record
+    assert record.status == DIVERGED
+    assert record.reason is not None
+    assert record.reason.endswith("at step 6")
+    assert record.steps == 3
 
 
 def test_gains_use_the_end_points_alone(compose: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

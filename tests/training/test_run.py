@@ -258,10 +258,18 @@ def test_bf16_stays_close_to_float32(train: Train) -> None:
     assert rounded != exact
 
 
-def test_parameters_that_training_does_not_move_are_flagged(train: Train) -> None:
-    record = load_run(train("optim.lr=0")).record
+def test_parameters_without_a_gradient_are_dead_though_decay_moves_them(train: Train) -> None:
+    record = load_run(train("attention._target_=tests.training.planted.mute.Mute", "optim.weight_decay=0.5")).record
     assert "dead-parameters" in record.flags
-    assert len(record.environment["dead_parameters"]) == 12
+    dead = record.environment["dead_parameters"]
+    assert dead
+    assert all("attention" in name for name in dead)
+
+
+def test_parameters_that_do_not_move_are_alive_where_they_receive_a_gradient(train: Train) -> None:
+    record = load_run(train("optim.lr=0")).record
+    assert "dead-parameters" not in record.flags
+    assert record.environment["dead_parameters"] == []
 
 
 def test_seconds_exclude_evaluation(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:

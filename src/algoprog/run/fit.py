@@ -96,19 +96,21 @@ def _record(
 
 
 def _fit(spec: RunSpec, folder: Path, trainer: L.Trainer, module: LanguageModel, resume: Checkpoint | None) -> Outcome:
-    before = {name: parameter.detach().clone() for name, parameter in module.gpt.named_parameters()}
     resumed = resume.resumed if resume else []
     curve = _callbacks(spec, folder, trainer, resumed)
     # Dropout alone; weights and data have streams of their own. Here, so that no constructor has drawn from it.
     L.seed_everything((spec.seed + trainer.global_rank * RANK_STRIDE) % 2**32, verbose=False)
     try:
-        trainer.fit(module, _train_loader(spec, trainer, resume), ckpt_path=resume.path if resume else None)
+        trainer.fit(
+            module,
+            _train_loader(spec, trainer, resume.step if resume else 0),
+            ckpt_path=resume.path if resume else None,
+        )
     except SystemExit as end:
         if end.code == 1:  # how Lightning ends after Ctrl-C
             raise SystemExit(128 + signal.SIGINT) from None
         raise
-    after = {name: parallel.whole(parameter) for name, parameter in module.gpt.named_parameters()}
-    dead = tuple(name for name, parameter in after.items() if parameter.equal(before[name]))
+    dead = parallel.common(trainer, module.gradients.look())
     return Outcome(curve, trainer.global_step, module.device, trainer.world_size, dead, resumed)
 
 
@@ -152,7 +154,7 @@ def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[di
     annealing = Branches(
         curve,
         branches,
-        loader=lambda step: _loader(spec.train_windows(step), spec),
+        loader=lambda step: _train_loader(spec, trainer, step),
         accumulate=spec.accumulate,
         gradient_clip=spec.config["gradient_clip"],
     )
@@ -171,12 +173,12 @@ def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[di
     return curve
 
 
-def _train_loader(spec: RunSpec, trainer: L.Trainer, resume: Checkpoint | None) -> DataLoader[Any]:
-    """The training batches of this process, from the checkpoint on."""
+def _train_loader(spec: RunSpec, trainer: L.Trainer, step: int) -> DataLoader[Any]:
+    """The training batches of this process from an optimizer step on."""
     windows, batch = spec.train_windows(), spec.config["batch_size"]
     order = RunOrder(
         len(windows),
-        start=resume.step * batch if resume else 0,
+        start=step * batch,
         rank=trainer.global_rank,
         world_size=trainer.world_size,
     )
@@ -192,10 +194,6 @@ def _val_loader(spec: RunSpec, trainer: L.Trainer) -> DataLoader[Any]:
     rank, world_size = (0, 1) if isinstance(trainer.strategy, ModelParallelStrategy) else parts
     order = RunOrder(len(windows), start=0, rank=rank, world_size=world_size)
     return DataLoader(windows, batch_size=spec.config["micro_batch_size"], sampler=order)
-
-
-def _loader(windows: Any, spec: RunSpec) -> DataLoader[Any]:
-    return DataLoader(windows, batch_size=spec.config["micro_batch_size"], shuffle=False)
 
 
 def _loggers(spec: RunSpec, folder: Path) -> list[Logger]:

@@ -35,7 +35,7 @@ def flags(
         val_losses: the validation curve in nats per token.
         corpus_passes: training tokens seen per token of the corpus.
         embedding_share: share of the parameters that are embeddings.
-        dead: parameters that the training did not move.
+        dead: parameters that never received a gradient.
         sparse: the attention is configured to leave keys out.
         attention_density: attended keys over causal keys, measured.
         single_end: one evaluation alone is the annealed end of a budget.

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from algoprog.model.gpt import GPT
 from algoprog.training import parallel
+from algoprog.training.gradients import GradientsSeen
 from algoprog.training.metrics import LanguageModelLoss
 from algoprog.training.schedule import Schedule
 
@@ -50,6 +51,7 @@ class LanguageModel(L.LightningModule):
         self.optimizer, self.schedule, self.total_steps = optimizer, schedule, total_steps
         self.train_meter = LanguageModelLoss(bytes_per_token)
         self.val_meter = LanguageModelLoss(bytes_per_token)
+        self.gradients = GradientsSeen(name for name, _ in gpt.named_parameters())
         # Kept out of the module tree: the compiled model shares the parameters of `gpt`.
         self.__dict__["apply_gpt"] = torch.compile(gpt) if compiled else gpt
 
@@ -80,6 +82,11 @@ class LanguageModel(L.LightningModule):
             optimizer, lambda step: self.schedule.factor(step, self.total_steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Take notice of the whole gradient of a step."""
+        if self.gradients.missing:
+            self.gradients.note(dict(self.gpt.named_parameters()))
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,15 @@ def part(value: Any, like: Tensor) -> Any:
     if isinstance(like, DTensor) and isinstance(value, Tensor) and value.shape == like.shape:
         return distribute_tensor(value, like.device_mesh, like.placements, src_data_rank=None)  # all have read it
     return value
+
+
+def common(trainer: L.Trainer, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the names that every process has; every process must ask."""
+    if trainer.world_size == 1:
+        return tuple(names)
+    lists: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(lists, list(names))
+    return tuple(name for name in names if all(name in other for other in lists))
 
 
 def take_threads(trainer: L.Trainer, threads: int | None) -> None:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import ParallelStrategy, Strategy
 from torch.utils.data import DataLoader
 
 from algoprog.training.callbacks.curve import Curve
 from algoprog.training.hardware import synchronize
-from algoprog.training.module import LanguageModel
-from algoprog.training.random_state import random_state, set_random_state
+from algoprog.training.module import Batch, LanguageModel
+from algoprog.training.snapshot import Snapshot
 
 
 class Branches(Callback):
     """At chosen steps of the constant stretch, decays a copy to the end of a smaller budget and measures it there.
 
     The trunk goes on as if nothing had happened: weights, optimizer state, random numbers and meters are put back. A
-    branch reads the batches that the trunk reads next, and its cost is that of a run which had stopped there.
+    branch reads the batches that the trunk reads next, and its cost is that of a run which had stopped there. Of
+    several processes each reads its share; gradients come together as they do in the trunk.
 
     Args:
         curve: measures the end points; must come before this callback.
         branches: (step at which a branch leaves, step at which it ends).
-        loader: the training batches from a step on.
+        loader: the training batches of this process from a step on.
         accumulate: micro-batches of a step.
         gradient_clip: largest norm of the gradient.
 
@@ -39,7 +40,7 @@ class Branches(Callback):
         curve: Curve,
         branches: tuple[tuple[int, int], ...],
         *,
-        loader: Callable[[int], DataLoader[Any]],
+        loader: Callable[[int], DataLoader[Batch]],
         accumulate: int,
         gradient_clip: float,
     ) -> None:
@@ -57,50 +58,48 @@ class Branches(Callback):
             return
         assert isinstance(pl_module, LanguageModel)
         self.curve.clock.stop()
-        before = _Snapshot(trainer, pl_module)
-        started = time.perf_counter()
-        loss = self._decay(trainer, pl_module, trainer.global_step, end)
-        synchronize(pl_module.device)
-        seconds = self.curve.clock.seconds + time.perf_counter() - started
-        row = self.curve.measure(trainer, pl_module, step=end, seconds=seconds, train_loss=loss, annealed=True)
+        with Snapshot(trainer, pl_module):
+            started = time.perf_counter()
+            loss = self._decay(trainer, pl_module, trainer.global_step, end)
+            synchronize(pl_module.device)
+            seconds = self.curve.clock.seconds + time.perf_counter() - started
+            row = self.curve.measure(trainer, pl_module, step=end, seconds=seconds, train_loss=loss, annealed=True)
         self.curve.write(trainer, row)
-        before.restore(trainer, pl_module)
+        self.curve.judge(trainer, row)
         self.curve.clock.start()
 
     def _decay(self, trainer: L.Trainer, module: LanguageModel, start: int, end: int) -> float:
         """Train from step `start` to `end` along the branch's schedule; mean training loss in nats."""
         (optimizer,) = trainer.optimizers
         peaks = [float(group["initial_lr"]) for group in optimizer.param_groups]
-        batches = iter(self.loader(start))
-        total = torch.zeros((), device=module.device)
-        for step in range(start, end):
+
+        def set_rate(step: int) -> None:
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * module.schedule.branch_factor(step, start, end)
+
+        with torch.random.fork_rng(devices=()):  # a DataLoader draws a number when it starts
+            batches = iter(self.loader(start))
+        for step in range(start, end):
+            set_rate(step)
             optimizer.zero_grad()
-            for _ in range(self.accumulate):
-                inputs, targets = (part.to(module.device) for part in next(batches))
-                with trainer.precision_plugin.forward_context():
-                    loss = module.loss((inputs, targets)) / self.accumulate
-                loss.backward()
-                total += loss.detach()
-            if self.gradient_clip:
-                torch.nn.utils.clip_grad_norm_(module.gpt.parameters(), self.gradient_clip)
+            for micro in range(self.accumulate):
+                batch = next(batches)
+                with _together(trainer.strategy, last=micro + 1 == self.accumulate):
+                    self._add_gradient(trainer, module, batch)
+            module.configure_gradient_clipping(optimizer, self.gradient_clip)
             optimizer.step()
         optimizer.zero_grad()
-        return float(total) / (end - start)
+        set_rate(end)
+        return module.train_meter.compute()["loss"]
+
+    def _add_gradient(self, trainer: L.Trainer, module: LanguageModel, batch: Batch) -> None:
+        """Forward and backward pass of a micro-batch, as Lightning does them."""
+        inputs, targets = (part.to(module.device) for part in batch)
+        loss = trainer.strategy.training_step((inputs, targets), 0)
+        assert isinstance(loss, torch.Tensor)
+        trainer.strategy.backward(loss / self.accumulate, None)
 
 
-class _Snapshot:
-    """Everything that a branch changes, and the way back."""
-
-    def __init__(self, trainer: L.Trainer, module: LanguageModel) -> None:
-        (optimizer,) = trainer.optimizers
-        self.weights = {name: value.clone() for name, value in module.gpt.state_dict().items()}
-        self.optimizer = copy.deepcopy(optimizer.state_dict())
-        self.random = random_state(module.device)
-
-    def restore(self, trainer: L.Trainer, module: LanguageModel) -> None:
-        """Put it back."""
-        module.gpt.load_state_dict(self.weights)
-        trainer.optimizers[0].load_state_dict(self.optimizer)
-        set_random_state(self.random, module.device)
+def _together(strategy: Strategy, *, last: bool) -> AbstractContextManager[None]:
+    """Replicas reduce their gradients behind the last micro-batch of a step alone."""
+    return nullcontext() if last or not isinstance(strategy, ParallelStrategy) else strategy.block_backward_sync()

@@ -85,6 +85,7 @@ class Checkpoints(Callback):
             "random": random_state(pl_module.device),
             "nats": float(meter.nats),
             "tokens": int(meter.tokens),
+            "without_gradient": pl_module.gradients.look(),
         }
         ranks: list[Any] = [own] * trainer.world_size
         if trainer.world_size > 1:
@@ -112,4 +113,5 @@ class Checkpoints(Callback):
         assert isinstance(module, LanguageModel)
         module.train_meter.nats.fill_(own["nats"])
         module.train_meter.tokens.fill_(own["tokens"])
+        module.gradients.missing = own.get("without_gradient", module.gradients.missing)
         set_random_state(own["random"], module.device)

@@ -150,6 +150,7 @@ class Curve(Callback):
             self._stop(trainer, f"validation loss reached {row['val_loss']:.3g} at step {row['step']}")
 
     def _validate(self, trainer: L.Trainer, module: LanguageModel) -> dict[str, float]:
+        modes = {part: part.training for part in module.modules()}
         module.eval()
         meter = module.val_meter
         meter.reset()
@@ -158,7 +159,8 @@ class Curve(Callback):
             for batch in self.loader:
                 inputs, targets = (part.to(module.device) for part in batch)
                 meter.update(module.loss((inputs, targets)), targets.numel())
-        module.train()
+        for part, training in modes.items():
+            part.training = training
         return meter.compute()
 
     def _stop(self, trainer: L.Trainer, reason: str) -> None:
