@@ -25,6 +25,10 @@ WORDS = (
     "batch_size=4",
     "micro_batch_size=1",
     "budget.steps=12",
+    "schedule.warmup_steps=2",
+    "schedule.branches=2",  # what branches train is cut and reduced like the rest
+    "schedule.branch_ratio=1.5",
+    "gradient_clip=0.1",
     "evaluation.points=5",
     "evaluation.tokens=3000",  # 11 windows: the processes validate on unequal shares
     "trainer=cpu",
@@ -53,7 +57,9 @@ def assert_same_curve(run: Run, single: Run) -> None:
     assert run.record.run_id == single.record.run_id
     assert run.record.environment["n_devices"] == 2
     assert list(run.curve["step"]) == list(single.curve["step"])
-    for column in ("val_loss", "train_loss"):
+    assert list(run.curve["annealed"]) == list(single.curve["annealed"])
+    assert sum(run.curve["annealed"]) == 2
+    for column in ("val_loss", "train_loss", "lr"):
         assert run.curve[column] == pytest.approx(single.curve[column], rel=FLOATING_POINT_ORDER, nan_ok=True)
     assert run.record.flags == single.record.flags
 

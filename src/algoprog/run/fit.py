@@ -140,6 +140,8 @@ def _trainer(spec: RunSpec, folder: Path) -> L.Trainer:
 def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[dict[str, Any]]) -> Curve:
     machine, device = spec.config["trainer"], trainer.strategy.root_device
     branches = spec.branches()
+    if branches and trainer.is_global_zero:
+        log.info("%d annealed ends of smaller budgets add %.0f %% to the FLOPs", len(branches), _added_percent(spec))
     curve = Curve(
         folder,
         _val_loader(spec, trainer),
@@ -171,6 +173,10 @@ def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[di
     # Lightning makes the attribute a list at run time without declaring it.
     trainer.callbacks.extend((curve, annealing, progress, heartbeat, checkpoints))  # type: ignore[attr-defined]
     return curve
+
+
+def _added_percent(spec: RunSpec) -> float:
+    return 100 * (spec.paid_steps / spec.total_steps - 1)
 
 
 def _train_loader(spec: RunSpec, trainer: L.Trainer, step: int) -> DataLoader[Any]:

@@ -12,6 +12,7 @@ from algoprog.runs.secrets import redacted
 from algoprog.sweep.plan.condition import announce
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan
+from algoprog.sweep.plan.schedules import told
 
 
 def tell(planned: Plan, sweep_dir: Path, where: Placement) -> None:
@@ -39,6 +40,7 @@ def tell_origins(planned: Plan, sweep_dir: Path, where: Placement, *, size: int)
         print(f"  found the baseline {spec.name} in {planned.sources[spec.run_id]}{differs}")
     for differs, names in _done_otherwise(planned, threads).items():
         print(f"  {names[0] if len(names) == 1 else f'{len(names)} runs'}, finished before{differs}")
+    print(told(planned, sweep_dir), end="")
     print(announce({spec.name: sweep_dir / spec.name for spec, _ in planned.todo}), end="", flush=True)
 
 

@@ -57,7 +57,7 @@ class Pace:
         chosen = same or alike
         if not chosen:
             return None
-        flops = spec.total_steps * spec.tokens_per_step * spec.flops_per_token
+        flops = spec.paid_flops
         return Expected(flops / median(s.flops_per_second for s in chosen), len(chosen), bool(same))
 
     def _alike(self, speed: _Speed, spec: RunSpec) -> bool:

@@ -47,7 +47,7 @@ class PlannedRun:
     seed: int
     run_id: str
     n_params: int
-    train_flops: float
+    train_flops: float  # what is paid: of the run and its branches
     tokens: int
     steps: int
     memory_bytes: float
@@ -198,7 +198,7 @@ def _runs(
                 seed=spec.seed,
                 run_id="" if open_yet else spec.run_id,
                 n_params=spec.n_params,
-                train_flops=spec.total_flops,
+                train_flops=spec.paid_flops,
                 tokens=spec.total_steps * spec.tokens_per_step,
                 steps=spec.total_steps,
                 memory_bytes=memory[key],
