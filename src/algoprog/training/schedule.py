@@ -153,7 +153,7 @@ class WarmupStableDecay(Schedule):
         self.final_fraction = _fraction("final_fraction", final_fraction)
         if (self.warmup_fraction or 0.0) + decay_fraction > 1:
             raise ValueError("schedule.warmup_fraction and schedule.decay_fraction together exceed 1: lower one")
-        if (branches != AUTO and branches < 1) or branch_ratio <= 1:
+        if (not isinstance(branches, str) and branches < 1) or branch_ratio <= 1:
             raise ValueError(
                 f"schedule.branches={branches} must be auto or at least 1 and schedule.branch_ratio={branch_ratio}"
                 " above 1"
@@ -198,7 +198,7 @@ class WarmupStableDecay(Schedule):
 
     def _count(self, total_steps: int) -> int:
         """Annealed ends of a run."""
-        if self.n_branches != AUTO:
+        if not isinstance(self.n_branches, str):
             return self.n_branches
         room = (self._has_room(self._end(total_steps, power), total_steps) for power in range(1, MOST_ENDS))
         return 1 + next((power for power, fits in enumerate(room) if not fits), MOST_ENDS - 1)
