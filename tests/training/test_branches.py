@@ -38,7 +38,7 @@ def _run(compose: Callable[..., dict[str, Any]], folder: Path, *words: str) -> d
 
 def test_an_end_point_is_that_of_a_run_of_its_own(compose: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     """To the last digit, with dropout, a clipped gradient and a warm-up of one length."""
-    words = ("model.dropout=0.2", "schedule.warmup_steps=2", "gradient_clip=0.1")
+    words = ("model.dropout=0.2", "schedule.warmup_steps=1", "gradient_clip=0.1")
     branched = _run(compose, tmp_path / "branched", *words, "schedule.branches=3", "schedule.branch_ratio=2")
     ends = branched["annealed"] == 1
     assert branched["step"][ends].tolist() == [6, 12, 24]

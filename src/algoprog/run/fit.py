@@ -146,7 +146,7 @@ def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[di
         folder,
         _val_loader(spec, trainer),
         at=spec.evaluation_steps(),
-        annealed_at=frozenset({spec.total_steps} if branches else ()),
+        annealed_at=frozenset({spec.total_steps} if spec.anneals else ()),
         tokens_per_step=spec.tokens_per_step,
         flops_per_token=spec.flops_per_token,
         clock=Clock(device),

@@ -59,7 +59,7 @@ CURVE_COLUMNS = (
     "val_perplexity",
     "val_bits_per_byte",
     "lr",
-    "annealed",  # 1 at the end of an annealed budget (a branch, or the end of a run with branches), else 0
+    "annealed",  # 1 at the end of an annealed budget: of a branch, or of a run whose rate is taken down; else 0
 )
 
 
