@@ -73,7 +73,15 @@ def test_model_name_tells_what_was_changed() -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["trainer=cpu", "trainer.threads=1", "trainer.compile=true", "logger=wandb", "cache_dir=elsewhere", "role=search"],
+    [
+        "trainer=cpu",
+        "trainer.threads=1",
+        "trainer.compile=true",
+        "logger=wandb",
+        "cache_dir=elsewhere",
+        "micro_batch_size=8",
+        "role=search",
+    ],
 )
 def test_run_id_ignores_how_a_run_is_executed(override: str) -> None:
     assert run_id(compose(override), SHA) == run_id(compose(), SHA)
@@ -94,7 +102,6 @@ def test_run_id_ignores_how_a_run_is_executed(override: str) -> None:
         "budget.steps=7",
         "evaluation.tokens=1024",
         "batch_size=32",
-        "micro_batch_size=8",
         "gradient_clip=0.5",
         "precision=bf16-mixed",
     ],
@@ -102,6 +109,12 @@ def test_run_id_ignores_how_a_run_is_executed(override: str) -> None:
 def test_what_changes_a_curve_changes_run_id_and_cohort(override: str) -> None:
     assert run_id(compose(override), SHA) != run_id(compose(), SHA)
     assert cohort(compose(override), SHA) != cohort(compose(), SHA)
+
+
+def test_a_cut_was_a_part_of_the_identity_and_a_run_of_that_time_is_still_known_by_it() -> None:
+    typed, whole = compose("micro_batch_size=8"), compose("micro_batch_size=16")
+    assert run_id(typed, SHA, former=True) != run_id(typed, SHA)
+    assert run_id(whole, SHA, former=True) == run_id(whole, SHA) == run_id(compose(), SHA)
 
 
 @pytest.mark.parametrize("override", ["seed=1", "attention=mqa", "mlp.expansion=2", "norm@final_norm=none"])
@@ -192,7 +205,7 @@ def test_run_id_does_not_depend_on_the_order_of_keys() -> None:
 def test_every_top_level_key_is_identity_or_execution() -> None:
     """A key added to the schema lands in the hash unless somebody says that it cannot change a result."""
     config = compose()
-    for key in config.keys() - {*EXECUTION, "data"}:
+    for key in config.keys() - {*EXECUTION, "data", "micro_batch_size"}:
         assert run_id({**config, key: "changed"}, SHA) != run_id(config, SHA), key
 
 

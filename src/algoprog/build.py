@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from inspect import getattr_static
 from pathlib import Path
@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from algoprog.config import AXES, OF_THE_SWEEP
+from algoprog.config import AUTO, AXES, OF_THE_SWEEP
 from algoprog.data.interface import padded_vocab_size
 from algoprog.data.prepare import prepare
 from algoprog.data.tokens import TokenStore
@@ -42,6 +42,7 @@ class RunSpec:
     config: dict[str, Any]  # resolved
     tokens: TokenStore
     run_id: str
+    former_id: str  # of the same run when the micro batch was a part of its identity
     cohort: str
     variant: str
     model: str
@@ -54,6 +55,7 @@ class RunSpec:
     tokens_per_step: int
     total_steps: int
     accumulate: int  # micro-batches of one device in a step
+    auto_micro_batch: bool  # the configuration leaves their size to the memory
 
     @property
     def role(self) -> str:
@@ -63,7 +65,19 @@ class RunSpec:
     @property
     def n_devices(self) -> int:
         """Devices that share the batch, over all nodes."""
-        return int(self.config["batch_size"] // (self.config["micro_batch_size"] * self.accumulate))
+        return int(self.config["batch_size"] // (self.micro_batch_size * self.accumulate))
+
+    @property
+    def micro_batch_size(self) -> int:
+        """Sequences per forward pass of one device; under `auto` its whole share of the batch until it is cut."""
+        return int(self.config["micro_batch_size"])
+
+    def cut(self, micro_batch_size: int) -> RunSpec:
+        """The same run with a batch that is cut otherwise, which changes how a step is computed and nothing else."""
+        share = self.micro_batch_size * self.accumulate
+        assert share % micro_batch_size == 0
+        config = {**self.config, "micro_batch_size": micro_batch_size}
+        return replace(self, config=config, accumulate=share // micro_batch_size)
 
     @property
     def name(self) -> str:
@@ -171,6 +185,10 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
         ValueError: the configuration cannot be trained, saying what to change.
     """
     _check_settings(config)
+    auto_micro_batch = config["micro_batch_size"] == AUTO
+    devices = _devices(config, gpus)
+    if auto_micro_batch:
+        config = {**config, "micro_batch_size": config["batch_size"] // devices}
     dims = dims_of(config, store)
     ValidationWindows(store.val, dims.seq_len, config["evaluation"]["tokens"])  # is a window shorter than the text?
     TrainWindows(store.train, dims.seq_len, config["seed"], 1)
@@ -191,6 +209,7 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
         config=config,
         tokens=store,
         run_id=run_id(config, store.info.sha256),
+        former_id=run_id(config, store.info.sha256, former=True),
         cohort=cohort(config, store.info.sha256),
         variant=variant(config),
         model=model_name(config),
@@ -202,12 +221,20 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
         sparse=gpt.sparse,
         tokens_per_step=tokens_per_step,
         total_steps=total_steps,
-        accumulate=_accumulate(config, gpus),
+        accumulate=_accumulate(config, devices),
+        auto_micro_batch=auto_micro_batch,
     )
     checked.evaluation_steps(), checked.branches()  # raise now, not in training
     construct(config, "logger")
     _check_optimizer(config)
     return checked
+
+
+def reseeded(spec: RunSpec, seed: int) -> RunSpec:
+    """The same run with another seed, which changes neither size nor price."""
+    config, sha256 = {**spec.config, "seed": seed}, spec.tokens.info.sha256
+    former = run_id(config, sha256, former=True)
+    return replace(spec, config=config, seed=seed, run_id=run_id(config, sha256), former_id=former)
 
 
 def skeleton(config: dict[str, Any], dims: Dims) -> GPT:
@@ -343,21 +370,32 @@ def _gpt(config: dict[str, Any], dims: Dims) -> GPT:
     return GPT(dims, **{axis: construct(config, axis) for axis in AXES})
 
 
-def _accumulate(config: dict[str, Any], gpus: Gpus | None) -> int:
+def _devices(config: dict[str, Any], gpus: Gpus | None) -> int:
+    """Devices that share the batch, over all nodes.
+
+    Raises:
+        ValueError: they are not there, or cannot share it equally.
+    """
+    from algoprog.training.hardware import count_devices, gpus_here
+
+    batch, trainer = config["batch_size"], config["trainer"]
+    devices = count_devices(trainer["accelerator"], trainer["devices"], gpus or gpus_here()) * trainer["num_nodes"]
+    if batch < 1:
+        raise ValueError(f"batch_size={batch} must be at least 1")
+    if batch % devices:
+        raise ValueError(f"batch_size={batch} cannot be shared by {devices} devices: use a multiple of {devices}")
+    return int(devices)
+
+
+def _accumulate(config: dict[str, Any], devices: int) -> int:
     """Micro-batches that one device accumulates in a step.
 
     Raises:
         ValueError: the batch cannot be cut into equal micro-batches.
     """
-    from algoprog.training.hardware import count_devices, gpus_here
-
-    batch, micro, trainer = config["batch_size"], config["micro_batch_size"], config["trainer"]
-    if batch < 1 or micro < 1:
-        raise ValueError(f"batch_size={batch} and micro_batch_size={micro} must be at least 1")
-    devices = count_devices(trainer["accelerator"], trainer["devices"], gpus or gpus_here())
-    devices *= trainer["num_nodes"]
-    if batch % devices:
-        raise ValueError(f"batch_size={batch} cannot be shared by {devices} devices: use a multiple of {devices}")
+    batch, micro = config["batch_size"], config["micro_batch_size"]
+    if not isinstance(micro, int) or isinstance(micro, bool) or micro < 1:
+        raise ValueError(f"micro_batch_size={micro} must be at least 1, or auto")
     if batch % (micro * devices):
         raise ValueError(
             f"batch_size={batch} is not a multiple of micro_batch_size={micro} times {devices} device(s):"

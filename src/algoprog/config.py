@@ -25,6 +25,9 @@ SAME_FUNCTION = ("kernel",)
 OF_THE_SWEEP = ("hydra", "design", "tune")
 """Top-level settings that say which runs there are, and belong to none of them."""
 
+AUTO = "auto"
+"""Value of a setting that is worked out where the run is trained."""
+
 SIZES = ("name", "n_layers", "d_model", "n_heads")
 """What distinguishes the models of a clean ladder; the other settings of a model belong to the protocol."""
 
@@ -96,7 +99,7 @@ class Config:
     logger: Any = MISSING
     seed: int = MISSING
     batch_size: int = MISSING  # sequences
-    micro_batch_size: int = MISSING  # sequences
+    micro_batch_size: Any = MISSING  # sequences, or auto
     gradient_clip: float = MISSING
     precision: str = MISSING
     cache_dir: str = MISSING

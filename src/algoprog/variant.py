@@ -71,7 +71,14 @@ def model_name(config: Mapping[str, Any]) -> str:
 
 
 def determining(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that determine what comes out: less execution, and less what did not exist at its former value."""
+    """The settings that determine what comes out: less execution, and less what did not exist at its former value.
+
+    The micro-batch counts as the whole batch: it says how a step is computed, not what it computes.
+    """
+    return _less({**config, "micro_batch_size": config.get("batch_size")})
+
+
+def _less(config: Mapping[str, Any]) -> dict[str, Any]:
     kept = {}
     for key, value in config.items():
         if key in EXECUTION or _is_former(key, value):
@@ -86,9 +93,15 @@ def _is_former(setting: str, value: Any) -> bool:
     return setting in FORMERLY and FORMERLY[setting] == value
 
 
-def run_id(config: Mapping[str, Any], data_sha256: str) -> str:
-    """Hash of everything that determines a run's losses: the resolved configuration less execution, and the data."""
-    return _digest(config, data_sha256, ())
+def run_id(config: Mapping[str, Any], data_sha256: str, *, former: bool = False) -> str:
+    """Hash of everything that determines a run's losses: the resolved configuration less execution, and the data.
+
+    Args:
+        config: resolved.
+        data_sha256: of the prepared tokens.
+        former: the identity of the time when the micro-batch was a part of it.
+    """
+    return _digest(_less(config) if former else determining(config), data_sha256, ())
 
 
 def cohort(config: Mapping[str, Any], data_sha256: str) -> str:
@@ -99,7 +112,7 @@ def cohort(config: Mapping[str, Any], data_sha256: str) -> str:
     schedule = config["schedule"]
     if schedule.get("warmup_steps") is not None:
         config = {**config, "schedule": {name: knob for name, knob in schedule.items() if name != "branches"}}
-    return _digest(config, data_sha256, (*AXES, "seed"))
+    return _digest(determining(config), data_sha256, (*AXES, "seed"))
 
 
 def search_id(config: Mapping[str, Any], data_sha256: str, settings: Iterable[str]) -> str:
@@ -119,7 +132,7 @@ def protocol(config: Mapping[str, Any]) -> dict[str, Any]:
     Keys are those of the command line (`optim.lr`, `model.seq_len`); a part is named by its option (`schedule`).
     """
     flat: dict[str, Any] = {}
-    for key, value in determining(config).items():
+    for key, value in _less(config).items():
         if key in (*AXES, "seed", "budget", "data", "tokenizer"):
             continue
         for name, knob in value.items() if isinstance(value, Mapping) else (("", value),):
@@ -131,6 +144,6 @@ def protocol(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _digest(config: Mapping[str, Any], data_sha256: str, without: tuple[str, ...]) -> str:
-    kept = {key: value for key, value in determining(config).items() if key not in (*without, "data")}
+    kept = {key: value for key, value in config.items() if key not in (*without, "data")}
     text = json.dumps({**kept, "data": data_sha256}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -16,8 +16,11 @@ from omegaconf import DictConfig
 from algoprog import build
 from algoprog.build import RunSpec
 from algoprog.overrides import parse, subject
+from algoprog.run.micro_batch import NoRoomError, fitted
 from algoprog.runs.mistake import sentence
 from algoprog.runs.secrets import redact_logs
+from algoprog.training.free_memory import free_memory
+from algoprog.training.hardware import gpus_here
 
 OWN_PROCESS = ("local", "slurm", "ray")
 """Launchers that give every run a process of its own."""
@@ -43,7 +46,7 @@ def main(cfg: DictConfig) -> float | None:
 
     try:
         return run(spec, Path(hydra_cfg.runtime.output_dir), list(hydra_cfg.overrides.task)).final_val_loss
-    except FolderTakenError as error:
+    except (FolderTakenError, NoRoomError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 
@@ -84,7 +87,7 @@ def prepare(config: dict[str, Any]) -> RunSpec:
     Raises:
         ValueError: the configuration cannot be trained, saying what to change.
     """
-    spec = build.spec(config, build.tokens(config))
+    spec = fitted(build.spec(config, build.tokens(config)), gpus_here(), free_memory())
     if config["trainer"]["threads"]:
         torch.set_num_threads(config["trainer"]["threads"])
     return spec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from omegaconf import OmegaConf
 
 from algoprog.build import RunSpec
 from algoprog.config import read_config
+from algoprog.run.micro_batch import sizes, tried
 from algoprog.run.outcome import surroundings
 from algoprog.run.provenance import described, differences
 from algoprog.run.rank_agreement import Decision
 from algoprog.runs.record import CONFIG_FILE, CURVE_FILE, RECORD_FILE, Record
 from algoprog.runs.secrets import redacted
 from algoprog.runs.store import load_run, write_atomic, write_curve
-from algoprog.training import checkpoint
+from algoprog.training import checkpoint, parallel
 from algoprog.training.checkpoint import Checkpoint
 from algoprog.training.lock import FolderTakenError
 from algoprog.training.module import LanguageModel
@@ -46,7 +48,31 @@ def decide(spec: RunSpec, folder: Path, trainer: L.Trainer, module: Callable[[],
     """How the run begins; the first process alone looks, and holds the lock."""
     if _finished(spec, folder):
         return Decision(finished=True)
-    return Decision(resume=_prepare(spec, folder, trainer, module()))
+    cut = _cut(spec, folder, trainer, module)
+    return Decision(resume=_prepare(cut, folder, trainer, module()), micro_batch_size=cut.micro_batch_size)
+
+
+def _cut(spec: RunSpec, folder: Path, trainer: L.Trainer, module: Callable[[], LanguageModel]) -> RunSpec:
+    """The run with its micro-batch: the one that it began with, as long as memory takes it, so that no digit changes.
+
+    Raises:
+        NoRoomError: the device takes none.
+    """
+    if not spec.auto_micro_batch:
+        return spec
+    before = _began_with(folder)
+    device = trainer.strategy.root_device
+    if device.type == "cuda" and not parallel.is_sharded(trainer):
+        return tried(spec, module().gpt, device, before)
+    return spec.cut(before) if before in set(sizes(spec, spec.micro_batch_size)) else spec
+
+
+def _began_with(folder: Path) -> int | None:
+    """The micro-batch of the settings that the folder holds."""
+    with suppress(OSError, ValueError):
+        found = read_config(folder).get("micro_batch_size")
+        return found if isinstance(found, int) else None
+    return None
 
 
 def _finished(spec: RunSpec, folder: Path) -> Record | None:
@@ -59,7 +85,7 @@ def _finished(spec: RunSpec, folder: Path) -> Record | None:
         aside = (folder / RECORD_FILE).replace(folder / f"{RECORD_FILE}.damaged")
         log.warning("trained again, the record is kept as %s: %s", aside.name, error)
         return None
-    if record.run_id != spec.run_id:
+    if record.run_id not in (spec.run_id, spec.former_id):
         raise FolderTakenError(
             f"{folder} holds another finished run, {record.variant} of {record.model} with seed {record.seed}: choose"
             " another folder, or move it away first"
@@ -70,7 +96,7 @@ def _finished(spec: RunSpec, folder: Path) -> Record | None:
 def _prepare(spec: RunSpec, folder: Path, trainer: L.Trainer, module: LanguageModel) -> Checkpoint | None:
     """Leave in the folder what belongs to this run up to its last usable checkpoint; that checkpoint, if any."""
     shapes = {name: value.shape for name, value in module.state_dict().items()}
-    resume = checkpoint.latest(folder, spec.run_id, spec.n_devices, shapes)
+    resume = checkpoint.latest(folder, (spec.run_id, spec.former_id), spec.n_devices, shapes)
     (folder / RECORD_FILE).unlink(missing_ok=True)
     write_atomic(folder / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(redacted(spec.config))))
     checkpoint.forget(folder, after=resume)

@@ -71,6 +71,8 @@ def run(spec: RunSpec, folder: Path, overrides: list[str]) -> Record:
                 if trainer.is_global_zero:
                     log.info("%s is finished already: nothing is trained", folder)
                 return load_run(folder).record
+            spec = spec.cut(start.micro_batch_size)
+            trainer.accumulate_grad_batches = spec.accumulate
             return _record(spec, folder, overrides, trainer, module(), start.resume)
 
 

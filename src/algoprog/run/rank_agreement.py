@@ -36,15 +36,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether there is anything to train, and from which checkpoint on."""
+    """Whether there is anything to train, from which checkpoint on, and how the batch is cut."""
 
     finished: bool = False
     resume: Checkpoint | None = None
+    micro_batch_size: int = 0  # 0: nothing is trained
 
     def text(self) -> str:
         """For the other processes: without the rows of the curve, which the first alone writes."""
         resume = self.resume and {**asdict(replace(self.resume, rows=[])), "path": self.resume.path.name}
-        return json.dumps({"finished": self.finished, "resume": resume})
+        return json.dumps({**asdict(replace(self, resume=None)), "resume": resume})
 
     @classmethod
     def read(cls, text: str, folder: Path) -> Decision:
@@ -52,7 +53,7 @@ class Decision:
         raw: dict[str, Any] = json.loads(text)
         resume = raw["resume"]
         path = folder / checkpoint.FOLDER / resume["path"] if resume else None
-        return cls(raw["finished"], Checkpoint(**{**resume, "path": path}) if resume else None)
+        return cls(**{**raw, "resume": Checkpoint(**{**resume, "path": path}) if resume else None})
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from algoprog.sweep.design.jobs import Job, jobs
 from algoprog.sweep.plan.announce import tell, tell_refused
 from algoprog.sweep.plan.placement import placement
 from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside
+from algoprog.sweep.plan.room import hand_over
 from algoprog.sweep.search.outlook import offer
 from algoprog.sweep.search.phases import Phases, Sweep, named
 from algoprog.sweep.search.settings import tune_of
@@ -88,6 +89,7 @@ class Sweeper(BasicSweeper):
 
     def _launch(self, planned: Plan) -> Sequence[Any]:
         assert self.launcher is not None
+        hand_over(planned, self.launcher)
         words = [[*overrides, f"hydra.sweep.subdir={quoted(spec.name)}"] for spec, overrides in planned.todo]
         return self.launcher.launch(words, initial_job_idx=0) if words else []
 

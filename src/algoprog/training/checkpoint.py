@@ -10,7 +10,7 @@ import io
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,12 +96,12 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def latest(folder: Path, run_id: str, n_devices: int, shapes: Mapping[str, torch.Size]) -> Checkpoint | None:
+def latest(folder: Path, run_ids: Sequence[str], n_devices: int, shapes: Mapping[str, torch.Size]) -> Checkpoint | None:
     """The newest usable checkpoint of a run; every unusable one that is newer is named in the log.
 
     Args:
         folder: the run's folder.
-        run_id: identity of the run, data included.
+        run_ids: identities of the run, data included: its own, and former ones.
         n_devices: devices that the run trains on now.
         shapes: of the model's weights.
 
@@ -111,7 +111,7 @@ def latest(folder: Path, run_id: str, n_devices: int, shapes: Mapping[str, torch
     kept: Exception | None = None
     for path in reversed(_files(folder / FOLDER)):
         try:
-            return _checked(path, run_id, n_devices, shapes)
+            return _checked(path, run_ids, n_devices, shapes)
         except (OSError, ValueError) as error:
             log.warning("checkpoint %s is not used: %s", path, error)
             kept = error if isinstance(error, OSError | NotThisRunError) else kept
@@ -133,11 +133,24 @@ def forget(folder: Path, *, after: Checkpoint | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
+def recount(content: dict[str, Any], accumulate: int) -> None:
+    """Let Lightning's counters of batches stand where the steps do, as this run cuts its batches.
+
+    Args:
+        content: of a checkpoint, which is changed.
+        accumulate: micro-batches of one process in a step.
+    """
+    progress = content["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    for counters in (progress["total"], progress["current"]):
+        shift = int(content["global_step"]) * accumulate - counters["ready"]
+        counters.update({name: count + shift for name, count in counters.items()})
+
+
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.ckpt"))
 
 
-def _checked(path: Path, run_id: str, n_devices: int, shapes: Mapping[str, torch.Size]) -> Checkpoint:
+def _checked(path: Path, run_ids: Sequence[str], n_devices: int, shapes: Mapping[str, torch.Size]) -> Checkpoint:
     content = read(path)
     try:
         own, rows = content[STATE], content["callbacks"]["Curve"]["written"]
@@ -146,8 +159,8 @@ def _checked(path: Path, run_id: str, n_devices: int, shapes: Mapping[str, torch
         written_by = own["run_id"]
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"it lacks {error}") from error
-    if written_by != run_id:
-        raise NotThisRunError(f"it belongs to run {written_by}, not to {run_id}")
+    if written_by not in run_ids:
+        raise NotThisRunError(f"it belongs to run {written_by}, not to {run_ids[0]}")
     if ranks != n_devices:
         raise NotThisRunError(f"it was written on {ranks} device(s), and this run has {n_devices}")
     if weights != shapes:

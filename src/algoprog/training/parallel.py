@@ -92,6 +92,11 @@ class Shards(ModelParallelStrategy):
         return collected
 
 
+def is_sharded(trainer: L.Trainer) -> bool:
+    """Whether no device holds the whole model."""
+    return isinstance(trainer.strategy, ModelParallelStrategy)
+
+
 def shard(gpt: GPT, mesh: DeviceMesh) -> None:
     """Spread parameters, gradients and optimizer state over the devices, gathered layer by layer when needed.
 

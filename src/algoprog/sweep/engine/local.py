@@ -25,6 +25,7 @@ from algoprog.sweep.engine.job import Job, jobs
 from algoprog.sweep.engine.pool import Pool
 from algoprog.sweep.engine.settings import checked
 from algoprog.sweep.watch.screen import screen
+from algoprog.training.free_memory import VARIABLE
 
 PRELOAD = ["algoprog.sweep.engine.preload"]
 
@@ -46,6 +47,12 @@ class Local(Launcher):
     def __init__(self, knobs: dict[str, Any]) -> None:
         self.settings = checked(knobs)
         self.config: DictConfig | None = None
+        self.at_once: int | None = None
+        self.share: float | None = None
+
+    def limit(self, at_once: int | None, share: float | None) -> None:
+        """Start no more runs at a time than memory takes, and tell each how many bytes are its own."""
+        self.at_once, self.share = at_once, share
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Hold the knobs against the machine, and let the server load the imports while the sweep is planned.
@@ -81,7 +88,11 @@ class Local(Launcher):
     def _shares(self, sweep_dir: Path, todo: int) -> list[Share]:
         """Shares by the size of the whole sweep: a part that goes on later must sum in the same order of threads."""
         own = read_calls(sweep_dir).own
-        return self.settings.shares(most=max(todo, own.size if own else 0))
+        most = max(todo, own.size if own else 0)
+        shares = self.settings.shares(most=min(most, self.at_once or most))[: self.at_once]
+        free = self.settings.free_memory()
+        share = self.share or (free / len(shares) if free else None)
+        return [{**part, VARIABLE: f"{share:.0f}"} for part in shares] if share else shares
 
 
 def refuse(error: ValueError) -> None:

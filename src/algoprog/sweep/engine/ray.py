@@ -21,12 +21,14 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from ray.exceptions import RayError
 
+from algoprog.sweep.engine.devices import cores
 from algoprog.sweep.engine.job import GRACE_SECONDS, Job, jobs
 from algoprog.sweep.engine.local import job_return
 from algoprog.sweep.engine.pool import signals_interrupt
 from algoprog.sweep.engine.ray_settings import Settings
 from algoprog.sweep.engine.remote import Attempts, Outcome, carry_out, follow
 from algoprog.sweep.watch.screen import screen
+from algoprog.training.free_memory import VARIABLE, free_memory
 
 LOOK_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
@@ -101,6 +103,9 @@ def _task(job: Job, script: str, folder: str, *, threads: int, attempts: Attempt
         "MKL_NUM_THREADS": str(threads),
         "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", ""),  # as Ray shows them to this task
     }
+    free = free_memory()
+    if free:
+        share[VARIABLE] = f"{free * min(1.0, threads / cores()):.0f}"
     return carry_out(job, script, share, attempts)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from algoprog.sweep.engine.devices import Share, cpu_shares, gpu_shares, visible_gpus
+from algoprog.training.free_memory import free_memory
 
 Auto = Literal["auto"]
 
@@ -18,6 +19,7 @@ HINTS: dict[str, tuple[Any, str]] = {
     "runs_per_gpu": (int, "a whole number of at least 1"),
     "runs": (Auto | int, "auto, or a whole number of at least 1"),
     "threads": (Auto | int, "auto, or a whole number of at least 1"),
+    "memory": (Auto | float, "auto, or a number of bytes above 0"),
     "retries": (int, "a whole number of at least 0"),
     "timeout": (float | None, "null, or minutes above 0"),
     "fail_fast": (bool, "true or false"),
@@ -34,15 +36,24 @@ class Settings:
     runs_per_gpu: int
     runs: Auto | int
     threads: Auto | int
+    memory: Auto | float  # bytes
     retries: int
     timeout: float | None  # minutes
     fail_fast: bool
+
+    def free_memory(self) -> float | None:
+        """Bytes of the machine that the runs may take together; None where nobody knows.
+
+        Raises:
+            ValueError: the environment says it in a way that cannot be read.
+        """
+        return free_memory() if isinstance(self.memory, str) else self.memory
 
     def shares(self, most: int) -> list[Share]:
         """One share of the machine for each run that can be trained at the same time.
 
         Args:
-            most: runs of the sweep; more shares than that would leave cores idle.
+            most: runs of the sweep, or those that memory takes; more shares than that would leave cores idle.
 
         Raises:
             ValueError: the GPUs that the knobs name are not there.
@@ -85,6 +96,6 @@ def typed(name: str, value: Any) -> Any:
     except ValidationError:
         raise ValueError(f"hydra.launcher.{name}={value} must be {wanted}") from None
     too_small = name in LEAST and found != "auto" and found < LEAST[name]
-    if too_small or (name == "timeout" and found is not None and not found > 0):
+    if too_small or (name in ("timeout", "memory") and isinstance(found, float) and not found > 0):
         raise ValueError(f"hydra.launcher.{name}={value} must be {wanted}")
     return found

@@ -34,7 +34,7 @@ def tell_origins(planned: Plan, sweep_dir: Path, where: Placement, *, size: int)
     """
     for spec in planned.added:
         print(f"  added the baseline {spec.name}: gains are measured against it")
-    threads = where.threads(size)
+    threads = where.threads(planned.at_once or size)
     for spec, _ in planned.reused:
         differs = differences(planned.records[spec.run_id], spec.config["trainer"]["threads"] or threads)
         print(f"  found the baseline {spec.name} in {planned.sources[spec.run_id]}{differs}")

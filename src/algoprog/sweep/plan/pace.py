@@ -10,9 +10,9 @@ from statistics import median
 import torch
 
 from algoprog.build import RunSpec
+from algoprog.run.memory import on_cpu
 from algoprog.runs.record import FINISHED
 from algoprog.runs.store import find_runs
-from algoprog.sweep.plan.memory import on_cpu
 from algoprog.training.hardware import Gpus, device_name
 
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from algoprog.sweep.engine import ray_settings, settings, slurm_settings
 from algoprog.sweep.engine.devices import visible_gpus
 from algoprog.sweep.engine.slurm_check import tasks
+from algoprog.training.free_memory import free_memory
 from algoprog.training.hardware import Gpus, count_devices, gpus_here
 
 ONE_MACHINE = ("local", "ray")
@@ -25,6 +26,11 @@ class Placement:
     launcher: str
     knobs: Mapping[str, Any]  # of the launcher, resolved
     gpus: Gpus
+    memory: float | None  # bytes of the machine for all runs at the same time on it; None where that is not known
+
+    def at_once(self, n_runs: int) -> int:
+        """Runs of a sweep of so many that share one machine's memory at the same time, as far as the cores go."""
+        return len(settings.checked(dict(self.knobs)).shares(most=n_runs)) if self.launcher == "local" else 1
 
     def check(self, trainer: Mapping[str, Any]) -> None:
         """Refuse a run whose processes the launcher does not start.
@@ -66,7 +72,15 @@ def placement(config: DictConfig) -> Placement:
     knobs = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     assert isinstance(knobs, dict)
     own = {str(name): value for name, value in knobs.items() if name != "_target_"}
-    return Placement(launcher, own, _gpus(launcher, own))
+    return Placement(launcher, own, _gpus(launcher, own), _memory(launcher, own))
+
+
+def _memory(launcher: str, knobs: dict[str, Any]) -> float | None:
+    if launcher == "local":
+        return settings.checked(knobs).free_memory()
+    if launcher == "slurm":
+        return None if knobs["mem_gb"] is None else float(knobs["mem_gb"]) * 2**30
+    return None if launcher == "ray" else free_memory()
 
 
 def _gpus(launcher: str, knobs: dict[str, Any]) -> Gpus:

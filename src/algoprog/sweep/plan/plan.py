@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from algoprog.build import RunSpec
@@ -15,6 +15,7 @@ from algoprog.runs.store import find_runs, load_run
 from algoprog.sweep.plan.composer import Compose, Composer
 from algoprog.sweep.plan.condition import Condition, condition
 from algoprog.sweep.plan.placement import Placement
+from algoprog.sweep.plan.room import make_room
 from algoprog.sweep.plan.specs import Specs
 from algoprog.variant import baseline, variant
 
@@ -35,6 +36,8 @@ class Plan:
     refused: list[tuple[list[str], str]] = field(default_factory=list)  # what cannot be trained, and why
     asked: list[Checked] = field(default_factory=list)  # what can be trained of what was asked for, in its order
     baselines: list[Checked] = field(default_factory=list)  # of the runs asked for, those asked for among them
+    at_once: int | None = None  # runs at the same time that memory takes; None where it does not matter
+    share: float | None = None  # bytes of memory for each of them
 
 
 def plan(
@@ -71,16 +74,21 @@ def plan(
         if spec.run_id in seen:
             continue
         seen.add(spec.run_id)
-        if spec.run_id in finished:
+        known = next((name for name in (spec.run_id, spec.former_id) if name in finished), None)
+        there = next((name for name in (spec.run_id, spec.former_id) if name in elsewhere), None)
+        if known:
             result.done.append((spec, overrides))
-            result.records[spec.run_id] = finished[spec.run_id]
-        elif spec.run_id in elsewhere and spec.run_id not in asked:
+            result.records[spec.run_id] = finished[known]
+        elif there and spec.run_id not in asked:
             result.reused.append((spec, overrides))
-            result.sources[spec.run_id], result.records[spec.run_id] = elsewhere[spec.run_id]
+            result.sources[spec.run_id], result.records[spec.run_id] = elsewhere[there]
         else:
-            result.todo.append((spec, overrides))
+            begun = _in_its_folder(spec, sweep_dir)
+            result.todo.append((begun, overrides))
             if spec.run_id not in asked:
-                result.added.append(spec)
+                result.added.append(begun)
+    if placement:
+        make_room(result, placement)
     return result
 
 
@@ -131,6 +139,12 @@ def _baselines(checked: list[Checked], composer: Composer) -> list[list[str]]:
             is_baseline = variant(composer(words)) == BASELINE
             found[tuple(words)] = words if is_baseline else [*words, *_explicit_baseline()]
     return list(found.values())
+
+
+def _in_its_folder(spec: RunSpec, sweep_dir: Path) -> RunSpec:
+    """The run under the name of its folder, where it was begun under its former identity."""
+    former = replace(spec, run_id=spec.former_id)
+    return former if (sweep_dir / former.name).is_dir() and not (sweep_dir / spec.name).is_dir() else spec
 
 
 def _explicit_baseline() -> list[str]:

@@ -15,12 +15,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from algoprog.build import RunSpec
-from algoprog.config import AXES, conf_dir
+from algoprog.config import conf_dir
+from algoprog.run.memory import peak_memory
 from algoprog.runs.record import COMPARE, DIVERGED, SEARCH
 from algoprog.runs.secrets import redacted
 from algoprog.sweep.design.jobs import check_sweeper, jobs
 from algoprog.sweep.plan.condition import Condition, condition
-from algoprog.sweep.plan.memory import peak_memory
 from algoprog.sweep.plan.pace import Pace
 from algoprog.sweep.plan.placement import Placement, placement
 from algoprog.sweep.plan.plan import Plan, plan
@@ -50,6 +50,7 @@ class PlannedRun:
     train_flops: float  # what is paid: of the run and its branches
     tokens: int
     steps: int
+    micro_batch_size: int  # on a GPU the largest that would be tried
     memory_bytes: float
     seconds: float | None  # of training, evaluation excluded; None where no finished run tells
     seconds_from: int  # finished runs that the seconds rest on
@@ -76,6 +77,7 @@ class Preview:
 
     sweep_dir: str
     skip_refused: bool
+    at_once: int | None = None  # runs at the same time that memory takes; None where it is not asked
     runs: list[PlannedRun] = field(default_factory=list)
     refused: list[tuple[list[str], str]] = field(default_factory=list)
     further: FurtherTrials | None = None  # None for a sweep that searches nothing
@@ -112,6 +114,7 @@ class Preview:
         return {
             "sweep_dir": self.sweep_dir,
             "goes": self.goes,
+            "at_once": self.at_once,
             "runs": [asdict(run) for run in self.runs],
             "refused": [{"overrides": overrides, "reason": reason} for overrides, reason in self.refused],
             "totals": self.totals(),
@@ -160,6 +163,7 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
     return Preview(
         sweep_dir=redacted(str(sweep_dir)),
         skip_refused=bool(knobs.get("skip_refused")),
+        at_once=planned.at_once,
         runs=runs,
         refused=redacted(planned.refused),
         further=further,
@@ -183,12 +187,8 @@ def _runs(
 ) -> list[PlannedRun]:
     reused = {spec.run_id for spec, _ in planned.reused}
     added = {spec.run_id for spec in planned.added} | reused
-    memory: dict[str, float] = {}
     found = []
     for spec, overrides in (*planned.done, *planned.reused, *planned.todo):
-        key = _memory_key(spec)
-        if key not in memory:
-            memory[key] = peak_memory(spec, where.gpus)
         known, open_yet = pace.expected(spec), spec.run_id in unsettled
         found.append(
             PlannedRun(
@@ -201,7 +201,8 @@ def _runs(
                 train_flops=spec.paid_flops,
                 tokens=spec.total_steps * spec.tokens_per_step,
                 steps=spec.total_steps,
-                memory_bytes=memory[key],
+                micro_batch_size=spec.micro_batch_size,
+                memory_bytes=peak_memory(spec, where.gpus),
                 seconds=known.seconds if known else None,
                 seconds_from=known.n_runs if known else 0,
                 state=UNSETTLED if open_yet else REUSED if spec.run_id in reused else _state(planned, spec, sweep_dir),
@@ -219,9 +220,3 @@ def _state(planned: Plan, spec: RunSpec, sweep_dir: Path) -> str:
     if record:
         return str(Condition.DIVERGED if record.status == DIVERGED else Condition.DONE)
     return str(condition(sweep_dir / spec.name))
-
-
-def _memory_key(spec: RunSpec) -> str:
-    """All that the memory of a run depends on."""
-    names = (*AXES, "model", "micro_batch_size", "precision", "trainer")
-    return repr([spec.config[name] for name in names] + [spec.tokens.info.vocab_size])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from algoprog.build import RunSpec
 from algoprog.data.prepare import token_folder
 from algoprog.data.tokens import TokenStore
 from algoprog.sweep.plan.placement import Placement
-from algoprog.variant import run_id
 
 
 class Specs:
@@ -35,8 +33,7 @@ class Specs:
         seed = config["seed"]
         if key in self.specs and isinstance(seed, int) and 0 <= seed < 2**32:
             known = self.specs[key]
-            settled = {**known.config, "seed": seed}
-            return replace(known, config=settled, seed=seed, run_id=run_id(settled, known.tokens.info.sha256))
+            return build.reseeded(known, seed)
         self.specs[key] = self._checked(config)
         return self.specs[key]
 

@@ -6,7 +6,7 @@ import shlex
 import textwrap
 from collections.abc import Sequence
 
-from algoprog.sweep.plan.preview import PlannedRun, Preview
+from algoprog.sweep.plan.preview import TRAINED, PlannedRun, Preview
 
 WIDTH = 80
 HEADER = (
@@ -44,7 +44,8 @@ def _run(run: PlannedRun, shared: Sequence[str]) -> list[str]:
         lines = [*_wrapped(f"{run.variant} {run.model}", ""), f"{'':24}{cells}"]
     state = f"{run.state}{', baseline added' if run.added else ''}"
     own = [word for word in run.overrides if word not in shared]
-    return [*lines, *_wrapped(shlex.join(own) or "(no words)", f"  {state}: ")]
+    micro = f", micro-batch {run.micro_batch_size}" if run.state not in TRAINED else ""
+    return [*lines, *_wrapped(shlex.join(own) or "(no words)", f"  {state}{micro}: ")]
 
 
 def _totals(plan: Preview) -> list[str]:
@@ -55,7 +56,7 @@ def _totals(plan: Preview) -> list[str]:
         time += f" for the {known} runs that finished ones tell about"
     text = (
         f"{todo} to train: {_short(totals['train_flops'])} FLOPs, {_short(totals['tokens'])} tokens, {time};"
-        f" at most {_bytes(totals['memory_bytes'])} a run."
+        f" at most {_bytes(totals['memory_bytes'])} a run{_at_once(plan)}."
     )
     if totals["trials_to_train"]:
         text = text[:-1] + f"; {totals['trials_to_train']} of them are trials of the search."
@@ -79,6 +80,10 @@ def _further(plan: Preview) -> str:
         f" then {totals['to_train'] + more.runs} runs, {_short(totals['train_flops'] + more.train_flops)} FLOPs,"
         f" {_short(totals['tokens'] + more.tokens)} tokens{time}."
     )
+
+
+def _at_once(plan: Preview) -> str:
+    return f", {_many(plan.at_once, 'run')} at a time" if plan.at_once else ""
 
 
 def _refused(plan: Preview) -> list[str]:

@@ -98,8 +98,9 @@ class Checkpoints(Callback):
         }
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep it until training starts."""
+        """Keep it until training starts, and count its batches as this run cuts them."""
         self._ranks = checkpoint[files.STATE]["ranks"]
+        files.recount(checkpoint, trainer.accumulate_grad_batches)
 
     def _save(self, trainer: L.Trainer, step: int) -> None:
         self.clock.stop()

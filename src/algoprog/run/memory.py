@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from algoprog import build
 from algoprog.build import RunSpec
+from algoprog.config import AXES
 from algoprog.model.dims import Dims
 from algoprog.training.hardware import Gpus
 
@@ -28,7 +29,10 @@ BYTES_PER_PARAMETER = 16
 CPU_BYTES_PER_PARAMETER = 20
 """On a CPU the copy of the initial weights, which shows dead parameters at the end, lies in the same memory."""
 
-CPU_PROCESS_BYTES = 400e6
+BRANCH_BYTES_PER_PARAMETER = 12
+"""While a branch is annealed, the trunk's weights and moments wait beside it."""
+
+CPU_PROCESS_BYTES = 500e6
 """What a process holds on a CPU before its model: interpreter, PyTorch and Lightning, measured on Linux."""
 
 HALVED = {F.linear, torch.matmul, Tensor.matmul, Tensor.__matmul__}
@@ -44,19 +48,40 @@ def peak_memory(spec: RunSpec, gpus: Gpus) -> float:
         gpus: those that it will see.
     """
     dims = build.dims_of(spec.config, spec.tokens)
-    first, further = _kept(spec.config, replace(dims, n_layers=2))
-    logits = 4.0 * spec.config["micro_batch_size"] * dims.seq_len * dims.vocab_size
+    first, further = _known(spec.config, replace(dims, n_layers=2))
+    logits = 4.0 * spec.micro_batch_size * dims.seq_len * dims.vocab_size
     # The gradient of the logits comes to be while all that was kept still is.
-    activations = first + (dims.n_layers - 1) * further + logits
+    activations = first + (dims.n_layers - 1) * further + logits + branch_bytes(spec)
     if on_cpu(spec.config, gpus):
         return CPU_BYTES_PER_PARAMETER * spec.n_params + activations + CPU_PROCESS_BYTES
     return BYTES_PER_PARAMETER * spec.n_params + activations
+
+
+def branch_bytes(spec: RunSpec) -> float:
+    """Bytes that a device holds beside training while the run anneals a branch; none without branches."""
+    return BRANCH_BYTES_PER_PARAMETER * spec.n_params if spec.branches() else 0.0
+
+
+def machine_memory(spec: RunSpec, gpus: Gpus) -> float:
+    """Bytes that all processes of the run on one machine hold at the peak, where it trains on a CPU. An estimate."""
+    return spec.n_devices // int(spec.config["trainer"]["num_nodes"]) * peak_memory(spec, gpus)
 
 
 def on_cpu(config: Mapping[str, Any], gpus: Gpus) -> bool:
     """Whether the run trains on a CPU; where the machine decides that and is not known, it counts as one."""
     accelerator = config["trainer"]["accelerator"]
     return accelerator == "cpu" or (accelerator == "auto" and not gpus.a_run)
+
+
+KEPT: dict[str, tuple[float, float]] = {}
+"""What was counted before, by all that it depends on."""
+
+
+def _known(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
+    shape = repr([dims, *(config[name] for name in (*AXES, "micro_batch_size", "precision"))])
+    if shape not in KEPT:
+        KEPT[shape] = _kept(config, dims)
+    return KEPT[shape]
 
 
 def _kept(config: dict[str, Any], dims: Dims) -> tuple[float, float]:

@@ -1,0 +1,64 @@
+"""How many runs a machine's memory takes at the same time, and how their batches are cut for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from algoprog.build import RunSpec
+from algoprog.run.memory import on_cpu
+from algoprog.run.micro_batch import NoRoomError, fitted, least_memory
+from algoprog.sweep.engine.local import Local
+from algoprog.sweep.plan.placement import Placement
+
+if TYPE_CHECKING:
+    from algoprog.sweep.plan.plan import Plan
+
+
+def make_room(planned: Plan, where: Placement) -> None:
+    """Let as many runs go on at a time as there are cores and memory for, each with the largest micro-batch then.
+
+    What fits not even alone is noted as refused. On GPUs every run finds out by trial when it starts.
+
+    Args:
+        planned: its runs to train are cut.
+        where: they are trained.
+    """
+    if where.memory is None or not planned.todo:
+        return
+    _refuse(planned, where)
+    runs = [spec for spec, _ in (*planned.done, *planned.reused, *planned.todo)]
+    planned.at_once = _at_once(runs, where, where.memory)
+    if planned.at_once is None:
+        return
+    planned.share = where.memory / planned.at_once
+    planned.todo = [(fitted(spec, where.gpus, planned.share), words) for spec, words in planned.todo]
+
+
+def hand_over(planned: Plan, launcher: object) -> None:
+    """Tell the local engine what memory takes; other engines have no say in it."""
+    inner = getattr(launcher, "inner", launcher)
+    if isinstance(inner, Local):
+        inner.limit(planned.at_once, planned.share)
+
+
+def _refuse(planned: Plan, where: Placement) -> None:
+    """Move the runs that memory does not take even alone from those to train to those refused."""
+    fit = []
+    for spec, words in planned.todo:
+        try:
+            fitted(spec, where.gpus, where.memory)
+        except NoRoomError as error:
+            planned.refused.append((words, str(error)))
+            planned.added = [other for other in planned.added if other.run_id != spec.run_id]
+        else:
+            fit.append((spec, words))
+    planned.todo = fit
+
+
+def _at_once(runs: list[RunSpec], where: Placement, memory: float) -> int | None:
+    """By the least that the largest needs: those finished before count too, so that the others sum as they did."""
+    least = [need for spec in runs if on_cpu(spec.config, where.gpus) and (need := least_memory(spec, where.gpus))]
+    possible = [need for need in least if need <= memory]
+    if not possible:
+        return None
+    return max(1, min(where.at_once(len(runs)), int(memory / max(possible))))
