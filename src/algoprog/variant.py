@@ -123,7 +123,7 @@ def search_id(config: Mapping[str, Any], data_sha256: str, settings: Iterable[st
         part, _, knob = setting.partition(".")
         del rest[part][knob]
     searched = hashlib.sha256(",".join(names).encode()).hexdigest()
-    return _digest(rest, data_sha256 + searched, (*EXECUTION, *SAME_FUNCTION, "seed"))
+    return _digest(determining(rest), data_sha256 + searched, (*SAME_FUNCTION, "seed"))
 
 
 def protocol(config: Mapping[str, Any]) -> dict[str, Any]:

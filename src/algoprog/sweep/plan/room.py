@@ -43,16 +43,17 @@ def hand_over(planned: Plan, launcher: object) -> None:
 
 def _refuse(planned: Plan, where: Placement) -> None:
     """Move the runs that memory does not take even alone from those to train to those refused."""
-    fit = []
+    lost = set()
     for spec, words in planned.todo:
         try:
             fitted(spec, where.gpus, where.memory)
         except NoRoomError as error:
             planned.refused.append((words, str(error)))
-            planned.added = [other for other in planned.added if other.run_id != spec.run_id]
-        else:
-            fit.append((spec, words))
-    planned.todo = fit
+            lost.add(spec.former_id)  # its identity may be that of its folder
+    for runs in (planned.todo, planned.asked, planned.baselines):
+        runs[:] = [(spec, words) for spec, words in runs if spec.former_id not in lost]
+    there = {spec.run_id for spec, _ in planned.todo}
+    planned.added = [spec for spec in planned.added if spec.run_id in there]
 
 
 def _at_once(runs: list[RunSpec], where: Placement, memory: float) -> int | None:
