@@ -21,7 +21,7 @@ from algoprog.data.prepare import prepare
 from algoprog.data.tokens import TokenStore
 from algoprog.data.windows import TrainWindows, ValidationWindows
 from algoprog.model.dims import Dims
-from algoprog.model.gpt import GPT
+from algoprog.model.gpt import GPT, TRAIN_OVER_FORWARD
 from algoprog.runs.record import COMPARE, SEARCH
 from algoprog.training import budget
 from algoprog.variant import cohort, model_name, run_id, variant
@@ -122,6 +122,12 @@ class RunSpec:
         """Training FLOPs of the run and of its branches."""
         return self.paid_steps * self.tokens_per_step * self.flops_per_token
 
+    @property
+    def evaluation_flops(self) -> float:
+        """Forward FLOPs of all evaluations, those at the ends of branches included."""
+        times = len(self.evaluation_steps()) + len(self.branches())
+        return times * self.config["evaluation"]["tokens"] * self.flops_per_token / TRAIN_OVER_FORWARD
+
     def _schedule(self) -> Schedule:
         schedule: Schedule = construct(self.config, "schedule")
         return schedule
@@ -192,10 +198,10 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
     dims = dims_of(config, store)
     ValidationWindows(store.val, dims.seq_len, config["evaluation"]["tokens"])  # is a window shorter than the text?
     TrainWindows(store.train, dims.seq_len, config["seed"], 1)
-    gpt = skeleton(config, dims)
-    n_params = sum(parameter.numel() for parameter in gpt.parameters())
-    tables = sum(part.weight.numel() for part in gpt.modules() if isinstance(part, torch.nn.Embedding))
-    flops_per_token = gpt.flops_per_token()
+    model = skeleton(config, dims)
+    n_params = sum(parameter.numel() for parameter in model.parameters())
+    tables = sum(part.weight.numel() for part in model.modules() if isinstance(part, torch.nn.Embedding))
+    flops_per_token = model.flops_per_token()
     tokens_per_step = config["batch_size"] * dims.seq_len
     total_steps = budget.steps(
         config["budget"],
@@ -215,10 +221,10 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
         model=model_name(config),
         seed=config["seed"],
         n_params=n_params,
-        n_embedding_params=gpt.embedding.table.weight.numel(),
+        n_embedding_params=model.embedding.table.weight.numel(),
         flops_per_token=flops_per_token,
-        attention_density=gpt.attention_density(),
-        sparse=gpt.sparse,
+        attention_density=model.attention_density(),
+        sparse=model.sparse,
         tokens_per_step=tokens_per_step,
         total_steps=total_steps,
         accumulate=_accumulate(config, devices),
@@ -240,17 +246,17 @@ def reseeded(spec: RunSpec, seed: int) -> RunSpec:
 def skeleton(config: dict[str, Any], dims: Dims) -> GPT:
     """The model of a configuration without memory for its weights, on the meta device."""
     with torch.device("meta"):
-        return _gpt(config, dims)
+        return gpt(config, dims)
 
 
 def module(spec: RunSpec) -> LanguageModel:
     """The model with its initial weights, ready to train."""
     from algoprog.training.module import LanguageModel
 
-    gpt = _gpt(spec.config, dims_of(spec.config, spec.tokens))
-    gpt.init_weights(spec.seed)
+    model = gpt(spec.config, dims_of(spec.config, spec.tokens))
+    model.init_weights(spec.seed)
     return LanguageModel(
-        gpt,
+        model,
         optimizer=construct(spec.config, "optim"),
         schedule=construct(spec.config, "schedule"),
         total_steps=spec.total_steps,
@@ -366,7 +372,8 @@ def dims_of(config: dict[str, Any], store: TokenStore) -> Dims:
     return Dims(vocab_size=padded_vocab_size(store.info.vocab_size), **sizes)
 
 
-def _gpt(config: dict[str, Any], dims: Dims) -> GPT:
+def gpt(config: dict[str, Any], dims: Dims) -> GPT:
+    """The model of a configuration; its weights are whatever was in memory."""
     return GPT(dims, **{axis: construct(config, axis) for axis in AXES})
 
 

@@ -10,6 +10,7 @@ from algoprog.run.provenance import environment
 from algoprog.runs.record import Record
 from algoprog.runs.secrets import redacted
 from algoprog.sweep.plan.condition import announce
+from algoprog.sweep.plan.expected import expected_time
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan
 from algoprog.sweep.plan.schedules import told
@@ -20,6 +21,8 @@ def tell(planned: Plan, sweep_dir: Path, where: Placement) -> None:
     total = len(planned.todo) + len(planned.done) + len(planned.reused)
     left_out = f", {len(planned.refused)} refused and left out" if planned.refused else ""
     print(f"{total} runs in {sweep_dir}: {len(planned.todo)} to train, {len(planned.done)} finished before{left_out}")
+    if planned.todo and (time := expected_time(planned, where, sweep_dir)):
+        print(f"  {time}")
     tell_origins(planned, sweep_dir, where, size=total)
 
 

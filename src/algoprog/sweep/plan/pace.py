@@ -1,4 +1,4 @@
-"""How long a run will take, from runs of the same model that this machine has finished; never from a guess."""
+"""How long a run will take, from runs of the same model that this machine has finished, or from a few passes of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from algoprog.build import RunSpec
 from algoprog.run.memory import on_cpu
 from algoprog.runs.record import FINISHED
 from algoprog.runs.store import find_runs
+from algoprog.sweep.plan.calibration import Calibration
 from algoprog.training.hardware import Gpus, device_name
 
 
@@ -30,7 +31,7 @@ class _Speed:
 
 @dataclass(frozen=True)
 class Expected:
-    """Seconds of training, evaluation excluded, and how many finished runs say so."""
+    """Seconds of training, branches and evaluations, and how many finished runs say so: 0 for a calibration."""
 
     seconds: float
     n_runs: int
@@ -43,22 +44,28 @@ class Pace:
     Args:
         root: the folder.
         gpus: those that the runs to come will see.
+        calibration: measures on a CPU of this machine what no finished run tells; None leaves it open.
     """
 
-    def __init__(self, root: Path, gpus: Gpus) -> None:
-        self.gpus = gpus
+    def __init__(self, root: Path, gpus: Gpus, calibration: Calibration | None = None) -> None:
+        self.gpus, self.calibration = gpus, calibration
         self.names: dict[bool, str | None] = {}
         self.speeds = [speed for folder in find_runs(root) if (speed := _read(folder))] if root.is_dir() else []
 
     def expected(self, spec: RunSpec) -> Expected | None:
-        """The median speed of runs alike, of the same variant if there are any; None if no run is alike."""
+        """By the median speed of runs alike, of the same variant if there are any; None if nothing tells."""
         alike = [speed for speed in self.speeds if self._alike(speed, spec)]
         same = [speed for speed in alike if speed.variant == spec.variant]
         chosen = same or alike
-        if not chosen:
-            return None
-        flops = spec.paid_flops
-        return Expected(flops / median(s.flops_per_second for s in chosen), len(chosen), bool(same))
+        flops = spec.paid_flops + spec.evaluation_flops
+        if chosen:
+            return Expected(flops / median(s.flops_per_second for s in chosen), len(chosen), bool(same))
+        speed = self._calibrated(spec)
+        return Expected(flops / speed, 0, same_variant=False) if speed else None
+
+    def _calibrated(self, spec: RunSpec) -> float | None:
+        here = self.gpus.on_machine is not None and on_cpu(spec.config, self.gpus)
+        return self.calibration.flops_per_second(spec) if here and self.calibration else None
 
     def _alike(self, speed: _Speed, spec: RunSpec) -> bool:
         threads, cpu = spec.config["trainer"]["threads"], on_cpu(spec.config, self.gpus)

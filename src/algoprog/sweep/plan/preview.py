@@ -20,12 +20,16 @@ from algoprog.run.memory import peak_memory
 from algoprog.runs.record import COMPARE, DIVERGED, SEARCH
 from algoprog.runs.secrets import redacted
 from algoprog.sweep.design.jobs import check_sweeper, jobs
+from algoprog.sweep.plan.calibration import Calibration
 from algoprog.sweep.plan.condition import Condition, condition
 from algoprog.sweep.plan.pace import Pace
 from algoprog.sweep.plan.placement import Placement, placement
 from algoprog.sweep.plan.plan import Plan, plan
 from algoprog.sweep.search.outlook import Further, outlook
 from algoprog.sweep.search.settings import tune_of
+
+CALIBRATION_SECONDS = 25.0
+"""After so many no further model is measured for the plan."""
 
 REUSED = "reused"
 """State of a baseline that was finished elsewhere and will be copied."""
@@ -52,8 +56,8 @@ class PlannedRun:
     steps: int
     micro_batch_size: int  # on a GPU the largest that would be tried
     memory_bytes: float
-    seconds: float | None  # of training, evaluation excluded; None where no finished run tells
-    seconds_from: int  # finished runs that the seconds rest on
+    seconds: float | None  # of training, branches and evaluations; None where nothing tells
+    seconds_from: int  # finished runs that the seconds rest on; 0 for a calibration
     state: str
     added: bool  # a baseline that nobody asked for
     overrides: list[str]
@@ -147,17 +151,23 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
     where, tune = placement(config), tune_of(config)
     asked = jobs(config, list(config.hydra.overrides.task), knobs.get("params"), loader)
     reuse = Path(knobs.reuse) if knobs.get("reuse") else None
-    pace = Pace(records, where.gpus)
 
     def compose(words: list[str]) -> DictConfig:
         return loader.load_sweep_config(config, words)
 
+    def pace_of(planned: Plan) -> Pace:
+        size = len(planned.todo) + len(planned.done) + len(planned.reused)
+        threads = where.threads(planned.at_once or size)
+        cache = Path(config.cache_dir).expanduser()
+        return Pace(records, where.gpus, Calibration(cache, threads, CALIBRATION_SECONDS))
+
     if tune is None:
         planned = plan(asked, compose, sweep_dir=sweep_dir, reuse=reuse, placement=where)
-        runs, further = _runs(planned, sweep_dir, where, pace), None
+        runs, further = _runs(planned, sweep_dir, where, pace_of(planned)), None
     else:
         seen = outlook(asked, tune, compose, sweep_dir, where, reuse)
-        planned, further = seen.compared, _further(seen.further, pace)
+        planned, pace = seen.compared, pace_of(seen.compared)
+        further = _further(seen.further, pace)
         runs = _runs(seen.trials, sweep_dir, where, pace)
         runs += _runs(planned, sweep_dir, where, pace, unsettled=seen.unsettled)
     return Preview(

@@ -6,6 +6,7 @@ import shlex
 import textwrap
 from collections.abc import Sequence
 
+from algoprog.sweep.plan.expected import time_text
 from algoprog.sweep.plan.preview import TRAINED, PlannedRun, Preview
 
 WIDTH = 80
@@ -36,7 +37,7 @@ def _intro(plan: Preview, shared: Sequence[str]) -> list[str]:
 def _run(run: PlannedRun, shared: Sequence[str]) -> list[str]:
     cells = (
         f"{run.seed:>4}{_short(run.n_params):>9}{_short(run.train_flops):>9}{_short(run.tokens):>9}{run.steps:>8}"
-        f"{_bytes(run.memory_bytes):>8}{_time(run.seconds):>9}"
+        f"{_bytes(run.memory_bytes):>8}{_time(run):>9}"
     )
     if len(run.variant) < 15 and len(run.model) < 9:
         lines = [f"{run.variant:<15}{run.model:<9}{cells}"]
@@ -51,7 +52,7 @@ def _run(run: PlannedRun, shared: Sequence[str]) -> list[str]:
 def _totals(plan: Preview) -> list[str]:
     totals = plan.totals()
     known, todo = totals["seconds_known_for"], totals["to_train"]
-    time = f"{_time(totals['seconds'])} one after another" if known else "time unknown"
+    time = f"{time_text(totals['seconds'])} one after another" if known else "time unknown"
     if 0 < known < todo:
         time += f" for the {known} runs that finished ones tell about"
     text = (
@@ -63,8 +64,8 @@ def _totals(plan: Preview) -> list[str]:
     if plan.further and plan.further.runs:
         text += " " + _further(plan)
     notes = [
-        "Memory is an estimate of the peak. Time is training without evaluation, from the speed of finished runs of the"
-        " same model, device and precision; ? where there is none."
+        "Memory is an estimate of the peak. Time is training with branches and evaluations, from the speed of finished"
+        " runs of the same model, device and precision; ~ from a few passes of the model here; ? where nothing tells."
     ]
     return [line for part in (text, *notes) for line in _wrapped(part, "")]
 
@@ -74,7 +75,7 @@ def _further(plan: Preview) -> str:
     more, totals = plan.further, plan.totals()
     assert more is not None
     known = more.seconds is not None and totals["seconds_known_for"] == totals["to_train"]
-    time = f", {_time(totals['seconds'] + more.seconds)}" if known else ""
+    time = f", {time_text(totals['seconds'] + more.seconds)}" if known else ""
     return (
         f"Where a best rate lies at the edge of its grid the search goes on, by at most {_many(more.runs, 'trial')}:"
         f" then {totals['to_train'] + more.runs} runs, {_short(totals['train_flops'] + more.train_flops)} FLOPs,"
@@ -127,11 +128,8 @@ def _bytes(value: float) -> str:
     return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"
 
 
-def _time(seconds: float | None) -> str:
-    if seconds is None:
+def _time(run: PlannedRun) -> str:
+    """Of a run; `~` where a calibration tells it."""
+    if run.seconds is None:
         return "?"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} d"
+    return ("" if run.seconds_from else "~") + time_text(run.seconds)
