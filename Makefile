@@ -25,6 +25,8 @@ golden: setup  ## measure the golden losses again, after a change that is meant 
 	$(PY) -m tests.golden
 ceg-accuracy: setup  ## bias, RMSE and coverage of every estimator on synthetic curves, minutes
 	$(PY) benchmarks/ceg_accuracy.py
+findings-accuracy: setup  ## false and missed findings in simulated sweeps of 20 variants, minutes
+	$(PY) benchmarks/findings_accuracy.py
 engine-speed: setup  ## how busy a sweep of 16 short runs keeps the cores, minutes
 	$(PY) benchmarks/engine.py
 engine-reentry: setup  ## how long a finished sweep of 200 runs takes to be found complete and analysed

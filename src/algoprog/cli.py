@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from algoprog.runs.mistake import sentence
 from algoprog.runs.record import BASELINE, COSTS
+from algoprog.sweep.finish.power_command import add_power
 from algoprog.sweep.finish.wandb_command import add_source, add_wandb, curves
 from algoprog.sweep.plan.command import add_plan
 from algoprog.sweep.watch.status_command import add_logs, add_status
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_ceg(commands)
     _add_predict(commands)
     _add_literature(commands)
+    add_power(commands)
     add_plan(commands)
     add_status(commands)
     add_logs(commands)
@@ -79,6 +81,12 @@ def _add_ceg(commands: Commands) -> None:
     )
     ceg.add_argument("--target", type=_target, default="final", help="final, min (of the baseline), or a loss in nats")
     _add_comparison(ceg)
+    ceg.add_argument(
+        "--seed-sd",
+        type=float,
+        metavar="NATS",
+        help="sd of a run's last loss over seeds, where it is known: it gives variants of one seed an interval",
+    )
     ceg.add_argument("--format", choices=("table", "json", "csv"), default="table")
     ceg.add_argument(
         "--interactions", action="store_true", help="below the table: do the gains of joined changes multiply?"
@@ -161,6 +169,7 @@ def _ceg(options: argparse.Namespace) -> int:
         baseline=options.baseline,
         target=options.target,
         confidence=options.confidence,
+        seed_sd=options.seed_sd,
     )
     if options.format == "table":
         text = _gains_table(gains, runs, options) + (_interactions(runs, options) if options.interactions else "")
