@@ -137,6 +137,11 @@ def test_weight_decay_is_tuned_with_the_rate():
     assert tuning.stands_at("arm") == ((0.0027, 0.2),)
 
 
+def test_a_weight_decay_that_was_never_varied_has_no_edge():
+    curves = [replace(c, protocol={**c.protocol, "optim.weight_decay": 0.1}) for c in (*BASE, *ARM)]
+    assert "lr-edge" not in row_of(curves).flags
+
+
 def test_models_that_were_searched_make_a_clean_ladder():
     large = [replace(c, model="large") for c in (*trials("none", 0.001), *compared("none", 0.0011))]
     assert protocol_differences(tuned([*BASE, *large])) == []

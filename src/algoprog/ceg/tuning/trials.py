@@ -9,7 +9,7 @@ from functools import cached_property
 from statistics import fmean
 
 from algoprog.ceg.curves import LEARNING_RATE, Curve
-from algoprog.ceg.search import Point, Trial, edge_point
+from algoprog.ceg.search import Point, Trial, at_edge, line
 
 WEIGHT_DECAY = "optim.weight_decay"
 TUNED_SETTINGS = (LEARNING_RATE, WEIGHT_DECAY)
@@ -56,8 +56,13 @@ class Search:
 
     @property
     def edge(self) -> bool:
-        """Whether the best point lies at the edge of what was tried: a better one may lie beyond."""
-        return edge_point(self.cells)
+        """Whether the best point lies at the edge of what was tried: a better one may lie beyond.
+
+        A weight decay that was the same throughout has no edge: it is not part of the search.
+        """
+        best = self.best
+        axes = [] if best is None else [0, *(axis for axis in range(1, len(best)) if len(self.rates(axis)) > 1)]
+        return best is not None and any(at_edge(line(self.cells, best, axis)) for axis in axes)
 
     def rates(self, axis: int = 0) -> list[Trial]:
         """The lowest loss at every value of one setting; None where a seed diverged whatever the others were."""

@@ -39,7 +39,8 @@ def gains_table(
         confidence: level that the gains' intervals were computed for.
         floors: what `noise_floors` returned for this cost axis, to be stated in words.
     """
-    groups = summarise([gain for gain in gains if gain.estimator in ESTIMATORS], runs)
+    tuned = any(gain.trials is not None for gain in gains)  # then the paper's estimator has no column, and no notes
+    groups = summarise([g for g in gains if g.estimator in (ESTIMATORS[:1] if tuned else ESTIMATORS)], runs)
     if not any(group.arms for group in groups):
         return NOTHING
     names = shorten((plain(arm.variant) for group in groups for arm in group.arms), _VARIANT - 1)
