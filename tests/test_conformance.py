@@ -86,6 +86,7 @@ def test_every_axis_has_a_folder_and_every_folder_a_meaning() -> None:
     assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == axes | run | {
         "variant",
         "design",
+        "tune",
         "experiment",
         "hydra",
     }

@@ -23,7 +23,16 @@ from tests.sweep.conftest import wait_until
 
 pytestmark = pytest.mark.slow  # eight runs and more a sweep
 
-SEARCHING = ["-m", *TINY, "budget.steps=40", "variant=none,ln", "tune=lr", "optim.lr=2e-2,1e-1", "tune.max_trials=3"]
+SEARCHING = [
+    "-m",
+    *TINY,
+    "budget.steps=40",
+    "variant=none,ln",
+    "tune=lr",
+    "optim.lr=2e-2,1e-1",
+    "tune.max_trials=3",
+    "~hydra.callbacks.gains",  # the analysis takes longer than all runs together
+]
 """Four trials, one or two beyond an edge, two compared runs."""
 
 
