@@ -180,11 +180,11 @@ class Trainer:
 
 
 def test_searches_go_on_until_the_best_is_inside_and_no_longer() -> None:
-    train, kept = Trainer({"a": 2.1e-3, "b": 1.2e-2}), list[Choices]()
+    train, kept = Trainer({"a": 2.1e-3, "b": 1.05e-2}), list[Choices]()
     choices = choose([search("a"), search("b")], TUNE, {}, train, kept.append)
     assert [len(wanted) for wanted in train.rounds] == [6, 1, 1]
     assert choices["a"].values == {"optim.lr": 2.1e-3}
-    assert choices["b"].values == {"optim.lr": 1.2e-2}
+    assert choices["b"].values == {"optim.lr": 1.05e-2}
     assert (choices["b"].edge, choices["b"].flops, len(choices["b"].trials)) == (False, 50.0, 5)
     assert list(kept[0]) == ["a"]  # what is done is kept before the others are
     assert kept[-1] == choices
