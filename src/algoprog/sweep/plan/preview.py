@@ -185,7 +185,7 @@ def _further(found: Sequence[Further], pace: Pace) -> FurtherTrials:
     known = [(some.count, pace.expected(some.trial)) for some in found]
     return FurtherTrials(
         runs=sum(some.count for some in found),
-        train_flops=sum(some.count * some.trial.total_flops for some in found),
+        train_flops=sum(some.count * some.trial.paid_flops for some in found),
         tokens=sum(some.count * some.trial.total_steps * some.trial.tokens_per_step for some in found),
         steps=sum(some.count * some.trial.total_steps for some in found),
         seconds=None if any(one is None for _, one in known) else sum(n * one.seconds for n, one in known if one),

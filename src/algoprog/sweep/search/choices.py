@@ -58,8 +58,9 @@ def read_choices(folder: Path) -> Choices:
 
 
 def write_choices(folder: Path, choices: Choices) -> None:
-    """Rename the file into place; the entries that are there already stay as they are."""
-    kept = {**choices, **read_choices(folder)}
+    """Rename the file into place; the entries that are there already stay as and where they are."""
+    before = read_choices(folder)
+    kept = {**before, **{name: choice for name, choice in choices.items() if name not in before}}
     write_atomic(folder / CHOICES_FILE, json.dumps([asdict(choice) for choice in kept.values()], indent=2) + "\n")
 
 

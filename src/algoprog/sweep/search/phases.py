@@ -104,7 +104,7 @@ class Phases:
         if planned.refused:
             raise ValueError(planned.refused[0][1])
         count = f"{len(planned.todo)} to train, {len(planned.done)} finished before"
-        print(f"{name}: {len(planned.asked)} trials: {count}")
+        print(f"{name}: {many(len(planned.asked), 'trial')}: {count}")
         tell_origins(planned, self.sweep.folder, self.sweep.placement, size=self.size)
         extend_call(self.sweep.folder, named(planned))
         self.returns += self._launch(planned)
