@@ -125,7 +125,7 @@ def test_other_settings_and_contents_give_another_folder(jsonl: Path, tmp_path: 
 
 def test_processes_that_start_at_once_share_one_result(jsonl: Path, tmp_path: Path) -> None:
     processes = [launch(jsonl, tmp_path) for _ in range(3)]
-    outputs = [process.communicate(timeout=60) for process in processes]
+    outputs = [process.communicate(timeout=600) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
     assert len({out for out, _ in outputs}) == 1
     assert [err for _, err in outputs] == ["", "", ""]  # no bar without a terminal
@@ -136,7 +136,7 @@ def test_processes_that_start_at_once_share_one_result(jsonl: Path, tmp_path: Pa
 
 def test_a_killed_call_is_taken_up(jsonl: Path, tmp_path: Path, store: TokenStore) -> None:
     killed = launch(jsonl, tmp_path / "killed", kill_at=40)
-    killed.communicate(timeout=60)
+    killed.communicate(timeout=600)
     assert killed.returncode == -signal.SIGKILL
     partial = next((tmp_path / "killed" / "tokens").glob("*.partial"))
     done = json.loads((partial / "progress.json").read_text())["documents"]

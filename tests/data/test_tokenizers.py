@@ -75,7 +75,7 @@ def test_gpt2_without_ranks_is_one_sentence(tmp_path: Path) -> None:
     nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "no_proxy": ""}
     environment = {**os.environ, **nowhere, "TIKTOKEN_CACHE_DIR": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=600
     )
     assert "TIKTOKEN_CACHE_DIR" in done.stdout
     assert "tokenizer=bpe" in done.stdout

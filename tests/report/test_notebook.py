@@ -20,7 +20,7 @@ def test_it_redraws_table_and_figures(
     runs = write_sweep(sweep(models=("nano", "micro"), variants=("none", "ln"), seeds=1))
     monkeypatch.setenv("ALGOPROG_SWEEP", str(runs[0].path.parent))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute(cwd=str(NOTEBOOK.parent))
+    NotebookClient(notebook, timeout=600, kernel_name="python3").execute(cwd=str(NOTEBOOK.parent))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     printed = "".join(output.get("text", "") for output in outputs)
     drawn = [output for output in outputs if "image/svg+xml" in output.get("data", {})]

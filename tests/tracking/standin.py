@@ -42,6 +42,10 @@ class StoredRun:
         return {key: item["value"] for key, item in self.config.items() if key != "_wandb"}
 
 
+HANG_SECONDS = 600.0
+"""How long a hanging request is not answered: who waits for one on a busy machine is told from who does not."""
+
+
 class StandIn:
     """The server; `fault` may be set to `500`, `hang` or None at any time."""
 
@@ -243,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _faulty(self) -> bool:
         if self.standin.fault == "hang":
-            self.standin.calm.wait(60)
+            self.standin.calm.wait(HANG_SECONDS)
             self.close_connection = True
         elif self.standin.fault:
             self.send_error(int(self.standin.fault))

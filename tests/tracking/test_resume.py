@@ -36,7 +36,7 @@ def rows(folder: Path) -> int:
 def test_killed_and_resumed(standin: StandIn, tmp_path: Path, mode: str) -> None:
     folder = tmp_path / "sweep" / "run"
     first = begin(folder, f"logger.mode={mode}")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while (
         not (rows(folder) >= 12 and list((folder / "checkpoints").glob("*.ckpt")))
         and first.poll() is None
@@ -46,7 +46,7 @@ def test_killed_and_resumed(standin: StandIn, tmp_path: Path, mode: str) -> None
     first.send_signal(signal.SIGKILL)
     assert first.wait() == -signal.SIGKILL
     assert not (folder / "record.json").exists()
-    assert begin(folder, f"logger.mode={mode}").wait(200) == 0
+    assert begin(folder, f"logger.mode={mode}").wait(600) == 0
     if mode == "offline":
         sync(*(folder / "wandb").glob("offline-run-*"))
     (stored,) = standin.runs.values()

@@ -14,7 +14,7 @@ from algoprog.runs.record import CURVE_COLUMNS
 from algoprog.runs.store import append_curve
 from algoprog.training.loggers.interface import RunLabels
 from algoprog.training.loggers.wandb import Wandb, WandbRun, wandb_id
-from tests.tracking.standin import StandIn
+from tests.tracking.standin import HANG_SECONDS, StandIn
 
 NAME = wandb_id("abc", "sweep")
 ROWS = [
@@ -60,7 +60,7 @@ def told(rows: list[dict[str, float]]) -> list[dict[str, str]]:
 def sync(*folders: Path) -> None:
     """`wandb sync` as a user types it."""
     command = [sys.executable, "-m", "wandb", "sync", *map(str, folders)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=dict(os.environ), check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, env=dict(os.environ), check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -127,7 +127,7 @@ def test_a_server_that_fails_costs_a_bounded_wait(
     made = logger(tmp_path, timeout=2)
     train(made, tmp_path, ROWS)
     made.close(0, None)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < HANG_SECONDS / 2
     assert capsys.readouterr().err.count("W&B cannot be reached") == 1
     assert not list((tmp_path / "wandb").glob("run-*"))
     standin.fault = None
@@ -153,9 +153,9 @@ def test_a_server_that_stops_in_the_middle_does_not_slow_the_rows(standin: Stand
     standin.fault = fault
     started = time.monotonic()
     train(made, tmp_path, ROWS)
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < HANG_SECONDS / 4
     made.close(0, None)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < HANG_SECONDS / 2
 
 
 def test_the_death_of_wandbs_process_ends_nothing(

@@ -43,7 +43,7 @@ class Swept:
 
 def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=1200, check=False
     )
 
 

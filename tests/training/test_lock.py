@@ -14,7 +14,7 @@ from filelock import FileLock
 from algoprog.run import app, fit
 from algoprog.training.lock import FolderTakenError
 from tests.configs import TINY_RUN
-from tests.training.resuming import EVERY_STEP, checkpoints, finish, result, resumed, said, start, wait_for
+from tests.training.resuming import EVERY_STEP, PATIENCE, checkpoints, finish, result, resumed, said, start, wait_for
 
 LONG = ("budget.steps=80", *EVERY_STEP)
 
@@ -72,6 +72,6 @@ def test_a_wait_can_be_ended(tmp_path: Path, signum: signal.Signals, code: int) 
         process = start(tmp_path, *LONG)
         wait_for(lambda: "waiting for" in said(tmp_path), process)
         os.kill(process.pid, signum)
-        process.join(5)
+        process.join(PATIENCE)
     assert process.exitcode == code
     assert not (tmp_path / "config.yaml").exists()

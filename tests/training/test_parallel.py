@@ -39,7 +39,7 @@ WORDS = (
 def train(folder: Path, *words: str, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     own = {key: value for key, value in os.environ.items() if key not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")}
     command = [sys.executable, *launcher, "train.py", *WORDS, *words, f"hydra.run.dir={folder}"]
-    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=1200)
 
 
 def trained(folder: Path, *words: str, launcher: tuple[str, ...] = ()) -> Run:
@@ -110,7 +110,7 @@ def test_ddp_inside_the_sweeps_own_process_is_refused_by_name(tmp_path: Path) ->
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
     )
     assert done.returncode != 0
     assert "hydra/launcher=basic trains every run in the sweep's own process" in done.stderr
@@ -125,7 +125,7 @@ def test_ddp_runs_in_a_sweep_of_the_local_engine(single: Run, tmp_path: Path) ->
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = tmp_path.glob(f"nano-ln-*{single.record.run_id[:8]}")

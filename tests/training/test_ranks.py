@@ -17,7 +17,7 @@ from lightning.fabric.plugins.environments.lightning import find_free_network_po
 from algoprog.runs.status import read_status
 from algoprog.training.agreement import steps_between
 from tests.configs import FLOATING_POINT_ORDER
-from tests.training.resuming import LOG_FILE, checkpoints, result, resumed, said, start, wait_for
+from tests.training.resuming import LOG_FILE, PATIENCE, checkpoints, result, resumed, said, start, wait_for
 
 WORDS = ("trainer.checkpoint_seconds=null", "trainer.checkpoint_steps=1", "trainer.devices=2", "micro_batch_size=1")
 DROPOUT = ("model.dropout=0.3", "norm=ln", "gradient_clip=0.5", "budget.steps=10")
@@ -46,7 +46,7 @@ def begin(folder: Path, *words: str, faults: dict[str, int] | None = None, first
 
 def end(both: Any) -> list[int | None]:
     for process in both:
-        process.join(100)
+        process.join(PATIENCE)
     return [process.exitcode for process in both]
 
 
@@ -129,7 +129,7 @@ def test_nobody_waits_for_a_first_process_that_died(tmp_path: Path) -> None:
         time.sleep(1)  # longer than it takes to ask
         assert both[1].is_alive()
         both[0].kill()
-        both[1].join(20)
+        both[1].join(PATIENCE)
     assert both[1].exitcode == 1
     assert "the first process of this run ended before it decided" in said(tmp_path, FURTHER)
 

@@ -21,5 +21,6 @@ attempts = len(list(folder.glob("began-*"))) + 1
 share = [os.environ[name] for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "ALGOPROG_BESIDE")]
 print("attempt {} sees {} with {} beside {}".format(attempts, *share))
 if attempts <= int(wrong):
+    (folder / f"wrong-{os.getpid()}").touch()
     meet(kind)
 (folder / "record.json").write_text("{}")
