@@ -169,6 +169,22 @@ def test_ends_that_share_no_loss_are_extrapolated_and_flagged():
     assert row.ceg == pytest.approx(2.0, rel=0.1)
 
 
+def test_what_would_settle_a_mismatch_is_said(capsys, tmp_path):
+    (row,) = arm_rows(sweep(World(schedule="cosine", excess=0.0, noise=0.0), 2.0, seeds=1))
+    assert row.settling_budget == pytest.approx(2.0, rel=0.02)
+    (row,) = arm_rows(sweep(World(schedule="cosine", excess=0.0, noise=0.0), 1.0, seeds=1, arm=(0.5,)))[-1:]
+    assert row.settling_budget == pytest.approx(0.5, rel=0.02)
+    assert main(["ceg", str(CASES / "wsd-lr.csv")]) == 0
+    assert "To settle it train none to about 1.1 times its budget" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_correction_between_ends_is_shown(capsys):
+    assert main(["ceg", str(CASES / "track3.csv"), "--baseline", "muon_tuned", "--cost", "steps"]) == 0
+    assert "Slope correction of 124m" in capsys.readouterr().out
+    (row,) = arm_rows(sweep(World(schedule="cosine", told=True, noise=0.0), 1.03, seeds=1))
+    assert row.slope_correction == pytest.approx(1.03, rel=0.005)
+
+
 def test_a_loss_above_the_ends_is_read_within_the_schedules_and_flagged():
     world = World(schedule="cosine", told=True, noise=0.002)
     (row,) = arm_rows(sweep(world, 1.0), target=3.95)

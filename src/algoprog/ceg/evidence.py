@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.estimator.estimate import Estimate
+from algoprog.ceg.estimator.estimate import Estimate, between_ends
 from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.fit.smoothing import trend_of
 from algoprog.ceg.gain import Gain
@@ -56,7 +56,9 @@ def evidence(group: Pairs, question: Question) -> Evidence:
         estimator = estimator.over(pairs, cost, question.target)
     estimates = tuple(estimator(base, arm, cost, question.target) for base, arm in pairs)
     flags = {*warnings, *_flags(estimates, pairs, cost)} | ({CONDITIONAL} if group.lost else set())
-    row = replace(row, n_seeds=len({id(arm) for _, arm in pairs}), flags=tuple(sorted(flags)))
+    row = replace(
+        row, n_seeds=len({id(arm) for _, arm in pairs}), flags=tuple(sorted(flags)), **between_ends(estimates)
+    )
     return Evidence(row, tuple(pairs), estimates, _sample(pairs, estimates, unpaired=group.unpaired))
 
 

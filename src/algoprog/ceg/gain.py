@@ -36,3 +36,5 @@ class Gain:
     finding: bool = False
     p_value: float | None = None  # of the mean ln CEG, before the number of variants is considered
     n_diverged: int = 0  # seeds that the variant lost to divergence, beside n_seeds
+    slope_correction: float | None = None  # factor of the CEG from the slope between ends that just miss each other
+    settling_budget: float | None = None  # of the baseline, times its own, to end at the variant's loss; if no end does

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Literal, Protocol
 
 from algoprog.ceg.curves import Curve
@@ -62,6 +64,9 @@ class Estimator(Protocol):
 SAME_LOSS = 1e-6
 """Nats by which a target may be missed and count as reached: another order of summation moves a loss by less."""
 
+NEGLIGIBLE = 5e-4
+"""A correction of ln CEG that is not shown."""
+
 CostAt = Callable[[float], float]
 """ln of the cost at which a run first reached a loss; asked only for losses that it reached."""
 
@@ -90,3 +95,16 @@ def compare(
     elif lowest[1] <= wanted:
         bound = log_ends[0] - log_cost_at[1](wanted)
     return Estimate(wanted, log_gain, lambda: log_sd(common), common, bound, upper, said)
+
+
+def between_ends(estimates: Sequence[Estimate]) -> dict[str, float | None]:
+    """What a row says of the way from one end to another: the mean over seeds of correction and settling budget.
+
+    A correction that changes no third decimal of the CEG is not worth a word.
+    """
+    correction = fmean(estimate.correction for estimate in estimates)
+    budgets = [math.log(estimate.settling_budget) for estimate in estimates if estimate.settling_budget is not None]
+    return {
+        "slope_correction": math.exp(correction) if abs(correction) > NEGLIGIBLE else None,
+        "settling_budget": math.exp(fmean(budgets)) if budgets else None,
+    }
