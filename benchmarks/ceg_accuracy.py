@@ -1,7 +1,7 @@
 """Bias, RMSE and interval coverage of every estimator on synthetic curves with a known gain.
 
-The truth is the gain at annealed ends. Run by `make ceg-accuracy`; prints Markdown tables and, last, whether iso_loss is
-as accurate as it must be wherever ends are given. What every estimator makes of runs without them stands beside it.
+The truth is the gain at annealed ends. Run by `make ceg-accuracy`; prints Markdown tables and, last, whether iso_loss
+is as accurate as it must be wherever ends are given. What every estimator makes of runs without them stands beside it.
 """
 
 from __future__ import annotations
