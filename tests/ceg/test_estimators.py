@@ -13,7 +13,7 @@ from algoprog.ceg.simulate.curves import World
 
 def pair(gain: float, world: World | None = None) -> tuple[Curve, Curve]:
     rng = np.random.default_rng(3)
-    world = world or World(noise=0.0005, evaluations=401)
+    world = world or World(noise=0.0005, evaluations=401, told=True)
     return world.curve(rng, 1.0, "none"), world.curve(rng, gain, "arm")
 
 

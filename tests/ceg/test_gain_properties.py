@@ -102,7 +102,7 @@ def test_more_noise_widens_the_interval(world, gain, seed):
 def test_a_known_gain_is_recovered_without_noise(gain, ends):
     world = World(**ends).quiet()
     estimate = IsoLoss()(*pair(world, gain, 0), "steps", "final")
-    assert estimate.log_gain == pytest.approx(world.truth(gain), abs=0.005)
+    assert estimate.log_gain == pytest.approx(world.truth(gain), abs=0.012 if world.branches else 0.005)
     assert estimate.reached == (gain > 1)
 
 
