@@ -182,6 +182,7 @@ def _ceg(options: argparse.Namespace) -> int:
 def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse.Namespace) -> str:
     """The table of the two default estimators, or any others side by side."""
     from algoprog.ceg.noise_floor import noise_floors
+    from algoprog.ceg.seeds.correlation import seed_correlations
     from algoprog.report.tables.estimators import estimators_table
     from algoprog.report.tables.table import gains_table
     from algoprog.runs.store import load_runs
@@ -189,7 +190,8 @@ def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse
     if set(options.estimator) == set(DEFAULT_ESTIMATORS):
         floors = noise_floors(runs, cost=options.cost, baseline=options.baseline, target=options.target)
         records = [run for source in options.source if source.is_dir() for run in load_runs(source)]
-        return gains_table(gains, records, cost=options.cost, confidence=options.confidence, floors=floors)
+        shown = {"cost": options.cost, "confidence": options.confidence, "floors": floors}
+        return gains_table(gains, records, correlations=seed_correlations(runs, options.baseline), **shown)
     return estimators_table(gains, cost=options.cost, confidence=options.confidence)
 
 

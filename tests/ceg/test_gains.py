@@ -13,8 +13,10 @@ from algoprog.ceg.estimator.estimate import Estimate
 from algoprog.ceg.evidence import Evidence
 from algoprog.ceg.gains import Gain, compute_gains
 from algoprog.ceg.rows import gain_rows
+from algoprog.ceg.seeds.correlation import seed_correlations
 from algoprog.ceg.seeds.sample import Paired
 from algoprog.ceg.simulate.curves import World
+from algoprog.ceg.tables import read_table
 from algoprog.ceg.write import COLUMNS, gains_csv, gains_json, write_gains
 
 STEPS = {"costs": ("steps",), "estimators": ("iso_loss",)}
@@ -199,6 +201,24 @@ def test_few_points_are_flagged_and_too_few_have_no_numbers():
     (row,) = rows_of(sweep(2.0, world=World(noise=0.001, evaluations=3)))
     assert "few-points" in row.flags
     assert row.ceg is None
+
+
+def test_seeds_that_move_together_make_pairing_worth_it():
+    shift = {0: 0.0, 1: 0.1, 2: -0.1, 3: 0.05}
+    curves = [replace(c, val_loss=c.val_loss + shift[c.seed]) for c in sweep(1.5, seeds=4)]
+    assert seed_correlations(curves)["synthetic"] > 0.95
+    apart = [replace(c, seed=c.seed + 10 * (c.variant == "arm")) for c in curves]
+    assert seed_correlations(apart) == {}
+
+
+def test_a_device_column_tells_what_seconds_were_taken_on(tmp_path):
+    lines = ["variant,model,seed,step,seconds,val_loss,device"]
+    for variant, device, factor in (("none", "A100", 1.0), ("arm", "H100", 0.9)):
+        lines += [f"{variant},m,0,{n},{n * factor},{3 + 1 / n},{device}" for n in range(1, 20)]
+    (tmp_path / "runs.csv").write_text("\n".join(lines))
+    curves = read_table(tmp_path / "runs.csv")
+    assert {curve.variant: curve.device for curve in curves} == {"none": "A100", "arm": "H100"}
+    assert "other-device" in rows_of(curves, costs=("seconds",))[-1].flags
 
 
 def test_seeds_are_matched_and_missing_ones_flagged():

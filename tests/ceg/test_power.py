@@ -7,7 +7,9 @@ import pytest
 
 from algoprog.ceg.gain import Gain
 from algoprog.ceg.power import Spread, sentence, spreads
+from algoprog.ceg.write import gains_json
 from algoprog.cli import main
+from algoprog.sweep.finish.power_command import power_line
 
 
 def test_the_speedrun_of_modded_nanogpt():
@@ -77,3 +79,15 @@ def test_what_cannot_be_answered_is_refused(words, message, capsys):
 
 def test_a_gain_that_no_one_can_pay_for():
     assert "needs more than 1,000 seeds" in sentence(Spread(1.0, math.inf), 3, 1.001)
+
+
+def test_a_plan_is_told_by_the_newest_sweep_of_its_models(tmp_path):
+    row = Gain("nano", "ln", "none", "iso_loss", "flops", 3.0, "primary", 1.2, 1.1, 1.3, 3, ())
+    assert power_line(tmp_path, ["nano"], 3) is None
+    folder = tmp_path / "2026-01-31" / "12-00-00"
+    folder.mkdir(parents=True)
+    (folder / "gains.json").write_text(gains_json([row]))
+    assert "at nano 3 seeds a variant resolve a gain of 1." in power_line(tmp_path, ["nano"], 3)
+    assert power_line(tmp_path, ["micro"], 3) is None
+    (folder / "gains.json").write_text('[{"other": 1}]')
+    assert power_line(tmp_path, ["nano"], 3) is None

@@ -21,6 +21,9 @@ RATE = "lr"
 ANNEALED = "annealed"
 """Optional column: 1 where the evaluation ends a budget of its own, at an annealed learning rate, else 0."""
 
+DEVICE = "device"
+"""Optional column: what the seconds were taken on."""
+
 WANDB_COLUMN = re.compile(r"^(?P<model>.+?) - (?P<variant>.+?)(?: - seed ?(?P<seed>\d+))? - (?P<metric>val[/_ ]loss)$")
 Row = Mapping[str | None, str | list[str] | None]
 _Key = tuple[str, str, int]  # variant, model, seed
@@ -68,7 +71,8 @@ def _read_tidy(path: Path, header: Sequence[str], rows: Sequence[Row]) -> list[C
         key = (str(row["variant"]), str(row["model"]), _seed(path, number, str(row["seed"])))
         costs = {axis: _number(path, number, column, str(row[column])) for axis, column in axes.items()}
         loss = _number(path, number, "val_loss", str(row["val_loss"]))
-        line = _Line(_rate(path, number, row), _annealed(path, number, row), costs, loss)
+        device = str(row.get(DEVICE) or "").strip()
+        line = _Line(_rate(path, number, row), _annealed(path, number, row), costs, loss, device)
         groups.setdefault(key, []).append(line)
     return [_curve(path, *key, *run) for key, lines in groups.items() for run in _runs(lines, tuple(axes))]
 
@@ -107,7 +111,8 @@ def _budgets(lines: Sequence[_Line], axes: Sequence[str]) -> list[list[_Line]]:
 
 def _columns(lines: Sequence[_Line], axes: Sequence[str]) -> _Columns:
     costs = {axis: [line.costs[axis] for line in lines] for axis in axes}
-    return _Columns(costs, [line.loss for line in lines], _ends(lines, axes))
+    devices = "+".join(dict.fromkeys(line.device for line in lines if line.device))
+    return _Columns(costs, [line.loss for line in lines], _ends(lines, axes), devices)
 
 
 def _ends(lines: Sequence[_Line], axes: Sequence[str]) -> Mask | None:
@@ -150,6 +155,7 @@ class _Line:
     annealed: bool | None
     costs: dict[str, float]
     loss: float
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,7 @@ class _Columns:
     costs: dict[str, list[float]]
     loss: list[float]
     ends: Mask | None
+    device: str = ""
 
 
 def _curve(path: Path, variant: str, model: str, seed: int, rate: float | None, columns: _Columns) -> Curve:
@@ -172,6 +179,7 @@ def _curve(path: Path, variant: str, model: str, seed: int, rate: float | None, 
         cohort="" if rate is None else f"{rate:g}",
         protocol={} if rate is None else {LEARNING_RATE: rate},
         ends=columns.ends,
+        device=columns.device,
     )
     for axis, cost in curve.costs.items():
         if (fault := cost_fault(COSTS[axis], cost)) is not None:

@@ -11,6 +11,7 @@ from algoprog.report.words.ends import ends_notes
 from algoprog.report.words.naming import COST_TITLES, count, loss, plain, ratio, shorten
 from algoprog.report.words.noise import floor_sentences
 from algoprog.report.words.notes import WIDTH, Notes, full_names, wrapped
+from algoprog.report.words.seeds import seed_sentences
 from algoprog.report.words.tuning import tuning_notes
 from algoprog.report.words.words import gain_text, interval_text
 from algoprog.runs.record import Run
@@ -30,6 +31,7 @@ def gains_table(
     cost: str = "flops",
     confidence: float = 0.9,
     floors: Mapping[str, NoiseFloor] | None = None,
+    correlations: Mapping[str, float] | None = None,
 ) -> str:
     """The table of gains at one cost axis, with a compact column for the seconds (or, at seconds, the FLOPs).
 
@@ -39,6 +41,7 @@ def gains_table(
         cost: cost axis of the main columns.
         confidence: level that the gains' intervals were computed for.
         floors: what `noise_floors` returned for this cost axis, to be stated in words.
+        correlations: what `seed_correlations` returned, to be stated in words.
     """
     tuned = any(gain.trials is not None for gain in gains)  # then the paper's estimator has no column, and no notes
     groups = summarise([g for g in gains if g.estimator in (ESTIMATORS[:1] if tuned else ESTIMATORS)], runs)
@@ -57,6 +60,7 @@ def gains_table(
         *tuning_notes(groups, runs),
         *notes.legend(),
         *ends_notes(groups, cost),
+        *seed_sentences(groups, by_display_name(correlations or {}, runs), cost=cost),
         *(f"Noise floor of {label}: {text}" for label, text in found.items()),
         *full_names(names),
     ]

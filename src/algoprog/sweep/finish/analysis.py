@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from algoprog.ceg.curves import Curve, curves_from_runs
 from algoprog.ceg.gains import Gain, compute_gains
 from algoprog.ceg.noise_floor import noise_floors
+from algoprog.ceg.seeds.correlation import seed_correlations
 from algoprog.ceg.write import write_gains
 from algoprog.literature.compare import compare
 from algoprog.report.inputs import drawn_from, fingerprint
@@ -52,7 +53,7 @@ def analyse(folder: Path, *, wandb: bool | None, redraw: bool) -> None:
     inputs = fingerprint(runs, commands, environment())
     if redraw or inputs is None or drawn_from(page) != inputs:
         _draw(folder, gains, runs, commands, curves, inputs)
-    table = gains_table(gains, runs, floors=noise_floors(curves))
+    table = gains_table(gains, runs, floors=noise_floors(curves), correlations=seed_correlations(curves))
     print(f"\n{table}\nGains in {folder / 'gains.csv'} and gains.json, report in {page}", flush=True)
     if wandb is not None:
         log_summary(folder, gains, runs, asked=wandb)

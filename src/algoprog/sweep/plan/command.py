@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,10 +28,14 @@ def add_plan(commands: Commands) -> None:
 
 def _plan(options: argparse.Namespace) -> int:
     """Print the plan; the exit code is 2 where the sweep would train nothing because it refuses."""
+    from algoprog.sweep.finish.power_command import power_line
     from algoprog.sweep.plan.preview import preview
     from algoprog.sweep.plan.table import plan_table
 
     found = preview([*options.overrides, *options.multirun], options.records)
     text = json.dumps(found.as_json(), indent=2) + "\n" if options.format == "json" else plan_table(found)
     print(text, end="")
+    models, seeds = list(dict.fromkeys(run.model for run in found.runs)), len({run.seed for run in found.runs})
+    if options.format == "table" and found.goes and (line := power_line(options.records, models, seeds)):
+        print(textwrap.fill(line, 80))
     return 0 if found.goes else 2
