@@ -5,6 +5,7 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from algoprog.ceg.curves import Array, Curve
 from algoprog.ceg.fit.spline import Solution, Wiggles, solve
@@ -98,18 +99,21 @@ def _shape(curve: Curve, cost: str) -> tuple[_Shape, float]:
     shapes = _SHAPES.setdefault(curve, {})
     key = np.round(u, 6).tobytes()
     if key not in shapes:
-        shapes[key] = _Shape(u, loss, anneals=not curve.annealed and len(u) >= 2 * MIN_POINTS)
+        shapes[key] = _Shape(u, loss, ends=curve.annealed)
     return shapes[key], float(np.log(x[-1]))
 
 
 class _Shape:
     """The evaluations of one curve against u = ln(cost / last cost), and its trends, one an exponent.
 
-    Ends of budgets have no annealing part: what it takes away is taken from all of them.
+    Ends of budgets have no annealing part: what it takes away is taken from all of them. A few of them are joined, not
+    smoothed: they are measured on the same windows, so that what is off between them is the run, not the evaluation,
+    and no law holds where some budgets end before the model has left its first plateau.
     """
 
-    def __init__(self, u: Array, loss: Array, *, anneals: bool) -> None:
-        self.anneals = anneals
+    def __init__(self, u: Array, loss: Array, *, ends: bool) -> None:
+        self.anneals = not ends and len(u) >= 2 * MIN_POINTS
+        self.joined = ends and len(u) < 2 * MIN_POINTS
         first = max(0, min(int(np.searchsorted(u, -np.log(RANGE))), len(u) - MIN_POINTS))
         self.u, self.loss = u[first:], loss[first:]
         self.early = u[:first], loss[:first]
@@ -142,7 +146,11 @@ class _Shape:
 
     def trend(self, index: int) -> Trend:
         """The trend with one of `EXPONENTS`; log cost relative to the end."""
-        if index not in self._trends:
+        if self.joined:
+            index = 0  # no exponent is needed
+        if index not in self._trends and self.joined:
+            self._trends[index] = _joined(self.u, self.loss, self.grid)
+        elif index not in self._trends:
             exponent = np.array(EXPONENTS[index : index + 1])
             solution = self._solve(self._fixed(self.u, exponent)[0])
             self._trends[index] = self._on_grid(solution, self._fixed(self.grid, exponent)[0])
@@ -183,6 +191,16 @@ class _Shape:
             anneal_sd=float(np.sqrt(variance)),
             lever=np.concatenate([np.zeros(len(u)), lever]),
         )
+
+
+def _joined(u: Array, loss: Array, grid: Array) -> Trend:
+    """The monotone cubic through ends of budgets; they leave nothing to tell its error by.
+
+    Source: Fritsch and Butland 1984, "A method for constructing local monotone piecewise cubic interpolants".
+    """
+    unknown, nothing = np.full(GRID, np.nan), np.zeros(GRID)
+    values = np.asarray(PchipInterpolator(u, loss)(grid))
+    return Trend(grid, values, unknown, 0.0, len(u), anneal=0.0, anneal_sd=0.0, lever=nothing)
 
 
 def _least_squares(fixed: Array, wiggles: int, loss: Array) -> Solution:

@@ -14,6 +14,9 @@ MIDDLE, LATE = (0.3, 0.7), 0.85
 TYPICAL_EXPONENT = 0.3
 """Of the power law by which a slope is carried from the middle of a run to its end."""
 
+RISE_NATS = 0.02
+"""A rise that no error is known for counts from here on."""
+
 GRID = 256
 """Points of a trend; linear interpolation between them is off by less than 1e-4 of a cost."""
 
@@ -58,7 +61,8 @@ class Trend:
     @property
     def rising(self) -> bool:
         """Whether the end lies above the minimum by more than the noise of the fit explains."""
-        return bool(self.end - self.lowest > 3 * self.error[-1] + 1e-9)
+        noise = 3 * self.error[-1] if np.isfinite(self.error[-1]) else RISE_NATS
+        return bool(self.end - self.lowest > noise + 1e-9)
 
     def log_cost_at(self, loss: float) -> float:
         """Log of the cost at which the trend first reaches a loss, linear in ln cost between grid points."""
