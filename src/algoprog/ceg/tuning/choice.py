@@ -98,11 +98,11 @@ def _chosen(curves: Sequence[Curve], baseline: str) -> list[tuple[int, Curve]]:
     for index, curve in enumerate(curves):
         if curve.role == SEARCH:
             continue
-        tuning = _of(models.get(curve.model, []), curve)
-        if tuning is None:
+        part = _of(models.get(curve.model, []), curve)
+        if part is None:
             kept.append((index, curve))
-        elif point_of(curve) == tuning.chosen[curve.variant, curve.seed]:
-            kept.append((index, _form(curve, tuning)))
+        elif point_of(curve) == part.chosen[curve.variant, curve.seed]:
+            kept.append((index, _form(curve, part)))
     return kept
 
 
