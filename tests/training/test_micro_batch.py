@@ -91,7 +91,7 @@ def test_a_run_alone_is_refused_before_it_trains(
 
 
 def test_branches_hold_a_second_trunk(spec: Specs) -> None:
-    words = ("schedule=wsd", "schedule.decay_fraction=0.4", "budget.steps=16")
+    words = ("schedule=wsd", "schedule.decay_fraction=0.4", "schedule.warmup_steps=1", "budget.steps=16")
     alone, branched = spec(*words, "schedule.branches=1"), spec(*words, "schedule.branches=2")
     assert branched.branches()
     assert machine_memory(branched, gpus_here()) - machine_memory(alone, gpus_here()) == 12 * alone.n_params

@@ -27,7 +27,7 @@ BYTES_PER_PARAMETER = 16
 """float32: weight, gradient and AdamW's two moments."""
 
 CPU_BYTES_PER_PARAMETER = 20
-"""On a CPU the copy of the initial weights, which shows dead parameters at the end, lies in the same memory."""
+"""On a CPU one float more, as measured: what the step of the optimizer and the allocator hold beside."""
 
 BRANCH_BYTES_PER_PARAMETER = 12
 """While a branch is annealed, the trunk's weights and moments wait beside it."""

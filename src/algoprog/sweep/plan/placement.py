@@ -79,7 +79,8 @@ def _memory(launcher: str, knobs: dict[str, Any]) -> float | None:
     if launcher == "local":
         return settings.checked(knobs).free_memory()
     if launcher == "slurm":
-        return None if knobs["mem_gb"] is None else float(knobs["mem_gb"]) * 2**30
+        on_gpu = knobs["gpus_per_node"] or knobs["gres"]
+        return None if knobs["mem_gb"] is None or on_gpu else float(knobs["mem_gb"]) * 2**30
     return None if launcher == "ray" else free_memory()
 
 
