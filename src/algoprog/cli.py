@@ -14,9 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from algoprog.runs.mistake import sentence
 from algoprog.runs.record import BASELINE, COSTS
-from algoprog.sweep.finish.power_command import add_power
 from algoprog.sweep.finish.wandb_command import add_source, add_wandb, curves
 from algoprog.sweep.plan.command import add_plan
+from algoprog.sweep.plan.power_command import add_power
 from algoprog.sweep.watch.status_command import add_logs, add_status
 
 if TYPE_CHECKING:

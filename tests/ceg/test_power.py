@@ -9,7 +9,7 @@ from algoprog.ceg.gain import Gain
 from algoprog.ceg.power import Spread, sentence, spreads
 from algoprog.ceg.write import gains_json
 from algoprog.cli import main
-from algoprog.sweep.finish.power_command import power_line
+from algoprog.sweep.plan.power_command import power_line
 
 
 def test_the_speedrun_of_modded_nanogpt():

@@ -56,8 +56,13 @@ def evidence(group: Pairs, question: Question) -> Evidence:
         estimator = estimator.over(pairs, cost, question.target)
     estimates = tuple(estimator(base, arm, cost, question.target) for base, arm in pairs)
     flags = {*warnings, *_flags(estimates, pairs, cost)} | ({CONDITIONAL} if group.lost else set())
+    correction, budget = between_ends(estimates)
     row = replace(
-        row, n_seeds=len({id(arm) for _, arm in pairs}), flags=tuple(sorted(flags)), **between_ends(estimates)
+        row,
+        n_seeds=len({id(arm) for _, arm in pairs}),
+        flags=tuple(sorted(flags)),
+        slope_correction=correction,
+        settling_budget=budget,
     )
     return Evidence(row, tuple(pairs), estimates, _sample(pairs, estimates, unpaired=group.unpaired))
 

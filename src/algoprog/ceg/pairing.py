@@ -123,7 +123,8 @@ def _pairs(
     flags |= {"unpaired"} if unpaired else {"seeds-missing"} if len(keys) < max(len(base), len(arm)) else set()
     flags |= {DIVERGED} if any(run.diverged for run in (*base.values(), *arm.values())) else set()
     finished = tuple((base[b], arm[a]) for b, a in keys if not base[b].diverged and not arm[a].diverged)
-    crossed = product(*([run for _, run in sorted(side.items()) if not run.diverged] for side in (base, arm)))
+    whole = [[run for _, run in sorted(side.items()) if not run.diverged] for side in (base, arm)]
+    crossed = product(whole[0], whole[1])
     return Pairs(model, variant, finished, tuple(sorted(flags)), tuple(crossed), unpaired, lost)
 
 

@@ -25,8 +25,8 @@ def gain_rows(found: Evidence, error: Error | None, confidence: float) -> list[G
         confidence: of the interval.
     """
     if found.sample is None:
-        auxiliary = bool(found.estimates) and not _mostly_reached(found.estimates)
-        return [replace(found.row, kind="auxiliary" if auxiliary else "primary")]
+        missed = bool(found.estimates) and not _mostly_reached(found.estimates)
+        return [replace(found.row, kind="auxiliary" if missed else "primary")]
     if _mostly_reached(found.estimates):
         return [_value(found, "primary", error, confidence)]
     auxiliary = _value(found, "auxiliary", error, confidence)

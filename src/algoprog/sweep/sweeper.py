@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,11 @@ class Sweeper(BasicSweeper):
         with _mistakes():
             wanted = jobs(self.config, arguments, self.params, self.hydra_context.config_loader)
             tune, own = tune_of(self.config), self._own()
-            planned = _begin(own, wanted) if tune is None else None
-            phases = Phases(own, tune, wanted) if tune is not None else None
+            start = (
+                partial(own.launch, _begin(own, wanted)) if tune is None else _mistakes()(Phases(own, tune, wanted).run)
+            )
         try:
-            if planned is not None:
-                return own.launch(planned)
-            with _mistakes():
-                return phases.run()
+            return start()
         except KeyboardInterrupt:
             again = f"the same command with hydra.sweep.dir={own.folder} goes on with the others"
             print(f"\ninterrupted: finished runs are kept, {again}", file=sys.stderr)

@@ -97,14 +97,14 @@ def compare(
     return Estimate(wanted, log_gain, lambda: log_sd(common), common, bound, upper, said)
 
 
-def between_ends(estimates: Sequence[Estimate]) -> dict[str, float | None]:
-    """What a row says of the way from one end to another: the mean over seeds of correction and settling budget.
+def between_ends(estimates: Sequence[Estimate]) -> tuple[float | None, float | None]:
+    """What a row says of the way from one end to another: slope correction and settling budget, means over seeds.
 
     A correction that changes no third decimal of the CEG is not worth a word.
     """
     correction = fmean(estimate.correction for estimate in estimates)
     budgets = [math.log(estimate.settling_budget) for estimate in estimates if estimate.settling_budget is not None]
-    return {
-        "slope_correction": math.exp(correction) if abs(correction) > NEGLIGIBLE else None,
-        "settling_budget": math.exp(fmean(budgets)) if budgets else None,
-    }
+    return (
+        math.exp(correction) if abs(correction) > NEGLIGIBLE else None,
+        math.exp(fmean(budgets)) if budgets else None,
+    )

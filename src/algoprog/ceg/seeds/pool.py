@@ -62,8 +62,8 @@ class Pool:
 
     def lent(self, sample: Sample) -> Error | None:
         """The error for a variant that has none of its own; None where fewer than 3 degrees of freedom know it."""
-        known = Pool(*(error if error and error.degrees >= ENOUGH else None for error in (self.pair, self.run)))
-        error = known.error(sample)
+        pair, run = (error if error and error.degrees >= ENOUGH else None for error in (self.pair, self.run))
+        error = Pool(pair, run).error(sample)
         return None if error is None else Error(error.standard, error.degrees, borrowed=True)
 
 

@@ -28,7 +28,7 @@ def add_plan(commands: Commands) -> None:
 
 def _plan(options: argparse.Namespace) -> int:
     """Print the plan; the exit code is 2 where the sweep would train nothing because it refuses."""
-    from algoprog.sweep.finish.power_command import power_line
+    from algoprog.sweep.plan.power_command import power_line
     from algoprog.sweep.plan.preview import preview
     from algoprog.sweep.plan.table import plan_table
 

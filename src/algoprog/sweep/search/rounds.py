@@ -35,7 +35,7 @@ def choose(searches: Sequence[Search], tune: Tune, known: Choices, train: Train,
     on from there; trials that are finished are not trained again, so the same choices come out.
     """
     choices = {search.id: known[search.id] for search in searches if search.id in known}
-    asked = {search: search.cells() for search in searches if search.id not in choices}
+    asked = {search: tuple(search.cells()) for search in searches if search.id not in choices}
     trials: dict[Search, dict[Point, Trained]] = {search: {} for search in asked}
     number = 0
     while asked:
