@@ -180,6 +180,17 @@ def test_one_diverged_seed_is_flagged_and_left_out():
     assert not row.finding, "what holds for the seeds that survived is no finding"
 
 
+def test_a_seed_that_exploded_without_nan_has_diverged_in_curves_from_elsewhere_too():
+    curves = sweep(2.0, seeds=3)
+    loss = curves[3].val_loss.copy()
+    loss[60:] = np.linspace(loss[60], 8.5, len(loss) - 60)
+    curves[3] = replace(curves[3], val_loss=loss)
+    (row,) = rows_of(curves)
+    assert {"diverged", "conditional"} <= set(row.flags)
+    assert (row.n_seeds, row.n_diverged, row.finding) == (2, 1, False)
+    assert row.ceg == pytest.approx(2.0, rel=0.05)
+
+
 def test_a_variant_that_always_diverged_has_a_row_without_numbers():
     (row,) = rows_of(sweep(2.0, flags=("diverged",)))
     assert (row.ceg, row.ci_low, row.target_loss, row.n_seeds) == (None, None, None, 0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from algoprog.runs.divergence import exploded
 from algoprog.runs.record import COMPARE, COSTS, CURVE_FILE, DIVERGED, Record, Run
 
 Array = NDArray[np.float64]
@@ -73,8 +74,9 @@ class Curve:
 
     @property
     def diverged(self) -> bool:
-        """Whether a loss became NaN or infinite, or the trainer ended the run for an exploding loss."""
-        return DIVERGED in self.flags or not bool(np.isfinite(self.val_loss).all())
+        """Whether a loss became NaN or infinite, or the run ended without what it had learned."""
+        broken = not bool(np.isfinite(self.val_loss).all())
+        return DIVERGED in self.flags or broken or exploded(self.val_loss.tolist())
 
     @property
     def learning_rate(self) -> float | None:
