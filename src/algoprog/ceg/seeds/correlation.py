@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from algoprog.ceg.curves import Curve
+from algoprog.ceg.noise_floor import aa_variants
 from algoprog.ceg.pairing import pair_up
 from algoprog.runs.record import BASELINE
 
@@ -17,15 +18,16 @@ FEWEST = 3
 def seed_correlations(curves: Sequence[Curve], baseline: str = BASELINE) -> dict[str, float]:
     """For each model the correlation of the last losses of variant and baseline over their paired seeds, pooled.
 
-    Differences of paired seeds have 1 - r of the variance that differences of unpaired ones would have. Models whose
-    variants share fewer than three seeds with the baseline are left out.
+    Differences of paired seeds have 1 - r of the variance that differences of unpaired ones would have. A/A arms, which
+    equal the baseline, and models whose variants share fewer than three seeds with the baseline are left out.
 
     Raises:
         ValueError: as `compute_gains`.
     """
+    equal = {baseline, *aa_variants(curves, baseline)}
     sums: dict[str, list[tuple[float, float]]] = {}
     for group in pair_up(curves, baseline):
-        if group.variant == baseline or group.unpaired or len(group.pairs) < FEWEST:
+        if group.variant in equal or group.unpaired or len(group.pairs) < FEWEST:
             continue
         losses = np.array([[float(curve.val_loss[-1]) for curve in pair] for pair in group.pairs])
         covariance = np.cov(losses.T)
