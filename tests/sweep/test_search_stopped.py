@@ -60,7 +60,7 @@ class Machine:
             folder=self.folder,
             command="python train.py -m",
             compose=self.compose,
-            placement=Placement("basic", {}, Gpus(0, 0)),
+            placement=Placement("basic", {}, Gpus(0, 0), None),
             reuse=None,
             skip_refused=False,
             fail_fast=self.fail_fast,

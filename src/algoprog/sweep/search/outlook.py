@@ -58,7 +58,7 @@ def outlook(
     compared.refused = first.refused
     unsettled = {
         spec.run_id
-        for (spec, _), (_, words) in zip((*compared.baselines, *compared.asked), runs, strict=True)
+        for spec, words in (*compared.baselines, *compared.asked)
         if found.owner[rates.group(words)] not in known
     }
     more = [

@@ -46,7 +46,7 @@ def choose(searches: Sequence[Search], tune: Tune, known: Choices, train: Train,
             trials[search][cell] = trained
         asked = {search: more for search in asked if (more := _next(search, trials[search], tune))}
         done = {s.id: _choice(s, found, tune) for s, found in trials.items() if s not in asked}
-        choices |= {name: choice for name, choice in done.items() if name not in choices}
+        choices = {**done, **choices}
         keep(choices)
     return choices
 
