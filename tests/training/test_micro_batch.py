@@ -94,7 +94,8 @@ def test_branches_hold_a_second_trunk(spec: Specs) -> None:
     words = ("schedule=wsd", "schedule.decay_fraction=0.4", "schedule.warmup_steps=1", "budget.steps=16")
     alone, branched = spec(*words, "schedule.branches=1"), spec(*words, "schedule.branches=2")
     assert branched.branches()
-    assert machine_memory(branched, gpus_here()) - machine_memory(alone, gpus_here()) == 12 * alone.n_params
+    more = machine_memory(branched, gpus_here()) - machine_memory(alone, gpus_here())
+    assert more == pytest.approx(12 * alone.n_params)
 
 
 @pytest.mark.parametrize("most", [None, 4])

@@ -30,7 +30,7 @@ CPU_BYTES_PER_PARAMETER = 20
 """On a CPU one float more, as measured: what the step of the optimizer and the allocator hold beside."""
 
 BRANCH_BYTES_PER_PARAMETER = 12
-"""While a branch is annealed, the trunk's weights and moments wait beside it."""
+"""While a branch is annealed, the trunk's weights and moments wait in the machine's memory, whatever trains."""
 
 CPU_PROCESS_BYTES = 500e6
 """What a process holds on a CPU before its model: interpreter, PyTorch and Lightning, measured on Linux."""
@@ -55,14 +55,14 @@ def peak_memory(spec: RunSpec, gpus: Gpus) -> float:
     logits = 4.0 * spec.micro_batch_size * dims.seq_len * dims.vocab_size
     # What the backward pass works with comes to be while all that was kept still is: two tensors of the logits' size,
     # or the gradients within a layer, which are about as much as it kept.
-    activations = SLACK * (first + dims.n_layers * further + 2 * logits) + branch_bytes(spec)
+    activations = SLACK * (first + dims.n_layers * further + 2 * logits)
     if on_cpu(spec.config, gpus):
-        return CPU_BYTES_PER_PARAMETER * spec.n_params + activations + CPU_PROCESS_BYTES
+        return CPU_BYTES_PER_PARAMETER * spec.n_params + activations + _branch_bytes(spec) + CPU_PROCESS_BYTES
     return BYTES_PER_PARAMETER * spec.n_params + activations
 
 
-def branch_bytes(spec: RunSpec) -> float:
-    """Bytes that a device holds beside training while the run anneals a branch; none without branches."""
+def _branch_bytes(spec: RunSpec) -> float:
+    """Bytes of the machine that wait while the run anneals a branch; none without branches."""
     return BRANCH_BYTES_PER_PARAMETER * spec.n_params if spec.branches() else 0.0
 
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from algoprog.build import RunSpec
 from algoprog.model.gpt import GPT
-from algoprog.run.memory import branch_bytes, machine_memory, on_cpu
+from algoprog.run.memory import machine_memory, on_cpu
 from algoprog.training.hardware import Gpus
 
 STATE_BYTES = 8
@@ -85,7 +85,7 @@ def tried(spec: RunSpec, gpt: GPT, device: torch.device, most: int | None = None
 
 
 def _goes_through(spec: RunSpec, gpt: GPT, device: torch.device) -> bool:
-    """Whether a forward and backward pass find memory, beside what the optimizer and a branch will hold."""
+    """Whether a forward and backward pass find memory, beside what the optimizer will hold."""
     on_gpu = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if on_gpu else []):
         try:
@@ -102,7 +102,7 @@ def _goes_through(spec: RunSpec, gpt: GPT, device: torch.device) -> bool:
 def _pass(spec: RunSpec, gpt: GPT, device: torch.device) -> None:
     model = copy.deepcopy(gpt).to(device).train()
     copies = BUCKET_BYTES if spec.n_devices > 1 else 0
-    beside = (STATE_BYTES + copies) * spec.n_params + branch_bytes(spec)
+    beside = (STATE_BYTES + copies) * spec.n_params
     held = torch.empty(int(beside), dtype=torch.uint8, device=device)
     batch = torch.zeros(spec.micro_batch_size, model.dims.seq_len, dtype=torch.long, device=device)
     mixed = spec.config["precision"] == "bf16-mixed"
