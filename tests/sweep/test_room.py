@@ -85,7 +85,9 @@ def test_the_own_line_of_a_user_fits_16_gib_and_not_4(
     train: Program,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    words = ["-m", "attention=mqa,sparse", "model=compact,full", "budget.steps=2", "evaluation.tokens=1024"]
+    # A quarter of the batch as typed: what memory has to hold is a micro-batch, and a step of 16 takes minutes.
+    words = ["-m", "attention=mqa,sparse", "model=compact,full", "batch_size=4", "budget.steps=2"]
+    words.append("evaluation.tokens=1024")
     small = train(*words, f"hydra.launcher.memory={4 * 2**30}", f"hydra.sweep.dir={tmp_path / 'small'}")
     assert small.returncode == 2
     assert "none of full needs" in small.stderr
