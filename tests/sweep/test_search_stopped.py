@@ -103,8 +103,14 @@ class Machine:
 @pytest.fixture(scope="module")
 def config() -> Iterator[Callable[..., DictConfig]]:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        yield lambda words: loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
+        loader, known = GlobalHydra.instance().config_loader(), dict[tuple[str, ...], DictConfig]()
+
+        def config(words: list[str]) -> DictConfig:
+            if tuple(words) not in known:
+                known[tuple(words)] = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
+            return known[tuple(words)]
+
+        yield config
 
 
 @pytest.fixture(scope="module")
@@ -170,12 +176,15 @@ def test_a_search_and_the_runs_that_follow_from_it(go: Callable[..., Machine]) -
     assert rates["ln"] == pytest.approx(6e-3, rel=1e-3)
 
 
-def test_stopped_after_any_write_it_goes_on_to_the_same_end(go: Callable[..., Machine]) -> None:
-    whole = go("whole")
-    for moment in range(1, len(whole.writes) + 1):
+def test_stopped_at_any_turn_it_goes_on_to_the_same_end(go: Callable[..., Machine]) -> None:
+    few = ("variant=none,ln", "seed=0")
+    whole = go("whole", words=few)
+    turns = {at for at, what in enumerate(whole.writes) if what == CHOICES_FILE}
+    moments = sorted({1, 2, *turns, *(at + 1 for at in turns), len(whole.writes) - 1})
+    for moment in moments:  # in and after each round of trials, after each choice, in the comparison
         with pytest.raises(StoppedError):
-            go(f"stopped-{moment}", stop_after=moment)
-        again = go(f"stopped-{moment}")
+            go(f"stopped-{moment}", words=few, stop_after=moment)
+        again = go(f"stopped-{moment}", words=few)
         assert alike(again.folder, whole.folder), whole.writes[:moment]
         trained = [name for name in (*whole.writes[:moment], *again.writes) if name != CHOICES_FILE]
         assert len(trained) == len(set(trained)), "nothing is trained twice"
