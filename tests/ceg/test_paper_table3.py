@@ -109,5 +109,5 @@ def test_uneven_evaluations_are_resampled_and_flagged():
     base = Curve("none", "compact", 0, loss, {"steps": steps})
     variant = Curve("ln", "compact", 0, 6.0 - 0.2 * np.log(2 * steps + 200.0), {"steps": steps})
     estimate = Paper()(base, variant, "steps", "final")
-    assert estimate.flags == ("resampled",)
+    assert "resampled" in estimate.flags
     assert np.exp(estimate.log_gain) == pytest.approx(1.91, abs=0.03)  # the compression science.md reports for a true 2

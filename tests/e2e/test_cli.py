@@ -9,10 +9,8 @@ import pytest
 
 from algoprog.cli import main
 
-KEYS = {
-    "model", "variant", "baseline", "estimator", "cost", "target_loss",
-    "kind", "ceg", "ci_low", "ci_high", "n_seeds", "flags",
-}  # fmt: skip
+SCHEMA = Path(__file__).parents[2] / "docs" / "gains.schema.json"
+KEYS = set(json.loads(SCHEMA.read_text(encoding="utf-8"))["items"]["required"])
 
 
 @pytest.fixture
