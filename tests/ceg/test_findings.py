@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.seeds.findings import findings, p_values
-from algoprog.ceg.seeds.pool import Pool, pool_of
+from algoprog.ceg.seeds.pool import Pool, _Fit, pool_of
 from algoprog.ceg.seeds.sample import Error, Paired, Unpaired
 from algoprog.ceg.simulate.findings import Sweeps, found_in
 
-REPEATS = 60
+REPEATS = 100
 
 
 def test_findings_are_those_of_benjamini_and_hochberg():
@@ -97,3 +97,12 @@ def test_welch_of_unequal_numbers_covers():
         sample = Unpaired(arm[None, :] - base[:, None])
         held.append(abs(sample.mean) <= sample.own_error().half(0.9))
     assert 0.86 <= np.mean(held) <= 0.94
+
+
+def test_means_give_what_least_squares_give():
+    rng = np.random.default_rng(7)
+    cells = {f"arm{n}": dict(enumerate(rng.normal(size=4))) for n in range(5)}
+    whole, again = _Fit.of(cells), _Fit.of({**cells, "late": {9: 0.5}})  # a cell by itself, which fits exactly
+    assert (again.squares, again.degrees) == (pytest.approx(whole.squares), whole.degrees)
+    for name, (squares, free) in whole.rows.items():
+        assert again.rows[name] == (pytest.approx(squares), pytest.approx(free))

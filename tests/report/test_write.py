@@ -142,7 +142,7 @@ def test_the_page_says_what_was_found(report, sweep):
 
 def test_one_seed_is_not_a_certainty(report, sweep):
     page = Page(report(sweep(models=("nano",), variants=("none", "rope"), seeds=1)))
-    for reason in ("Scale dependence: it needs", "Predictions: they need three", "Noise floor: it needs two seeds"):
+    for reason in ("Scale dependence: it needs", "Predictions: they need three", "Noise floor: it needs an arm"):
         assert reason in page.text
     assert "rope seems to reach" in page.text
     assert "helps?" in page.text

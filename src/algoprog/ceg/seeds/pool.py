@@ -31,6 +31,8 @@ class _Fit:
     @classmethod
     def of(cls, cells: Mapping[str, Mapping[int, float]]) -> _Fit:
         names, seeds = list(cells), sorted({seed for row in cells.values() for seed in row})
+        if all(len(row) == len(seeds) for row in cells.values()):
+            return cls._complete(names, np.array([[row[seed] for seed in seeds] for row in cells.values()]))
         index = [(i, seeds.index(seed), value) for i, name in enumerate(names) for seed, value in cells[name].items()]
         design = np.zeros((len(index), len(names) + len(seeds)))
         for line, (row, column, _) in enumerate(index):
@@ -43,6 +45,18 @@ class _Fit:
         owner = np.array([row for row, *_ in index])
         rows = {n: (float((left[owner == i] ** 2).sum()), float(free[owner == i].sum())) for i, n in enumerate(names)}
         return cls(float(left @ left), len(index) - basis.shape[1], rows)
+
+    @classmethod
+    def _complete(cls, names: Sequence[str], table: Array) -> _Fit:
+        """The same where no cell is missing, by means."""
+        left = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
+        degrees = (table.shape[0] - 1) * (table.shape[1] - 1)
+        squares = (left**2).sum(axis=1)
+        return cls(
+            float(squares.sum()),
+            degrees,
+            {n: (float(q), degrees / len(names)) for n, q in zip(names, squares, strict=True)},
+        )
 
 
 @dataclass(frozen=True)

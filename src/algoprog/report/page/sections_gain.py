@@ -65,10 +65,11 @@ def noise_section(evidence: Evidence, groups: Sequence[Group], cost: str, confid
     """Which gains cannot be told from none."""
     found = floor_sentences(groups, evidence.floors or {}, cost=cost, confidence=confidence)
     if not found:
-        return "Noise floor: it needs two seeds of the baseline, or an arm that changes the kernel only."
+        return "Noise floor: it needs an arm that changes the kernel only; for unpaired seeds, two of the baseline."
     prose = (
-        "Runs that compute the same function have a gain of 1 by construction: two seeds of the baseline, or two "
-        f"kernels. What they score is noise. All ranges are at {confidence:.0%} confidence.",
+        "Runs that compute the same function have a gain of 1 by construction: two kernels of one seed beside "
+        "paired gains, two seeds of the baseline beside unpaired ones. What they score is noise. "
+        f"All ranges are at {confidence:.0%} confidence.",
     )
     rows = tuple(found.items())
     return Section("Noise floor", prose, table=Table("What noise alone scores.", ("model", "noise floor"), rows, True))
