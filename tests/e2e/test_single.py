@@ -144,7 +144,7 @@ def test_a_corrupt_token_file_is_found_before_training(train: Program, tmp_path:
     second = train(*words, f"hydra.run.dir={tmp_path / 'two'}", **cache)
     assert second.returncode == 2
     assert "damaged" in second.stderr
-    assert "move it away" in second.stderr
+    assert "delete that folder" in second.stderr
     assert "Traceback" not in second.stderr
     assert not (tmp_path / "two" / "curve.csv").exists()
 

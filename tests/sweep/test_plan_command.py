@@ -187,7 +187,7 @@ def test_the_memory_estimate_is_near_what_was_measured(plan: Planned, trained: P
     }
     _, found = plan(*TINY_RUN, *DESIGN, f"hydra.sweep.dir={trained}")
     for run in found["runs"]:
-        assert run["memory_bytes"] == pytest.approx(measured[run["name"]], rel=0.25)
+        assert measured[run["name"]] <= run["memory_bytes"] <= 1.4 * measured[run["name"]]
 
 
 def test_a_plan_starts_in_a_process_of_its_own(algoprog: Program, tmp_path: Path) -> None:  # noqa: F811
