@@ -17,9 +17,17 @@ from tests.sweep.conftest import PATIENCE, wait_until
 LAUNCHER = Path(__file__).parent / "planted" / "launcher.py"
 
 
+def heed_signals() -> None:
+    """Undo what nohup, or a shell's `&`, makes its children ignore: the tests may run under either."""
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 def test_no_run_outlives_the_launcher(tmp_path: Path, how: str) -> None:
-    launcher = subprocess.Popen([sys.executable, str(LAUNCHER), str(tmp_path)], stderr=subprocess.DEVNULL)
+    launcher = subprocess.Popen(
+        [sys.executable, str(LAUNCHER), str(tmp_path)], stderr=subprocess.DEVNULL, preexec_fn=heed_signals
+    )
     began = [tmp_path / name / "began-1" for name in ("one", "two")]
     wait_until(lambda: all(path.exists() for path in began))
     pids = [int(path.read_text()) for path in began]

@@ -148,7 +148,7 @@ def test_an_interrupt_at_the_start_finds_the_process(run: Run, tmp_path: Path, m
     def start(attempt: process.RunProcess) -> None:
         real(attempt)
         wait_until((tmp_path / "run" / "began-1").exists)
-        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(process.RunProcess, "start", start)
     with pytest.raises(KeyboardInterrupt):
