@@ -5,7 +5,7 @@ PY := .venv/bin/python
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && touch $@
 
-.PHONY: help setup demo test test-slow test-cluster lint smoke golden ceg-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos gpu-smoke format clean
+.PHONY: help setup demo test test-slow test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos gpu-smoke format clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
