@@ -22,9 +22,9 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from algoprog.axes import MODEL
 from algoprog.build import RunSpec
 from algoprog.compose import compose
-from algoprog.config import AXES
 from algoprog.run.provenance import environment
 from algoprog.runs.record import COMPARE, CONFIG_FILE, FINISHED, Record
 from algoprog.runs.store import append_curve, write_atomic, write_record
@@ -99,7 +99,7 @@ def _write(folder: Path, spec: RunSpec, overrides: list[str]) -> None:
 def _record(spec: RunSpec, overrides: list[str], last: dict[str, float]) -> Record:
     shared = {field.name: getattr(spec, field.name) for field in fields(Record) if hasattr(spec, field.name)}
     written = {
-        "axes": {axis: option(spec.config[axis]) for axis in AXES},
+        "axes": {axis: option(spec.config[axis]) for axis in MODEL},
         "status": FINISHED,
         "reason": None,
         "steps": last["step"],

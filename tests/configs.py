@@ -12,10 +12,11 @@ import torch
 from omegaconf import OmegaConf
 
 from algoprog import build
-from algoprog.config import AXES, conf_dir
+from algoprog.axes import AXES, MODEL
+from algoprog.config import conf_dir
 from algoprog.model.dims import Dims
 from algoprog.model.gpt import GPT
-from algoprog.variant import baseline, folder
+from algoprog.variant import baseline
 
 Shaken = TypeVar("Shaken", bound=torch.nn.Module)
 
@@ -60,12 +61,12 @@ def _compose(overrides: tuple[str, ...]) -> dict[str, Any]:
 
 def options(axis: str) -> list[str]:
     """Every option of an axis, from the names of its files."""
-    return sorted(path.stem for path in (conf_dir() / folder(axis)).glob("*.yaml"))
+    return sorted(path.stem for path in (conf_dir() / AXES[axis].group).glob("*.yaml"))
 
 
 def part(axis: str, option: str, **knobs: Any) -> dict[str, Any]:
     """The yaml of an option, with some knobs changed."""
-    config = OmegaConf.to_container(OmegaConf.load(conf_dir() / folder(axis) / f"{option}.yaml"))
+    config = OmegaConf.to_container(OmegaConf.load(conf_dir() / AXES[axis].group / f"{option}.yaml"))
     assert isinstance(config, dict)
     assert knobs.keys() <= config.keys()
     return {**config, **knobs}
@@ -79,10 +80,10 @@ def cases(axis: str) -> list[dict[str, Any]]:
 
 def gpt(dims: Dims = TINY, *, seed: int | None = 0, **parts: str | dict[str, Any]) -> GPT:
     """The baseline with some axes changed, in evaluation mode; without initial weights where the seed is None."""
-    assert parts.keys() <= baseline().keys() == set(AXES)
+    assert parts.keys() <= baseline().keys() == set(MODEL)
     chosen = {axis: parts.get(axis, option) for axis, option in baseline().items()}
     config = {axis: part(axis, choice) if isinstance(choice, str) else choice for axis, choice in chosen.items()}
-    model = GPT(dims, **{axis: build.construct(config, axis) for axis in AXES})
+    model = GPT(dims, **{axis: build.construct(config, axis) for axis in MODEL})
     if seed is not None:
         model.init_weights(seed)
     return model.eval()

@@ -15,10 +15,11 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from algoprog import build
-from algoprog.config import AXES, BudgetConfig, Config, EvaluationConfig, ModelConfig, TrainerConfig, conf_dir
+from algoprog.axes import AXES, MODEL
+from algoprog.config import BudgetConfig, Config, EvaluationConfig, ModelConfig, TrainerConfig, conf_dir
 from algoprog.model import interface
 from algoprog.model.dims import Dims
-from algoprog.variant import folder, option
+from algoprog.variant import option
 from tests.configs import TINY, compose, gpt, part, shaken, tokens
 
 CONTRACTS = {
@@ -56,10 +57,10 @@ def knobs(path: Path) -> dict[str, Any]:
 
 KNOBS = [
     pytest.param(axis, path.stem, knob, id=f"{axis}={path.stem}.{knob}")
-    for axis in AXES
+    for axis in MODEL
     for path in OPTIONS
     for knob in knobs(path)
-    if path.parent.name == folder(axis)
+    if path.parent.name == AXES[axis].group
 ]
 SCHEDULE_KNOBS = [
     pytest.param(path, knob, id=f"{path.stem}.{knob}")
@@ -80,7 +81,7 @@ def test_all_are_found() -> None:
 
 
 def test_every_axis_has_a_folder_and_every_folder_a_meaning() -> None:
-    axes = {folder(axis) for axis in AXES}
+    axes = {AXES[axis].group for axis in MODEL}
     assert axes == CONTRACTS.keys()
     run = {"model", "data", "tokenizer", "optim", "schedule", "budget", "evaluation", "trainer", "logger"}
     assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == axes | run | {
@@ -175,7 +176,7 @@ def candidates(axis: str, stem: str, knob: str) -> list[Any]:
     if isinstance(value, int | float):
         return [value * 2, value + 1, value / 2 if isinstance(value, float) else max(1, value // 2)]
     assert isinstance(value, str), "a new kind of knob: say here how to change it"
-    with pytest.raises(ValueError, match=rf"{folder(axis)}\.{knob}=nonsense") as refusal:
+    with pytest.raises(ValueError, match=rf"{AXES[axis].group}\.{knob}=nonsense") as refusal:
         gpt(seed=None, **{axis: part(axis, stem, **{knob: "nonsense"})})
     words = str(refusal.value).partition("must be")[2].replace(",", " ").split()  # the sentence names alternatives
     return [number for word in words if (number := int(word) if word.isdigit() else word) != value]

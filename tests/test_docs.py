@@ -39,11 +39,11 @@ def test_the_example_of_an_option_works() -> None:
 
 def _parts() -> dict[str, object]:
     from algoprog import build
-    from algoprog.config import AXES
+    from algoprog.axes import MODEL
     from tests.configs import compose
 
     config = compose()
-    return {axis: build.construct(config, axis) for axis in AXES}
+    return {axis: build.construct(config, axis) for axis in MODEL}
 
 
 def test_every_make_target_that_the_readme_names_exists() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from algoprog.config import AXES, EXECUTION, conf_dir
+from algoprog.axes import MODEL
+from algoprog.config import EXECUTION, conf_dir
 from algoprog.variant import baseline, cohort, model_name, option, protocol, run_id, variant
 from tests.configs import compose, options
 
@@ -55,7 +56,7 @@ def test_there_are_the_seven_arms_of_the_paper() -> None:
 
 
 def test_names_tell_options_apart() -> None:
-    changed = [(axis, name) for axis in AXES for name in options(axis) if name != baseline()[axis]]
+    changed = [(axis, name) for axis in MODEL for name in options(axis) if name != baseline()[axis]]
     group = {"final_norm": "norm@final_norm"}
     names = [variant(compose(f"{group.get(axis, axis)}={name}")) for axis, name in changed]
     assert len(set(names)) == len(names)

@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from algoprog.config import AUTO, AXES, OF_THE_SWEEP
+from algoprog.axes import MODEL
+from algoprog.config import AUTO, OF_THE_SWEEP
 from algoprog.data.interface import padded_vocab_size
 from algoprog.data.prepare import prepare
 from algoprog.data.tokens import TokenStore
@@ -374,7 +375,7 @@ def dims_of(config: dict[str, Any], store: TokenStore) -> Dims:
 
 def gpt(config: dict[str, Any], dims: Dims) -> GPT:
     """The model of a configuration; its weights are whatever was in memory."""
-    return GPT(dims, **{axis: construct(config, axis) for axis in AXES})
+    return GPT(dims, **{axis: construct(config, axis) for axis in MODEL})
 
 
 def _devices(config: dict[str, Any], gpus: Gpus | None) -> int:

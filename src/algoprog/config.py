@@ -13,14 +13,8 @@ from yaml import YAMLError
 
 from algoprog.runs.record import CONFIG_FILE
 
-AXES = ("attention", "norm", "final_norm", "pos", "mlp", "kernel")
-"""The choices that gains are measured for, in the order in which they appear in a variant's name."""
-
 EXECUTION = ("trainer", "logger", "cache_dir", "per_model", "role")
 """Top-level settings that say how and where a run is computed, never what comes out."""
-
-SAME_FUNCTION = ("kernel",)
-"""Axes whose options compute the same function: variants that differ in them alone share what is chosen for them."""
 
 OF_THE_SWEEP = ("hydra", "design", "tune")
 """Top-level settings that say which runs there are, and belong to none of them."""

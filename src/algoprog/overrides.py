@@ -8,7 +8,8 @@ from functools import cache
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from algoprog.config import AXES, EXECUTION
+from algoprog.axes import AXES, MODEL
+from algoprog.config import EXECUTION
 
 
 def parse(overrides: list[str]) -> list[Override]:
@@ -37,19 +38,19 @@ def subject(override: Override) -> str:
 
 
 def setting(override: Override) -> str:
-    """The setting that an override changes; the final norm goes by its own name."""
-    return "final_norm" if override.package == "final_norm" else str(override.get_key_element())
+    """The setting that an override changes; an axis that borrows a group of options goes by its own name."""
+    return override.package if override.package in AXES else str(override.get_key_element())
 
 
 def without_axes(overrides: list[str]) -> list[str]:
     """The command line of the baseline: every axis, its knobs and the variant taken out."""
     kept = zip(overrides, parse(overrides), strict=True)
-    return [text for text, override in kept if subject(override) not in (*AXES, "variant")]
+    return [text for text, override in kept if subject(override) not in (*MODEL, "variant")]
 
 
 def context(overrides: list[str]) -> dict[str, str]:
     """The settings that are neither axis, variant, size preset, seed nor execution: what else was changed."""
-    known = (*AXES, *EXECUTION, "variant", "seed", "hydra")
+    known = (*MODEL, *EXECUTION, "variant", "seed", "hydra")
     return {
         override.key_or_group: override.get_value_element_as_str()
         for override in parse(overrides)

@@ -10,7 +10,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from algoprog.config import AXES, EXECUTION, SAME_FUNCTION, SIZES, conf_dir
+from algoprog.axes import AXES, MODEL, SAME_FUNCTION, axis_of
+from algoprog.config import EXECUTION, SIZES, conf_dir
 from algoprog.runs.record import BASELINE
 
 FORMERLY: dict[str, Any] = {"schedule.warmup_steps": None}
@@ -27,18 +28,12 @@ def baseline() -> dict[str, str]:
     """The baseline's option of every axis, from the defaults list of conf/config.yaml."""
     defaults = OmegaConf.to_container(OmegaConf.load(conf_dir() / "config.yaml"))["defaults"]  # type: ignore[call-overload,index]
     entries = {key: value for entry in defaults if isinstance(entry, dict) for key, value in entry.items()}
-    return {key.split("@")[-1]: value for key, value in entries.items() if key.split("@")[-1] in AXES}
+    return {axis_of(key): value for key, value in entries.items() if axis_of(key) in MODEL}
 
 
 @cache
-def folder(axis: str) -> str:
-    """The folder of conf/ that holds an axis' options; the final norm shares those of `norm`."""
-    return "norm" if axis == "final_norm" else axis
-
-
-@cache
-def _defaults(axis: str, name: str) -> dict[str, Any]:
-    path = conf_dir() / folder(axis) / f"{name}.yaml"
+def _defaults(group: str, name: str) -> dict[str, Any]:
+    path = conf_dir() / group / f"{name}.yaml"
     return dict(OmegaConf.to_container(OmegaConf.load(path))) if path.exists() else {}  # type: ignore[arg-type]
 
 
@@ -48,17 +43,17 @@ def variant(config: Mapping[str, Any]) -> str:
     An option stands for itself (`mqa`), with the knobs that differ from its yaml in brackets
     (`mqa(n_kv_heads=2)`); `none` and the final norm, whose options are ambiguous, carry the axis (`pos=none`).
     """
-    changes = [change for axis in AXES if (change := _change(axis, config[axis]))]
+    changes = [change for axis in MODEL if (change := _change(axis, config[axis]))]
     return "+".join(changes) or BASELINE
 
 
 def _change(axis: str, part: Mapping[str, Any]) -> str:
     name = option(part)
-    defaults = _defaults(axis, name)
+    defaults = _defaults(AXES[axis].group, name)
     knobs = [f"{key}={value}" for key, value in part.items() if key in defaults and defaults[key] != value]
     if name == baseline()[axis] and not knobs:
         return ""
-    label = f"{axis}={name}" if name == "none" or axis != folder(axis) else name
+    label = f"{axis}={name}" if name == "none" or AXES[axis].word != axis else name
     return label + (f"({','.join(knobs)})" if knobs else "")
 
 
@@ -112,7 +107,7 @@ def cohort(config: Mapping[str, Any], data_sha256: str) -> str:
     schedule = config["schedule"]
     if schedule.get("warmup_steps") is not None:
         config = {**config, "schedule": {name: knob for name, knob in schedule.items() if name != "branches"}}
-    return _digest(determining(config), data_sha256, (*AXES, "seed"))
+    return _digest(determining(config), data_sha256, (*MODEL, "seed"))
 
 
 def search_id(config: Mapping[str, Any], data_sha256: str, settings: Iterable[str]) -> str:
@@ -133,7 +128,7 @@ def protocol(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     for key, value in _less(config).items():
-        if key in (*AXES, "seed", "budget", "data", "tokenizer"):
+        if key in (*MODEL, "seed", "budget", "data", "tokenizer"):
             continue
         for name, knob in value.items() if isinstance(value, Mapping) else (("", value),):
             if name == "_target_":

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from algoprog.config import AXES
+from algoprog.axes import MODEL
 from algoprog.run import app, fit
 from algoprog.runs.store import load_run
-from algoprog.variant import baseline, folder
+from algoprog.variant import baseline
 from tests.configs import TINY_RUN, compose, options
 
 FILE = Path(__file__).parent / "losses.json"
@@ -30,8 +30,8 @@ TENTH = ("schedule.warmup_steps=null", "schedule.warmup_fraction=0.1")
 CASES = {
     "ln": (),
     **{
-        f"{axis}={option}": (f"{folder(axis)}{'@final_norm' if axis == 'final_norm' else ''}={option}",)
-        for axis in AXES
+        f"{axis}={option}": (f"{AXES[axis].group}{'@final_norm' if axis == 'final_norm' else ''}={option}",)
+        for axis in MODEL
         for option in options(axis)
         if option != ("ln" if axis == "norm" else baseline()[axis])
     },

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from algoprog.config import AXES
+from algoprog.axes import MODEL
 from algoprog.model.gpt import GPT
 from algoprog.model.init import STD
 from algoprog.variant import baseline
@@ -19,7 +19,7 @@ from tests.model.test_flops import SIZES, label
 
 CHANGES = [
     pytest.param(axis, case, id=f"{axis}={label(case)}")
-    for axis in AXES
+    for axis in MODEL
     for case in cases(axis)
     if label(case).split("(")[0] != baseline()[axis]
 ]
@@ -66,7 +66,7 @@ def test_parameters_of_the_seven_arms(arm: str, parts: dict[str, str], compact: 
     assert counted == [compact, full]
 
 
-@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("axis", MODEL)
 def test_biases_are_the_model_s_choice(axis: str) -> None:
     dims = replace(TINY, bias=False)
     for case in cases(axis):

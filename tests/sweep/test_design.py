@@ -9,17 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algoprog import build
+from algoprog.axes import MODEL
 from algoprog.sweep.design.shape import factorial, leave_one_out, one_at_a_time, read
 from algoprog.sweep.design.variants import arm, is_baseline, name, options, words
 from algoprog.variant import variant
-from tests.configs import AXES, compose
+from tests.configs import compose
 
-OPTIONS = {axis: [option for option in options(axis) if not is_baseline(axis, option)] for axis in AXES}
+OPTIONS = {axis: [option for option in options(axis) if not is_baseline(axis, option)] for axis in MODEL}
 
 parts = st.fixed_dictionaries(
-    {}, optional={axis: st.lists(st.sampled_from(OPTIONS[axis]), min_size=1, unique=True) for axis in AXES}
+    {}, optional={axis: st.lists(st.sampled_from(OPTIONS[axis]), min_size=1, unique=True) for axis in MODEL}
 ).filter(bool)
-arms = st.fixed_dictionaries({}, optional={axis: st.sampled_from(OPTIONS[axis]) for axis in AXES})
+arms = st.fixed_dictionaries({}, optional={axis: st.sampled_from(OPTIONS[axis]) for axis in MODEL})
 
 
 def _keys(found: list[dict[str, str]]) -> list[tuple[tuple[str, str], ...]]:

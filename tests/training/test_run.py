@@ -14,8 +14,8 @@ import torch
 from omegaconf import OmegaConf
 
 from algoprog import build
+from algoprog.axes import MODEL
 from algoprog.build import RunSpec
-from algoprog.config import AXES
 from algoprog.data.windows import TrainWindows, ValidationWindows
 from algoprog.run import app, fit
 from algoprog.runs.record import BESIDE, COMPARE, CURVE_COLUMNS, DIVERGED, FINISHED, SEARCH, Record
@@ -85,7 +85,7 @@ def test_leaves_a_valid_record(train: Train, spec: Callable[..., RunSpec]) -> No
     assert record.reason is None
     assert (record.run_id, record.cohort) == (expected.run_id, expected.cohort)
     assert (record.variant, record.seed) == ("mqa+rmsnorm", 0)
-    assert record.axes.keys() == set(AXES)
+    assert record.axes.keys() == set(MODEL)
     assert (record.axes["attention"], record.axes["final_norm"]) == ("mqa", "ln")
     assert (record.steps, record.tokens) == (6, 6 * 4 * 32)
     assert record.train_flops == record.tokens * record.train_flops_per_token

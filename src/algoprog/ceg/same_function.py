@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from algoprog.axes import SAME_FUNCTION
 from algoprog.runs.record import BASELINE
-
-EXECUTION_AXES = frozenset({"kernel"})
-"""Axes whose options compute the same function: judged on seconds, an A/A test elsewhere."""
 
 _PLUS = re.compile(r"\+(?![^(]*\))")  # outside brackets: `gelu(expansion=8.0)+flash`
 
@@ -20,10 +18,10 @@ def execution_only(variant: str, axes: Mapping[str, str], baseline: str, baselin
     """
     if not axes or not baseline_axes:
         return False
-    options = {side.get(axis) for side in (axes, baseline_axes) for axis in EXECUTION_AXES}
+    options = {side.get(axis) for side in (axes, baseline_axes) for axis in SAME_FUNCTION}
     others = {axis for axis in axes.keys() | baseline_axes.keys() if axes.get(axis) != baseline_axes.get(axis)}
     changed = _changes(variant) ^ _changes(baseline)
-    return bool(changed) and others <= EXECUTION_AXES and all(name.split("(")[0] in options for name in changed)
+    return bool(changed) and others <= {*SAME_FUNCTION} and all(name.split("(")[0] in options for name in changed)
 
 
 def _changes(variant: str) -> frozenset[str]:

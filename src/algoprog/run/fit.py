@@ -16,8 +16,8 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.utils.data import DataLoader
 
 from algoprog import build
+from algoprog.axes import MODEL
 from algoprog.build import RunSpec
-from algoprog.config import AXES
 from algoprog.run import rank_agreement
 from algoprog.run.beginning import decide, is_same
 from algoprog.run.outcome import Outcome, record_of, surroundings
@@ -220,7 +220,7 @@ def _columns(spec: RunSpec) -> dict[str, Any]:
     """What dashboards group by, and under `settings` everything else."""
     return {
         "variant": spec.variant,
-        **{axis: option(spec.config[axis]) for axis in AXES},
+        **{axis: option(spec.config[axis]) for axis in MODEL},
         "model": spec.model,
         "seed": spec.seed,
         "role": spec.role,

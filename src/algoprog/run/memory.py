@@ -18,8 +18,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 
 from algoprog import build
+from algoprog.axes import MODEL
 from algoprog.build import RunSpec
-from algoprog.config import AXES
 from algoprog.model.dims import Dims
 from algoprog.training.hardware import Gpus
 
@@ -82,7 +82,7 @@ KEPT: dict[str, tuple[float, float]] = {}
 
 
 def _known(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
-    shape = repr([dims, *(config[name] for name in (*AXES, "micro_batch_size", "precision"))])
+    shape = repr([dims, *(config[name] for name in (*MODEL, "micro_batch_size", "precision"))])
     if shape not in KEPT:
         KEPT[shape] = _kept(config, dims)
     return KEPT[shape]

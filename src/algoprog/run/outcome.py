@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from algoprog.axes import MODEL
 from algoprog.build import RunSpec
-from algoprog.config import AXES
 from algoprog.overrides import context
 from algoprog.run import gates
 from algoprog.run.provenance import environment
@@ -57,7 +57,7 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
         run_id=spec.run_id,
         cohort=spec.cohort,
         variant=spec.variant,
-        axes={axis: option(spec.config[axis]) for axis in AXES},
+        axes={axis: option(spec.config[axis]) for axis in MODEL},
         model=spec.model,
         seed=spec.seed,
         status=DIVERGED if curve.diverged else FINISHED,

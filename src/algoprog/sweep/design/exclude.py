@@ -10,7 +10,7 @@ from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from algoprog.config import AXES
+from algoprog.axes import MODEL
 from algoprog.overrides import parse, setting, subject
 from algoprog.sweep.design.variants import Arm, arm, check, parse_label
 from algoprog.variant import baseline, option, variant
@@ -67,7 +67,7 @@ class Combinations:
         Raises:
             ValueError: there is no such setting.
         """
-        if key in AXES:
+        if key in MODEL:
             wanted, knobs = parse_label(value)
             part = self._part(job, key)
             return option(part) == wanted and all(part.get(knob) == _value(text) for knob, text in knobs.items())
@@ -81,10 +81,10 @@ class Combinations:
         Raises:
             ValueError: there is no such setting.
         """
-        if key in AXES:
+        if key in MODEL:
             return arm(self._variant(job)).get(key, baseline()[key])
         axis, _, knob = key.partition(".")
-        if axis in AXES:
+        if axis in MODEL:
             return self._part(job, axis).get(knob)
         typed = {setting(word): word.value() for word in parse(job)}
         if key == "variant" and key not in typed:
@@ -103,7 +103,7 @@ class Combinations:
         return found
 
     def _variant(self, job: list[str]) -> str:
-        return variant({axis: self._part(job, axis) for axis in AXES})
+        return variant({axis: self._part(job, axis) for axis in MODEL})
 
     def _part(self, job: list[str], axis: str) -> dict[str, Any]:
         """An axis of a combination with all its knobs, as Hydra composes it."""
@@ -123,10 +123,10 @@ def _check(key: str, values: Sequence[str], loader: ConfigLoader) -> None:
     Raises:
         ValueError: there is no such option, with those there are.
     """
-    known = [] if key in AXES else loader.get_group_options(key, ObjectType.CONFIG)
+    known = [] if key in MODEL else loader.get_group_options(key, ObjectType.CONFIG)
     for value in values:
         try:
-            if key in AXES:
+            if key in MODEL:
                 check(key, value)
             elif key == "variant" and value not in known:
                 arm(value)

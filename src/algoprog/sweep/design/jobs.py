@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from algoprog.axes import AXES
 from algoprog.overrides import setting, subject
 from algoprog.sweep.design.exclude import kept
 from algoprog.sweep.design.shape import Design, read
@@ -169,4 +170,4 @@ def _arm_words(design: Design, config: DictConfig) -> list[Job]:
 
 
 def _group(key: str) -> str:
-    return "norm@final_norm" if key == "final_norm" else key
+    return AXES[key].word if key in AXES else key

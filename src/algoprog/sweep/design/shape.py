@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
-from algoprog.config import AXES
+from algoprog.axes import MODEL, axis_of
 from algoprog.sweep.design.variants import arm, check, is_baseline, words
 
 Parts: TypeAlias = Mapping[str, Sequence[str]]
@@ -49,7 +49,7 @@ def read(raw: Any) -> Design:
     return Design(
         shape=shape,
         arms=tuple(_arms(shape, parts, variants)),
-        axes=AXES if shape == "variants" else tuple(parts),
+        axes=MODEL if shape == "variants" else tuple(parts),
         zipped=tuple(_zip(group) for group in _list("design.zip", fields.get("zip"))),
         vary=_settings("design.vary", fields.get("vary")),
         exclude=tuple(_settings("design.exclude", entry) for entry in _list("design.exclude", fields.get("exclude"))),
@@ -109,11 +109,11 @@ def _distinct(arms: Arms) -> Arms:
 def _parts(raw: Any) -> dict[str, list[str]]:
     """The axes with options, in the order of names of variants."""
     named = {str(key): value for key, value in _mapping("design.parts", raw).items()}
-    given = {key.removeprefix("norm@"): _texts(f"design.parts.{key}", value) for key, value in named.items()}
+    given = {axis_of(key): _texts(f"design.parts.{key}", value) for key, value in named.items()}
     checked = {axis: [check(axis, option) for option in options] for axis, options in given.items()}
-    for axis in given.keys() - set(AXES):
+    for axis in given.keys() - set(MODEL):
         check(axis, "")
-    changes = {axis: [o for o in dict.fromkeys(checked.get(axis, ())) if not is_baseline(axis, o)] for axis in AXES}
+    changes = {axis: [o for o in dict.fromkeys(checked.get(axis, ())) if not is_baseline(axis, o)] for axis in MODEL}
     return {axis: options for axis, options in changes.items() if options}
 
 
@@ -130,7 +130,7 @@ def _zip(raw: Any) -> dict[str, list[str]]:
 def _settings(where: str, raw: Any) -> dict[str, list[str]]:
     """Settings of the command line, each with its values."""
     entries = _mapping(where, raw)
-    found = {str(key).replace("norm@final_norm", "final_norm"): _texts(where, value) for key, value in entries.items()}
+    found = {axis_of(str(key)): _texts(where, value) for key, value in entries.items()}
     for key, values in found.items():
         if not values:
             raise ValueError(f"{where} gives {key} no value: give a list or leave it out")

@@ -8,9 +8,10 @@ from typing import TypeAlias
 
 from omegaconf import OmegaConf
 
-from algoprog.config import AXES, conf_dir
+from algoprog.axes import AXES, MODEL
+from algoprog.config import conf_dir
 from algoprog.runs.record import BASELINE
-from algoprog.variant import baseline, folder
+from algoprog.variant import baseline
 
 Arm: TypeAlias = Mapping[str, str]
 """The axes that a variant changes, each with its label: an option, with changed knobs in brackets."""
@@ -26,18 +27,18 @@ def arm(name: str) -> dict[str, str]:
     found = dict(changes)
     if len(found) < len(changes):
         raise ValueError(f"variant {name} changes one axis twice: name one option an axis")
-    return {axis: found[axis] for axis in AXES if axis in found and not is_baseline(axis, found[axis])}
+    return {axis: found[axis] for axis in MODEL if axis in found and not is_baseline(axis, found[axis])}
 
 
 def name(arm: Arm) -> str:
     """The name of the variant: its changes joined by `+`."""
-    labels = (_named(axis, arm[axis]) for axis in AXES if axis in arm and not is_baseline(axis, arm[axis]))
+    labels = (_named(axis, arm[axis]) for axis in MODEL if axis in arm and not is_baseline(axis, arm[axis]))
     return "+".join(labels) or BASELINE
 
 
 def words(arm: Arm) -> list[str]:
     """What `train.py` is given to train the variant: one word an axis, then its knobs."""
-    return [word for axis in AXES if axis in arm for word in _words(axis, arm[axis])]
+    return [word for axis in MODEL if axis in arm for word in _words(axis, arm[axis])]
 
 
 def check(axis: str, label: str) -> str:
@@ -46,12 +47,12 @@ def check(axis: str, label: str) -> str:
     Raises:
         ValueError: there is no such axis, option or knob, naming those there are.
     """
-    if axis not in AXES:
-        raise ValueError(f"the design names the axis {axis}, and there are {', '.join(AXES)}: choose among them")
+    if axis not in MODEL:
+        raise ValueError(f"the design names the axis {axis}, and there are {', '.join(MODEL)}: choose among them")
     option, knobs = parse_label(label)
     if option not in options(axis):
         raise ValueError(f"{axis} has no option {option}: choose among {', '.join(options(axis))}")
-    known = OmegaConf.load(conf_dir() / folder(axis) / f"{option}.yaml")
+    known = OmegaConf.load(conf_dir() / AXES[axis].group / f"{option}.yaml")
     for knob in knobs:
         if knob not in known or knob.startswith("_"):
             has = ", ".join(str(key) for key in known if not str(key).startswith("_")) or "no knob"
@@ -61,7 +62,7 @@ def check(axis: str, label: str) -> str:
 
 def options(axis: str) -> list[str]:
     """The options of an axis, from the names of its files."""
-    return sorted(path.stem for path in (conf_dir() / folder(axis)).glob("*.yaml"))
+    return sorted(path.stem for path in (conf_dir() / AXES[axis].group).glob("*.yaml"))
 
 
 def is_baseline(axis: str, label: str) -> bool:
@@ -83,13 +84,13 @@ def split(text: str, separator: str) -> list[str]:
 
 def _change(part: str) -> tuple[str, str]:
     """Axis and label of `rope` or `pos=none`."""
-    prefix = re.match(rf"({'|'.join(AXES)})=(.+)", part, flags=re.S)
+    prefix = re.match(rf"({'|'.join(MODEL)})=(.+)", part, flags=re.S)
     if prefix:
         return prefix[1], check(prefix[1], prefix[2])
     option, _ = parse_label(part)
-    axes = [axis for axis in AXES if axis == folder(axis) and option in options(axis)]
+    axes = [axis for axis in MODEL if axis == AXES[axis].group and option in options(axis)]
     if not axes:
-        known = ", ".join(option for axis in AXES if axis == folder(axis) for option in options(axis))
+        known = ", ".join(option for axis in MODEL if axis == AXES[axis].group for option in options(axis))
         raise ValueError(f"no axis has the option {option}: the options are {known}")
     if len(axes) > 1:
         raise ValueError(f"{option} is an option of {' and '.join(axes)}: write {axes[0]}={option}")
@@ -98,13 +99,12 @@ def _change(part: str) -> tuple[str, str]:
 
 def _named(axis: str, label: str) -> str:
     option, _ = parse_label(label)
-    return f"{axis}={label}" if option == "none" or axis != folder(axis) else label
+    return f"{axis}={label}" if option == "none" or axis != AXES[axis].group else label
 
 
 def _words(axis: str, label: str) -> Iterable[str]:
     option, knobs = parse_label(label)
-    group = axis if axis == folder(axis) else f"{folder(axis)}@{axis}"
-    return [f"{group}={option}", *(f"{axis}.{knob}={value}" for knob, value in knobs.items())]
+    return [f"{AXES[axis].word}={option}", *(f"{axis}.{knob}={value}" for knob, value in knobs.items())]
 
 
 def parse_label(label: str) -> tuple[str, dict[str, str]]:

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from algoprog import build
+from algoprog.axes import MODEL
 from algoprog.build import RunSpec
-from algoprog.config import AXES
 from algoprog.runs.store import write_atomic
 from algoprog.training.hardware import device_name
 
@@ -61,7 +61,7 @@ class Calibration:
         return min(self.here, default=None)
 
     def _key(self, spec: RunSpec) -> str:
-        parts = [spec.config[name] for name in (*AXES, "model", "precision")]
+        parts = [spec.config[name] for name in (*MODEL, "model", "precision")]
         shape = [*parts, spec.tokens.info.vocab_size, spec.micro_batch_size]
         return json.dumps([device_name(torch.device("cpu")), self.threads, torch.__version__, shape], default=str)
 

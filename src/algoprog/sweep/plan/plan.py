@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from algoprog.axes import AXES
 from algoprog.build import RunSpec
 from algoprog.overrides import without_axes
 from algoprog.runs.record import BASELINE, CONFIG_FILE, CURVE_FILE, FINISHED, RECORD_FILE, Record
@@ -149,7 +150,7 @@ def _in_its_folder(spec: RunSpec, sweep_dir: Path) -> RunSpec:
 
 def _explicit_baseline() -> list[str]:
     """Every axis spelled out, for experiments that change one in their yaml."""
-    return [f"{'norm@final_norm' if axis == 'final_norm' else axis}={name}" for axis, name in baseline().items()]
+    return [f"{AXES[axis].word}={name}" for axis, name in baseline().items()]
 
 
 def _finished_elsewhere(root: Path | None) -> dict[str, tuple[Path, Record]]:

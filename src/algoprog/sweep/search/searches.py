@@ -8,9 +8,9 @@ from itertools import product
 from math import isfinite
 from typing import Any
 
+from algoprog.axes import SAME_FUNCTION
 from algoprog.build import RunSpec
 from algoprog.ceg.search import Point, rounded
-from algoprog.config import SAME_FUNCTION
 from algoprog.overrides import parse, without_axes
 from algoprog.runs.record import SEARCH
 from algoprog.sweep.design.jobs import Job

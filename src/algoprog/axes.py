@@ -1,0 +1,47 @@
+"""The table of axes: every algorithmic choice that gains are measured for, and what is asked about one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One choice in the model or in its training."""
+
+    name: str  # key of the configuration and of records
+    group: str  # folder of conf/ that holds its options
+    owner: str  # who is built from it: model or training
+    same_function: bool = False  # whether all its options compute the same function, as those of an A/A arm do
+
+    @property
+    def word(self) -> str:
+        """What stands before `=OPTION` on a command line."""
+        return self.name if self.name == self.group else f"{self.group}@{self.name}"
+
+
+AXES: dict[str, Axis] = {
+    axis.name: axis
+    for axis in (
+        Axis("attention", "attention", "model"),
+        Axis("norm", "norm", "model"),
+        Axis("final_norm", "norm", "model"),
+        Axis("pos", "pos", "model"),
+        Axis("mlp", "mlp", "model"),
+        Axis("kernel", "kernel", "model", same_function=True),
+        Axis("optim", "optim", "training"),
+        Axis("schedule", "schedule", "training"),
+    )
+}
+"""All axes by name, in the order in which they appear in a variant's name."""
+
+MODEL = tuple(axis.name for axis in AXES.values() if axis.owner == "model")
+"""The axes that a model is built from."""
+
+SAME_FUNCTION = tuple(axis.name for axis in AXES.values() if axis.same_function)
+"""Axes whose options compute the same function: variants that differ in them alone share what is chosen for them."""
+
+
+def axis_of(word: str) -> str:
+    """The axis that a key of the command line or of a design means: `final_norm` for `norm@final_norm`."""
+    return word.rpartition("@")[2]
