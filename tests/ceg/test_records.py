@@ -45,6 +45,22 @@ def test_a_sweeps_folder_gives_gains_on_every_axis(tmp_path):
     assert {(row.ceg, "diverged" in row.flags) for row in rows if row.variant == "ln"} == {(None, True)}
 
 
+def test_an_end_that_took_longer_than_a_later_one_costs_no_more_than_its_own_point(tmp_path):
+    """As on a machine that was busy with something else during one branch."""
+    for variant, loss in (("none", 4.0), ("ln", 3.9)):
+        (tmp_path / variant).mkdir()
+        for seconds, step in ((1, 50), (2, 100), (9, 150), (6, 200)):
+            end = {"annealed": 1, "val_loss": loss - step / 200, "seconds": seconds, "step": step}
+            costs = {"tokens": step * 10, "flops": step * 1e6}
+            append_curve(tmp_path / variant, {column: {**end, **costs}.get(column, 0.0) for column in CURVE_COLUMNS})
+        write_record(tmp_path / variant, record(variant=variant, model="nano", seed=0))
+    curves = read_sources([tmp_path])
+    assert [curve.points("seconds")[0].tolist() for curve in curves] == [[1, 2, 6]] * 2
+    assert [len(curve.points("flops")[0]) for curve in curves] == [4] * 2
+    gains = {row.cost: row.ceg for row in compute_gains(curves) if row.variant == "ln" and row.estimator == "iso_loss"}
+    assert all(gain is not None and gain > 1 for gain in gains.values())
+
+
 def test_a_damaged_record_is_named(tmp_path):
     write_run(tmp_path / "none", 1.0, variant="none", model="nano", seed=0)
     (tmp_path / "none" / "record.json").write_text(json.dumps({"schema_version": 1}))

@@ -162,7 +162,7 @@ def _curve(run: Run) -> Curve:
         model=record.model,
         seed=record.seed,
         val_loss=run.curve["val_loss"][rows],
-        costs={axis: run.curve[column][rows] for axis, column in COSTS.items()},
+        costs={axis: _rising(run.curve[column][rows]) for axis, column in COSTS.items()},
         cohort=record.cohort,
         flags=flags,
         axes=record.axes,
@@ -174,6 +174,15 @@ def _curve(run: Run) -> Curve:
         device=_device(record),
         beside=record.beside,
     )
+
+
+def _rising(cost: Array) -> Array:
+    """A cost with NaN for every point that a later one, of more training, came at no more than.
+
+    Only seconds do that: a branch that shared the machine with more than the branch after it did ends behind it.
+    """
+    least_later = np.minimum.accumulate(np.append(cost[1:], np.inf)[::-1])[::-1]
+    return np.where(cost < least_later, cost, np.nan)
 
 
 def _device(record: Record) -> str:
