@@ -55,6 +55,9 @@ FAIL_FAST = [
 ]
 """A run that fails early, and two that would take hours; the baseline comes first, and there is room for two."""
 
+PATIENCE = 60.0
+"""Minutes after which a test gives up waiting; so many that a busy machine is never taken for a fault."""
+
 WALL_CLOCK = {"seconds", "tokens_per_second", "mfu", "peak_memory_bytes", "created", "beside"}
 
 Environment = dict[str, str]
@@ -78,7 +81,7 @@ class Sweep:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
 
-    def wait(self, minutes: float = 10) -> int:
+    def wait(self, minutes: float = PATIENCE) -> int:
         """Its exit code."""
         try:
             return self.process.wait(minutes * 60)
@@ -100,7 +103,7 @@ class Sweep:
             if status and status.state == RUNNING and least <= status.step < status.total_steps
         ]
 
-    def until(self, condition: Callable[[], object], minutes: float = 4) -> None:
+    def until(self, condition: Callable[[], object], minutes: float = PATIENCE) -> None:
         """Look again and again until it holds."""
         deadline = time.monotonic() + minutes * 60
         while not condition():

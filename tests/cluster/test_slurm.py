@@ -17,6 +17,7 @@ from algoprog.runs.store import load_runs
 from tests.cluster.conftest import (
     FAIL_FAST,
     NANO,
+    PATIENCE,
     SEARCHING,
     TWELVE,
     Environment,
@@ -95,7 +96,7 @@ def test_a_run_goes_on_after_its_time_limit(slurm: Environment, tmp_path: Path) 
     limit = ["hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=45"]
     words = [*NANO, "budget.steps=1000000", "trainer.checkpoint_steps=null", "trainer.checkpoint_seconds=null", *limit]
     sweep = Sweep([*words, *SLURM], tmp_path / "sweep", slurm)
-    sweep.until(lambda: "going on from the checkpoint after step" in _log(sweep), minutes=10)
+    sweep.until(lambda: "going on from the checkpoint after step" in _log(sweep))
     reached = int(_log(sweep).split("going on from the checkpoint after step ")[1].split()[0])
     sweep.until(lambda: sweep.training(reached + 1))
     sweep.process.send_signal(signal.SIGINT)
@@ -208,7 +209,8 @@ def _processes() -> Iterator[tuple[int, str, list[str]]]:
 
 
 def _until_empty(slurm: Environment) -> None:
-    for _ in range(240):
+    deadline = time.monotonic() + PATIENCE * 60
+    while time.monotonic() < deadline:
         if not command(slurm, "squeue --noheader"):
             return
         time.sleep(0.5)
