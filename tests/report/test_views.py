@@ -78,6 +78,13 @@ def test_what_is_no_finding_is_unclear(make_gains, sweep):
     assert words([replace(g, ceg=None) for g in gains]) == {"rope": "unmeasured"}
 
 
+def test_a_finding_inside_its_own_interval_says_what_decided(make_gains, sweep):
+    gains = make_gains(sweep(models=("nano",), variants=("rope",)))
+    wide = [replace(g, ceg=1.2, ci_low=0.9, ci_high=1.5, finding=True) for g in gains]
+    (verdict,) = verdicts(summarise(wide, []), cost="flops", confidence=0.9)
+    assert "own seeds leave open at nano, the spread pooled" in verdict.sentence
+
+
 def test_seeds_that_were_lost_are_counted_in_the_verdict(make_gains, sweep):
     gains = make_gains(sweep(models=("nano",), variants=("rope",)))
     lost = [replace(g, n_seeds=2, n_diverged=1, finding=False) for g in gains]

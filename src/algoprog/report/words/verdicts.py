@@ -113,7 +113,14 @@ def _remark(found: Sequence[tuple[Group, Gain]], arms: Sequence[tuple[Group, Arm
     late = [group.label for group, gain in found if gain.kind != "primary"]
     text = f" It never reached the target at {', '.join(late)}: measured at its own lowest loss." if late else ""
     lost = [f"{gain.n_seeds} of {gain.n_seeds + gain.n_diverged} at {g.label}" for g, gain in found if gain.n_diverged]
+    pooled = [g.label for g, gain in found if gain.finding and _own_interval_holds_one(gain)]
+    if pooled:
+        text += f" What its own seeds leave open at {', '.join(pooled)}, the spread pooled over the variants decides."
     told = {g.label for g, gain in found if gain.n_diverged}
     broken = [group.label for group, arm in arms if arm.n_diverged and group.label not in told]
     text += f" The gain is that of the seeds that did not diverge ({', '.join(lost)}), so no finding." if lost else ""
     return text + (f" Seeds diverged at {', '.join(broken)}." if broken else "")
+
+
+def _own_interval_holds_one(gain: Gain) -> bool:
+    return gain.ci_low is not None and gain.ci_high is not None and gain.ci_low <= 1 <= gain.ci_high
