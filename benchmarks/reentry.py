@@ -22,7 +22,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from algoprog.axes import MODEL
+from algoprog import build
 from algoprog.build import RunSpec
 from algoprog.compose import compose
 from algoprog.run.provenance import environment
@@ -99,7 +99,7 @@ def _write(folder: Path, spec: RunSpec, overrides: list[str]) -> None:
 def _record(spec: RunSpec, overrides: list[str], last: dict[str, float]) -> Record:
     shared = {field.name: getattr(spec, field.name) for field in fields(Record) if hasattr(spec, field.name)}
     written = {
-        "axes": {axis: option(spec.config[axis]) for axis in MODEL},
+        "axes": {axis: option(spec.config[axis]) for axis in build.axes_of(spec.config)},
         "status": FINISHED,
         "reason": None,
         "steps": last["step"],
@@ -109,6 +109,11 @@ def _record(spec: RunSpec, overrides: list[str], last: dict[str, float]) -> Reco
         "final_val_loss": last["val_loss"],
         "min_val_loss": last["val_loss"],
         "min_val_step": last["step"],
+        "optimizer_flops": 0.0,
+        "n_active_params": spec.n_active_params,
+        "n_devices": 1,
+        "facts": spec.facts,
+        "stats": {},
         "train_flops_per_token": spec.flops_per_token,
         "corpus_passes": 1.0,
         "tokens_per_second": 1e4,

@@ -15,12 +15,18 @@ from algoprog import build
 from algoprog.axes import AXES, MODEL
 from algoprog.config import conf_dir
 from algoprog.model.dims import Dims
-from algoprog.model.gpt import GPT
+from algoprog.model.interface.backbone import Backbone
+from algoprog.model.interface.context import Context
+from algoprog.model.interface.places import FromTheStart
+from algoprog.model.interface.reports import Reports
+from algoprog.model.interface.site import Site
 from algoprog.variant import baseline
 
 Shaken = TypeVar("Shaken", bound=torch.nn.Module)
 
 TINY = Dims(d_model=16, n_layers=2, n_heads=4, seq_len=13, vocab_size=32, dropout=0.0, bias=True)
+
+SITE = Site.inside(TINY, 0)
 
 TINY_RUN = (
     "model.n_layers=1",
@@ -78,15 +84,20 @@ def cases(axis: str) -> list[dict[str, Any]]:
     return chosen + [part(axis, option, **knobs) for entry in KNOBS.get(axis, ()) for option, knobs in entry.items()]
 
 
-def gpt(dims: Dims = TINY, *, seed: int | None = 0, **parts: str | dict[str, Any]) -> GPT:
+def gpt(dims: Dims = TINY, *, seed: int | None = 0, **parts: str | dict[str, Any]) -> Backbone:
     """The baseline with some axes changed, in evaluation mode; without initial weights where the seed is None."""
     assert parts.keys() <= baseline().keys() == set(MODEL)
     chosen = {axis: parts.get(axis, option) for axis, option in baseline().items()}
     config = {axis: part(axis, choice) if isinstance(choice, str) else choice for axis, choice in chosen.items()}
-    model = GPT(dims, **{axis: build.construct(config, axis) for axis in MODEL})
+    model = build.gpt(config, dims)
     if seed is not None:
         model.init_weights(seed)
     return model.eval()
+
+
+def context(model: Backbone, seq_len: int) -> Context:
+    """That of a forward pass over whole sequences, for parts that are called alone."""
+    return Context(FromTheStart(seq_len), Reports(), {"pos": model.pos, "kernel": model.kernel})
 
 
 ROUNDING = 1e-9

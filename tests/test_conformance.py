@@ -17,19 +17,34 @@ from omegaconf import OmegaConf
 from algoprog import build
 from algoprog.axes import AXES, MODEL
 from algoprog.config import BudgetConfig, Config, EvaluationConfig, ModelConfig, TrainerConfig, conf_dir
-from algoprog.model import interface
 from algoprog.model.dims import Dims
+from algoprog.model.interface.backbone import Backbone, Block
+from algoprog.model.interface.mixer import Attention, Mlp
+from algoprog.model.interface.part import Kernel, Norm, Position
 from algoprog.variant import option
 from tests.configs import TINY, compose, gpt, part, shaken, tokens
 
 CONTRACTS = {
-    "attention": interface.Attention,
-    "norm": interface.Norm,
-    "pos": interface.Position,
-    "mlp": interface.Mlp,
-    "kernel": interface.Kernel,
+    "backbone": Backbone,
+    "block": Block,
+    "attention": Attention,
+    "norm": Norm,
+    "pos": Position,
+    "mlp": Mlp,
+    "kernel": Kernel,
 }
-COUNTS = {"attention": 4, "norm": 3, "pos": 3, "mlp": 2, "kernel": 2, "optim": 1, "schedule": 4, "logger": 4}
+COUNTS = {
+    "backbone": 1,
+    "block": 4,
+    "attention": 4,
+    "norm": 3,
+    "pos": 3,
+    "mlp": 2,
+    "kernel": 2,
+    "optim": 1,
+    "schedule": 4,
+    "logger": 4,
+}
 SCHEMAS = {"model": ModelConfig, "budget": BudgetConfig, "evaluation": EvaluationConfig, "trainer": TrainerConfig}
 PRESETS = {"nano", "micro", "mini", "small", "medium", "compact", "full"}
 
@@ -37,7 +52,11 @@ FILES = [path for group in COUNTS for path in sorted((conf_dir() / group).glob("
 OPTIONS = [path for path in FILES if path.parent.name in CONTRACTS]
 MAYBE_GLOBAL = [path for group in SCHEMAS for path in sorted((conf_dir() / group).glob("*.yaml"))]
 
-GIVEN = {"attention": 1, "norm": 1, "pos": 1, "mlp": 1, "kernel": 1, "optim": 1, "schedule": 0, "logger": 0}
+GIVEN = {axis: 2 if axis in ("backbone", "block") else 1 for axis in CONTRACTS} | {
+    "optim": 0,
+    "schedule": 0,
+    "logger": 0,
+}
 """Positional parameters, which the program hands over; everything else is yaml's."""
 
 
@@ -91,8 +110,8 @@ def test_every_axis_has_a_folder_and_every_folder_a_meaning() -> None:
         "experiment",
         "hydra",
     }
-    packages = {path.parent.name for path in Path(inspect.getfile(interface)).parent.glob("*/__init__.py")}
-    assert packages == axes
+    packages = {path.parent.name for path in Path(inspect.getfile(Dims)).parent.glob("*/__init__.py")}
+    assert packages == axes | {"interface"}
 
 
 @pytest.mark.parametrize("axis", CONTRACTS)
@@ -256,7 +275,7 @@ def test_no_knob_of_the_optimizer_is_dead(knob: str) -> None:
 
     def trained(config: dict[str, Any]) -> float:
         model = gpt()
-        optimizer = build.construct({"optim": config}, "optim")(model.parameter_groups())
+        optimizer = build.construct({"optim": config}, "optim")(model.parameters_by_role())
         for _ in range(2):
             model(tokens(1)).square().sum().backward()
             optimizer.step()

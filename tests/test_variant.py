@@ -14,6 +14,8 @@ SHA = "0" * 64
 
 def test_baseline_is_the_defaults_list() -> None:
     assert baseline() == {
+        "backbone": "transformer",
+        "block": "pre",
         "attention": "dense",
         "norm": "none",
         "final_norm": "ln",

@@ -23,6 +23,8 @@ class Axis:
 AXES: dict[str, Axis] = {
     axis.name: axis
     for axis in (
+        Axis("backbone", "backbone", "model"),
+        Axis("block", "block", "model"),
         Axis("attention", "attention", "model"),
         Axis("norm", "norm", "model"),
         Axis("final_norm", "norm", "model"),

@@ -14,6 +14,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
+from torch.nn import Parameter
 
 from algoprog.axes import MODEL
 from algoprog.config import AUTO, OF_THE_SWEEP
@@ -22,7 +23,8 @@ from algoprog.data.prepare import prepare
 from algoprog.data.tokens import TokenStore
 from algoprog.data.windows import TrainWindows, ValidationWindows
 from algoprog.model.dims import Dims
-from algoprog.model.gpt import GPT, TRAIN_OVER_FORWARD
+from algoprog.model.interface.backbone import TRAIN_OVER_FORWARD, Backbone
+from algoprog.model.interface.roles import matrix, vector
 from algoprog.runs.record import COMPARE, SEARCH
 from algoprog.training import budget
 from algoprog.variant import cohort, model_name, run_id, variant
@@ -49,9 +51,13 @@ class RunSpec:
     model: str
     seed: int
     n_params: int
+    n_active_params: int  # of a token
     n_embedding_params: int
-    flops_per_token: float  # training
-    attention_density: float
+    flops_per_token: float  # training, of the model
+    optimizer_flops: float  # of one step
+    optimizer_bytes: int  # that the optimizer keeps between steps
+    facts: dict[str, float]  # constants of the built model
+    attention_density: float | None  # None without attention
     sparse: bool  # the attention is configured to leave keys out
     tokens_per_step: int
     total_steps: int
@@ -113,15 +119,19 @@ class RunSpec:
         """Optimizer steps of the run and of its branches; a record counts those of the run alone."""
         return self.total_steps + sum(end - start for start, end in self.branches())
 
+    def charged_flops(self, steps: int) -> float:
+        """FLOPs that so many steps are charged: forward and backward passes, and the optimizer's products."""
+        return steps * self.tokens_per_step * self.flops_per_token + steps * self.optimizer_flops
+
     @property
     def total_flops(self) -> float:
-        """Training FLOPs of the run, as its record counts them."""
-        return self.total_steps * self.tokens_per_step * self.flops_per_token
+        """FLOPs that the run is charged, as its record counts them."""
+        return self.charged_flops(self.total_steps)
 
     @property
     def paid_flops(self) -> float:
-        """Training FLOPs of the run and of its branches."""
-        return self.paid_steps * self.tokens_per_step * self.flops_per_token
+        """FLOPs that the run and its branches are charged."""
+        return self.charged_flops(self.paid_steps)
 
     @property
     def evaluation_flops(self) -> float:
@@ -200,15 +210,15 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
     ValidationWindows(store.val, dims.seq_len, config["evaluation"]["tokens"])  # is a window shorter than the text?
     TrainWindows(store.train, dims.seq_len, config["seed"], 1)
     model = skeleton(config, dims)
-    n_params = sum(parameter.numel() for parameter in model.parameters())
-    tables = sum(part.weight.numel() for part in model.modules() if isinstance(part, torch.nn.Embedding))
     flops_per_token = model.flops_per_token()
+    optimizer, parameters = construct(config, "optim"), model.parameters_by_role()
+    optimizer_flops = sum(optimizer.flops(parameter) for parameter in parameters)
     tokens_per_step = config["batch_size"] * dims.seq_len
     total_steps = budget.steps(
         config["budget"],
         tokens_per_step=tokens_per_step,
-        flops_per_token=flops_per_token,
-        n_body_params=n_params - tables,
+        flops_per_step=tokens_per_step * flops_per_token + optimizer_flops,
+        n_body_params=model.n_active_body_params(),
     )
     settled = construct(config, "schedule").settled(total_steps)
     config = {**config, "schedule": {**config["schedule"], **settled}}
@@ -221,9 +231,13 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
         variant=variant(config),
         model=model_name(config),
         seed=config["seed"],
-        n_params=n_params,
-        n_embedding_params=model.embedding.table.weight.numel(),
+        n_params=model.n_params(),
+        n_active_params=model.n_active_params(),
+        n_embedding_params=model.n_embedding_params(),
         flops_per_token=flops_per_token,
+        optimizer_flops=optimizer_flops,
+        optimizer_bytes=sum(optimizer.state_bytes(parameter) for parameter in parameters),
+        facts=model.facts(),
         attention_density=model.attention_density(),
         sparse=model.sparse,
         tokens_per_step=tokens_per_step,
@@ -244,7 +258,7 @@ def reseeded(spec: RunSpec, seed: int) -> RunSpec:
     return replace(spec, config=config, seed=seed, run_id=run_id(config, sha256), former_id=former)
 
 
-def skeleton(config: dict[str, Any], dims: Dims) -> GPT:
+def skeleton(config: dict[str, Any], dims: Dims) -> Backbone:
     """The model of a configuration without memory for its weights, on the meta device."""
     with torch.device("meta"):
         return gpt(config, dims)
@@ -273,7 +287,7 @@ def construct(config: dict[str, Any], part: str) -> Any:
         ValueError: a knob has the wrong type, or the constructor refused it with a sentence of its own.
     """
     knobs = _typed(part, config[part])
-    if not any(isinstance(value, dict | list) for value in knobs.values()):
+    if not any(_may_build(value) for value in knobs.values()):
         return _called(part, knobs)
     try:
         return instantiate(knobs)
@@ -282,6 +296,11 @@ def construct(config: dict[str, Any], part: str) -> Any:
         if isinstance(cause, ValueError):
             raise ValueError(str(cause)) from error
         raise ValueError(f"{part}: {' '.join(str(cause or error).split())}") from error
+
+
+def _may_build(value: Any) -> bool:
+    """Whether a knob may hold something to build by itself."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(_may_build(item) for item in value))
 
 
 def _called(part: str, knobs: dict[str, Any]) -> Any:
@@ -355,9 +374,9 @@ def _at_least(value: float | None, least: float) -> bool:
 
 
 def _check_optimizer(config: dict[str, Any]) -> None:
-    """Build the optimizer for one number, so that it refuses its knobs now."""
+    """Build the optimizer for one vector and one matrix, so that it refuses its knobs now."""
     try:
-        construct(config, "optim")([{"params": [torch.zeros(1, requires_grad=True)]}, {"params": []}])
+        construct(config, "optim")([vector(Parameter(torch.zeros(1))), matrix(Parameter(torch.zeros(1, 1)))])
     except (IndexError, ValueError) as error:
         message = " ".join(str(error).split())
         raise ValueError(f"optim: {message[:1].lower()}{message[1:]}: correct that knob") from error
@@ -373,9 +392,21 @@ def dims_of(config: dict[str, Any], store: TokenStore) -> Dims:
     return Dims(vocab_size=padded_vocab_size(store.info.vocab_size), **sizes)
 
 
-def gpt(config: dict[str, Any], dims: Dims) -> GPT:
+def gpt(config: dict[str, Any], dims: Dims) -> Backbone:
     """The model of a configuration; its weights are whatever was in memory."""
-    return GPT(dims, **{axis: construct(config, axis) for axis in MODEL})
+    model: Backbone = construct(config, "backbone")(dims, {axis: construct(config, axis) for axis in _inner(config)})
+    return model
+
+
+def axes_of(config: dict[str, Any]) -> tuple[str, ...]:
+    """The axes that mean something under a configuration's backbone, itself the first."""
+    return ("backbone", *_inner(config))
+
+
+def _inner(config: dict[str, Any]) -> tuple[str, ...]:
+    """The axes that its backbone is made of."""
+    has: frozenset[str] = get_object(config["backbone"]["_target_"]).axes
+    return tuple(axis for axis in MODEL if axis in has)
 
 
 def _devices(config: dict[str, Any], gpus: Gpus | None) -> int:

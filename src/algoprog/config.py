@@ -77,6 +77,8 @@ class Config:
     """A run. The axes and the other parts with a `_target_` are typed by the constructors that they name."""
 
     model: ModelConfig = MISSING
+    backbone: Any = MISSING
+    block: Any = MISSING
     attention: Any = MISSING
     norm: Any = MISSING
     final_norm: Any = MISSING

@@ -14,8 +14,17 @@ from algoprog.axes import AXES, MODEL, SAME_FUNCTION, axis_of
 from algoprog.config import EXECUTION, SIZES, conf_dir
 from algoprog.runs.record import BASELINE
 
-FORMERLY: dict[str, Any] = {"schedule.warmup_steps": None}
+FORMERLY: dict[str, Any] = {
+    "schedule.warmup_steps": None,
+    "backbone": {"_target_": "algoprog.model.backbone.transformer.Transformer", "_partial_": True},
+    "block": {"_target_": "algoprog.model.block.pre.PreNormBlock", "_partial_": True},
+}
 """Settings that did not exist formerly, at the values under which runs are what they were: left out of identities."""
+
+FORMER_TARGETS: dict[str, dict[str, Any]] = {
+    "algoprog.training.optim.adamw.AdamW": {"_target_": "algoprog.training.optimizer.adamw", "_partial_": True},
+}
+"""How options were written that have moved since: identities hold them as they were."""
 
 
 def option(part: Mapping[str, Any]) -> str:
@@ -75,13 +84,19 @@ def determining(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _less(config: Mapping[str, Any]) -> dict[str, Any]:
     kept = {}
-    for key, value in config.items():
-        if key in EXECUTION or _is_former(key, value):
+    for key, given in config.items():
+        if key in EXECUTION or _is_former(key, given):
             continue
+        value = _as_formerly_written(given)
         knobs = value.items() if isinstance(value, Mapping) else ()
         former = [name for name, knob in knobs if _is_former(f"{key}.{name}", knob)]
         kept[key] = {name: knob for name, knob in knobs if name not in former} if former else value
     return kept
+
+
+def _as_formerly_written(value: Any) -> Any:
+    target = value.get("_target_") if isinstance(value, Mapping) else None
+    return {**value, **FORMER_TARGETS[target]} if target in FORMER_TARGETS else value
 
 
 def _is_former(setting: str, value: Any) -> bool:

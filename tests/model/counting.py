@@ -8,21 +8,29 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from algoprog.model.dims import Dims
-from algoprog.model.interface import Kernel, causal_mask
+from algoprog.model.interface.mixer import causal_mask
+from algoprog.model.interface.part import Kernel
 
 
 class CountingKernel(Kernel):
     """Gathers, for each query, the keys that it may see, and multiplies with these alone."""
 
-    def __init__(self, dims: Dims) -> None:
-        super().__init__()
-
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        mask: Tensor | None,
+        *,
+        scale: float | None = None,
+        bias: Tensor | None = None,
+    ) -> Tensor:
         """Attend query by query."""
+        assert scale is None
+        assert bias is None
         batch, heads, n_queries, _ = q.shape
         if mask is None:
-            mask = causal_mask(n_queries)
+            mask = causal_mask(n_queries, k.shape[2])
         mask = mask.expand(batch, 1, n_queries, k.shape[2])[:, 0]
         k, v = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (k, v))
         rows = [

@@ -15,10 +15,11 @@ from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
 from algoprog.model.attention.sparse import SparseAttention
-from algoprog.model.interface import Kernel
+from algoprog.model.interface.part import Kernel
+from algoprog.model.interface.site import Site
 from algoprog.model.kernel.flash import FlashKernel
 from algoprog.model.kernel.math import MathKernel
-from tests.configs import ROUNDING, TINY, assert_same, cases, gpt, options, part, shaken, tokens
+from tests.configs import ROUNDING, SITE, TINY, assert_same, cases, context, gpt, options, part, shaken, tokens
 from tests.model.test_flops import label
 
 
@@ -69,7 +70,7 @@ def test_kernels_agree(attention: dict[str, Any], pos: str) -> None:
 def test_kernel_against_the_formula(kernel: Callable[..., Kernel], n_kv_heads: int) -> None:
     """Query head h uses key/value head h // (heads / kv_heads); the scores are divided by the root of d_head."""
     q, k, v = heads(7, TINY.n_heads), heads(7, n_kv_heads), heads(7, n_kv_heads)
-    mixed = kernel(TINY)(q, k, v, None)
+    mixed = kernel(SITE)(q, k, v, None)
     for head in range(TINY.n_heads):
         shared = head * n_kv_heads // TINY.n_heads
         for i in range(7):
@@ -83,8 +84,8 @@ def test_kernel_against_the_formula(kernel: Callable[..., Kernel], n_kv_heads: i
 def test_float32_is_off_by_its_roundings_alone(kernel: Callable[..., Kernel], n_kv_heads: int) -> None:
     """A score of d products is off by d + 2 roundings of |q| |k|, a weight by twice that and by those of its sum."""
     q, k, v = heads(13, TINY.n_heads), heads(13, n_kv_heads), heads(13, n_kv_heads)
-    exact = kernel(TINY)(q, k, v, None)
-    rounded = kernel(TINY)(q.float(), k.float(), v.float(), None)
+    exact = kernel(SITE)(q, k, v, None)
+    rounded = kernel(SITE)(q.float(), k.float(), v.float(), None)
     scores = q.norm(dim=-1).max() * k.norm(dim=-1).max() / TINY.d_head**0.5
     roundings = 2 * (TINY.d_head + 4) * max(1.0, scores.item()) + 2 * 13  # inputs are rounded too
     bound = torch.finfo(torch.float32).eps * roundings * v.abs().max()
@@ -95,8 +96,8 @@ def test_mqa_never_copies_keys_or_values_on_the_flash_path() -> None:
     dims = replace(TINY, d_model=512, n_heads=16, seq_len=512)
     q, k, v = (heads(512, n_heads, dims.d_head).float() for n_heads in (16, 1, 1))
     one_copy = q.nbytes
-    many = allocated(lambda: FlashKernel(dims)(q, k.repeat(1, 16, 1, 1), v.repeat(1, 16, 1, 1), None))
-    few = allocated(lambda: FlashKernel(dims)(q, k, v, None))
+    many = allocated(lambda: FlashKernel(Site.shared(dims))(q, k.repeat(1, 16, 1, 1), v.repeat(1, 16, 1, 1), None))
+    few = allocated(lambda: FlashKernel(Site.shared(dims))(q, k, v, None))
     assert many - few >= 2 * one_copy, "the measurement sees copies where they are made"
     assert few < 2 * one_copy, "the output and a little scratch memory"
 
@@ -120,10 +121,10 @@ def test_who_looks_at_whom_is_the_mask(attention: dict[str, Any], kernel: str) -
     model = shaken(gpt(attention=attention, kernel=kernel))
     layer = model.blocks[0].attention
     x = torch.randn(1, TINY.seq_len, TINY.d_model, dtype=torch.float64, requires_grad=True)
-    out = layer(x, model.pos, model.kernel)
+    out = layer(x, context(model, TINY.seq_len))
     looks = [torch.autograd.grad(row.sum(), x, retain_graph=True)[0][0].abs().amax(dim=-1) > ROUNDING for row in out[0]]
     assert torch.stack(looks).equal(layer.mask(TINY.seq_len))
-    assert layer.attended_keys(TINY.seq_len) == layer.mask(TINY.seq_len).sum()
+    assert layer.attended_keys(TINY.seq_len, TINY.seq_len) == layer.mask(TINY.seq_len).sum()
     assert layer.density(TINY.seq_len) == layer.mask(TINY.seq_len).sum() / (13 * 14 / 2)
 
 
@@ -141,7 +142,9 @@ def sparse(pattern: str, window: int | str, n_summary: int, seq_len: int) -> Spa
     allowed = seq_len if window == "sqrt" else min(int(window), seq_len)
     while True:
         try:
-            return SparseAttention(dims, pattern=pattern, window=window, n_summary=min(n_summary, allowed))
+            return SparseAttention(
+                Site.inside(dims, 0), pattern=pattern, window=window, n_summary=min(n_summary, allowed)
+            )
         except ValueError:  # the window of sqrt is shorter still
             allowed -= 1
 
@@ -151,7 +154,7 @@ def test_sparse_pattern_is_as_described(
     pattern: str, window: int | str, n_summary: int, context: int, shorter: int
 ) -> None:
     layer, n = sparse(pattern, window, n_summary, context), max(1, context - shorter)
-    w, s = layer.window_length(n), layer.n_summary
+    w, s = layer.window, layer.n_summary
     for i, row in enumerate(layer.mask(n).tolist()):
         for j, seen in enumerate(row):
             if pattern == "fixed":
@@ -159,7 +162,7 @@ def test_sparse_pattern_is_as_described(
             else:
                 described = j <= i and (i - j < w or (i - j) % w == 0)
             assert seen == described, (i, j)
-    assert layer.attended_keys(n) == layer.mask(n).sum()
+    assert layer.attended_keys(n, n) == layer.mask(n).sum()
 
 
 @settings(max_examples=60)
@@ -171,10 +174,10 @@ def test_fast_path_is_the_masked_path(
     layer, n = sparse(pattern, window, n_summary, context), max(1, context - shorter)
     inputs = [heads(n, TINY.n_heads, batch=2).roll(shift).requires_grad_() for shift in range(3)]
     weights = heads(n, TINY.n_heads, batch=2).roll(3)
-    kernel = MathKernel(TINY)
+    kernel = MathKernel(SITE)
     slow = kernel(*inputs, layer.mask(n))
     gradients = torch.autograd.grad((slow * weights).sum(), inputs)
-    for fast_kernel in (kernel, FlashKernel(TINY)):
+    for fast_kernel in (kernel, FlashKernel(SITE)):
         fast = layer.attend(*inputs, fast_kernel)
         assert_same(fast, slow)
         fast_gradients = torch.autograd.grad((fast * weights).sum(), inputs)
@@ -184,7 +187,7 @@ def test_fast_path_is_the_masked_path(
 @pytest.mark.parametrize("pattern", ["fixed", "strided"])
 @pytest.mark.parametrize("n", [64, 100, 256, 300, 1024])
 def test_sparse_keys_grow_as_n_sqrt_n(pattern: str, n: int) -> None:
-    few, many = (sparse(pattern, "sqrt", 1, length).attended_keys(length) for length in (n, 4 * n))
+    few, many = (sparse(pattern, "sqrt", 1, length).attended_keys(length, length) for length in (n, 4 * n))
     assert many / few <= 8.5
     assert few <= 2 * n * n**0.5 + n
     assert gpt(replace(TINY, seq_len=1024), attention="sparse").attention_density() < 0.1

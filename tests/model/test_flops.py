@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from algoprog.model.dims import Dims
-from algoprog.model.gpt import GPT
+from algoprog.model.interface.backbone import Backbone
+from algoprog.model.interface.site import Site
 from tests.configs import TINY, cases, gpt, options, tokens
 from tests.model.counting import CountingKernel, counted
 
@@ -35,12 +36,12 @@ CASES = [
 ]
 
 
-def loss(model: GPT, x: Tensor) -> Tensor:
+def loss(model: Backbone, x: Tensor) -> Tensor:
     return cross_entropy(model(x).flatten(0, 1), x.flatten())
 
 
-def with_counting_kernel(model: GPT) -> GPT:
-    model.kernel = CountingKernel(model.dims)
+def with_counting_kernel(model: Backbone) -> Backbone:
+    model.kernel = CountingKernel(Site.shared(model.dims))
     return model
 
 

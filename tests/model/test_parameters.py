@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from algoprog.axes import MODEL
-from algoprog.model.gpt import GPT
 from algoprog.model.init import STD
+from algoprog.model.interface.backbone import Backbone
 from algoprog.variant import baseline
 from tests.configs import TINY, cases, gpt, options, part
 from tests.model.test_flops import SIZES, label
@@ -25,7 +25,7 @@ CHANGES = [
 ]
 
 
-def paths(model: GPT, axis: str) -> set[str]:
+def paths(model: Backbone, axis: str) -> set[str]:
     """The parameters that belong to an axis."""
     inside = {"attention": ".attention.", "norm": "_norm.", "mlp": ".mlp."}
     return {
@@ -144,7 +144,9 @@ def test_scale_of_the_weights(attention: str, mlp: str) -> None:
 @pytest.mark.parametrize(("axis", "case"), [pytest.param("norm", part("norm", "none"), id="baseline"), *CHANGES])
 def test_decay_groups(axis: str, case: dict[str, Any]) -> None:
     model = gpt(**{axis: case})
-    decayed, rest = (group["params"] for group in model.parameter_groups())
+    declared = model.parameters_by_role()
+    decayed = [own.parameter for own in declared if own.decayed]
+    rest = [own.parameter for own in declared if not own.decayed]
     in_groups = [id(parameter) for parameter in (*decayed, *rest)]
     assert len(in_groups) == len(set(in_groups)), "disjoint"
     assert set(in_groups) == {id(parameter) for parameter in model.parameters()}, "complete"

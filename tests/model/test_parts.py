@@ -14,13 +14,14 @@ from algoprog.model.mlp.swiglu import SwigluMlp
 from algoprog.model.norm.ln import LayerNorm
 from algoprog.model.norm.none import NoNorm
 from algoprog.model.norm.rmsnorm import RMSNorm
-from tests.configs import TINY, assert_same, gpt, part, shaken, tokens
+from tests.configs import SITE, TINY, assert_same, context, gpt, part, shaken, tokens
 
 X = torch.randn(2, 3, TINY.d_model, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3 + 1
+CONTEXT = context(gpt(), X.shape[1])
 
 
 def test_layer_norm() -> None:
-    norm = LayerNorm(TINY, eps=0.5).double()
+    norm = LayerNorm(SITE, eps=0.5).double()
     with torch.no_grad():
         norm.gain.mul_(2)
         norm.bias.add_(1)
@@ -30,28 +31,28 @@ def test_layer_norm() -> None:
 
 
 def test_rms_norm() -> None:
-    norm = RMSNorm(TINY, eps=0.5).double()
+    norm = RMSNorm(SITE, eps=0.5).double()
     with torch.no_grad():
         norm.gain.mul_(2)
     assert_same(norm(X), 2 * X / (X.square().mean(dim=-1, keepdim=True) + 0.5).sqrt())
 
 
 def test_no_norm() -> None:
-    assert NoNorm(TINY)(X) is X
+    assert NoNorm(SITE)(X) is X
 
 
 def test_gelu_mlp() -> None:
-    mlp = shaken(GeluMlp(TINY, expansion=2.0))
+    mlp = shaken(GeluMlp(SITE, expansion=2.0))
     hidden = X @ mlp.up.weight.T + mlp.up.bias
     hidden = hidden * (1 + torch.erf(hidden / math.sqrt(2))) / 2
-    assert_same(mlp(X), hidden @ mlp.down.weight.T + mlp.down.bias)
+    assert_same(mlp(X, CONTEXT), hidden @ mlp.down.weight.T + mlp.down.bias)
 
 
 def test_swiglu_mlp() -> None:
-    mlp = shaken(SwigluMlp(TINY, expansion=2.0))
+    mlp = shaken(SwigluMlp(SITE, expansion=2.0))
     gate = X @ mlp.gate.weight.T + mlp.gate.bias
     hidden = gate * gate.sigmoid() * (X @ mlp.up.weight.T + mlp.up.bias)
-    assert_same(mlp(X), hidden @ mlp.down.weight.T + mlp.down.bias)
+    assert_same(mlp(X, CONTEXT), hidden @ mlp.down.weight.T + mlp.down.bias)
 
 
 def test_swiglu_costs_what_gelu_costs() -> None:
@@ -78,9 +79,10 @@ def test_head_is_tied_to_the_embedding() -> None:
 def test_norm_comes_before_each_sublayer_and_the_stream_stays() -> None:
     block = shaken(gpt(norm="ln")).blocks[0]
     model = gpt()
-    after_attention = X + block.attention(block.attention_norm(X), model.pos, model.kernel)
-    expected = after_attention + block.mlp(block.mlp_norm(after_attention))
-    assert block(X, model.pos, model.kernel).equal(expected)
+    there = context(model, X.shape[1])
+    after_attention = X + block.attention(block.attention_norm(X), there)
+    expected = after_attention + block.mlp(block.mlp_norm(after_attention), there)
+    assert block(X, there).equal(expected)
 
 
 @pytest.mark.parametrize(
@@ -103,4 +105,4 @@ def test_shapes_are_checked_under_test() -> None:
 
     assert isinstance(TINY, Dims)
     with pytest.raises(TypeCheckError, match="batch seq d_model"):
-        GeluMlp(TINY, expansion=1.0)(X[0])
+        GeluMlp(SITE, expansion=1.0)(X[0], CONTEXT)

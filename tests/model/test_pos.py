@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from algoprog.model.interface.places import FromTheStart
+from algoprog.model.interface.site import Site
 from algoprog.model.pos.learned import LearnedPosition
 from algoprog.model.pos.none import NoPosition
 from algoprog.model.pos.rope import RotaryPosition
-from tests.configs import TINY, assert_same, gpt, options, shaken, tokens
+from tests.configs import SITE, TINY, assert_same, gpt, options, shaken, tokens
 
 DIMS = replace(TINY, d_model=32, seq_len=20)  # heads of 8 features
 
@@ -27,7 +29,9 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 def scores(theta: float = 100.0, n: int = 20) -> Tensor:
     """Products of one query vector and one key vector put at every position."""
     q, k = (random(1, 1, 1, DIMS.d_head, seed=s) for s in (0, 1))
-    q, k = RotaryPosition(DIMS, theta=theta).rotate(q.expand(-1, 2, n, -1), k.expand(-1, 1, n, -1))
+    q, k = RotaryPosition(Site.shared(DIMS), theta=theta).rotate(
+        q.expand(-1, 2, n, -1), k.expand(-1, 1, n, -1), FromTheStart(n)
+    )
     return (q @ k.transpose(-1, -2))[0, 0]
 
 
@@ -45,7 +49,7 @@ def test_rope_scores_depend_on_distance_alone() -> None:
 def test_rope_turns_pairs_of_features_by_angles() -> None:
     theta, half = 100.0, DIMS.d_head // 2
     x = random(2, 3, 20, DIMS.d_head)
-    turned, _ = RotaryPosition(DIMS, theta=theta).rotate(x, x)
+    turned, _ = RotaryPosition(Site.shared(DIMS), theta=theta).rotate(x, x, FromTheStart(20))
     angle = torch.arange(20)[:, None] * theta ** (-torch.arange(half, dtype=torch.float64) / half)
     turn = torch.polar(torch.ones_like(angle), angle)
     expected = torch.complex(x[..., :half], x[..., half:]) * turn
@@ -56,11 +60,11 @@ def test_rope_turns_pairs_of_features_by_angles() -> None:
 
 
 def test_rope_turns_queries_and_keys_alike_and_embeds_nothing() -> None:
-    rope, x = RotaryPosition(DIMS, theta=100.0), torch.randn(1, 2, 20, DIMS.d_head)
-    q, k = rope.rotate(x, x)
+    rope, x = RotaryPosition(Site.shared(DIMS), theta=100.0), torch.randn(1, 2, 20, DIMS.d_head)
+    q, k = rope.rotate(x, x, FromTheStart(20))
     assert q.equal(k)
     h = torch.randn(1, 20, DIMS.d_model)
-    assert rope.embed(h) is h
+    assert rope.embed(h, FromTheStart(20)) is h
 
 
 def test_rope_needs_even_heads() -> None:
@@ -74,16 +78,16 @@ def test_only_learned_positions_have_weights(pos: str) -> None:
 
 
 def test_learned_positions_are_added() -> None:
-    learned = shaken(LearnedPosition(TINY))  # its memory is not written before
+    learned = shaken(LearnedPosition(SITE))  # its memory is not written before
     x = random(2, 5, TINY.d_model)
-    assert learned.embed(x).equal(x + learned.table.weight[:5])
+    assert learned.embed(x, FromTheStart(5)).equal(x + learned.table.weight[:5])
     q = torch.randn(1, 2, 5, 4)
-    assert learned.rotate(q, q)[0] is q
+    assert learned.rotate(q, q, FromTheStart(5))[0] is q
 
 
 def test_no_positions_know_no_order() -> None:
-    none, x = NoPosition(TINY), torch.randn(1, 5, TINY.d_model)
-    assert none.embed(x) is x
+    none, x = NoPosition(SITE), torch.randn(1, 5, TINY.d_model)
+    assert none.embed(x, FromTheStart(5)) is x
     model, x = shaken(gpt(pos="none")), tokens(1)
     turned = torch.cat((x[:, :-1].flip(1), x[:, -1:]), dim=1)
     with torch.no_grad():

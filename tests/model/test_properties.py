@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tests.configs import ROUNDING, TINY, assert_same, cases, gpt, options, part, shaken, tokens
+from tests.configs import ROUNDING, TINY, assert_same, cases, context, gpt, options, part, shaken, tokens
 from tests.model.test_flops import label
 
 VARIANTS = [
@@ -102,8 +102,9 @@ def test_dropout_is_for_training_alone(attention: str, kernel: str, mlp: str) ->
     assert not model.train()(x).equal(model(x))
     for block in model.blocks:
         h = torch.randn(1, TINY.seq_len, TINY.d_model)
-        assert not block.attention(h, model.pos, model.kernel).equal(block.attention(h, model.pos, model.kernel))
-        assert not block.mlp(h).equal(block.mlp(h))
+        there = context(model, TINY.seq_len)
+        assert not block.attention(h, there).equal(block.attention(h, there))
+        assert not block.mlp(h, there).equal(block.mlp(h, there))
     q = torch.randn(1, TINY.n_heads, TINY.seq_len, TINY.d_head)
     v = torch.ones_like(q)
     dropped = model.kernel(q, q, v, None)

@@ -19,7 +19,7 @@ def budget(**chosen: float) -> dict[str, float | None]:
 
 
 def spent(**chosen: float) -> int:
-    return steps(budget(**chosen), tokens_per_step=1000, flops_per_token=6e6, n_body_params=500_000)
+    return steps(budget(**chosen), tokens_per_step=1000, flops_per_step=1000 * 6e6, n_body_params=500_000)
 
 
 def test_four_units_for_one_length() -> None:

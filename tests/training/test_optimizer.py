@@ -15,7 +15,7 @@ def test_only_matrices_decay() -> None:
     model = gpt(norm="ln")
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     config = compose(f"optim.lr={LR}", f"optim.weight_decay={DECAY}")
-    optimizer = build.construct(config, "optim")(model.parameter_groups())
+    optimizer = build.construct(config, "optim")(model.parameters_by_role())
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
@@ -26,7 +26,7 @@ def test_only_matrices_decay() -> None:
 
 def test_knobs_arrive() -> None:
     config = compose("optim.lr=0.5", "optim.betas=[0.7,0.8]", "optim.eps=1e-3", "optim.weight_decay=0.2")
-    optimizer = build.construct(config, "optim")(gpt().parameter_groups())
+    optimizer = build.construct(config, "optim")(gpt().parameters_by_role())
     decayed, rest = optimizer.param_groups
     assert (decayed["weight_decay"], rest["weight_decay"]) == (0.2, 0.0)
     for group in optimizer.param_groups:

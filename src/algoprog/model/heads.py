@@ -5,38 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from algoprog.model.dims import Dims
 from algoprog.model.init import Init
-from algoprog.model.interface import Attention, Kernel, Position, causal_mask
+from algoprog.model.interface.context import Context
+from algoprog.model.interface.mixer import Attention, KeyValues
+from algoprog.model.interface.part import Kernel, NoStatistics
+from algoprog.model.interface.places import Following
+from algoprog.model.interface.roles import Declared, linear
+from algoprog.model.interface.site import Site, Work
 
 
-class HeadsAttention(Attention):
+class HeadsAttention(NoStatistics, Attention):
     """Causal attention with `n_kv_heads` key/value heads shared by equal groups of the query heads.
 
     Args:
-        dims: sizes of the model.
+        site: where it stands.
         n_kv_heads: number of key/value heads, a divisor of `dims.n_heads`.
     """
 
-    def __init__(self, dims: Dims, n_kv_heads: int) -> None:
-        super().__init__()
+    def __init__(self, site: Site, n_kv_heads: int) -> None:
+        super().__init__(site)
+        dims = site.dims
         self.n_heads, self.n_kv_heads, self.d_head = dims.n_heads, n_kv_heads, dims.d_head
         self.widths = (dims.d_model, n_kv_heads * dims.d_head, n_kv_heads * dims.d_head)
         self.qkv = nn.Linear(dims.d_model, sum(self.widths), bias=dims.bias)
         self.out = nn.Linear(dims.d_model, dims.d_model, bias=dims.bias)
         self.dropout = nn.Dropout(dims.dropout)
 
-    def forward(
-        self, x: Float[Tensor, "batch seq d_model"], position: Position, kernel: Kernel
-    ) -> Float[Tensor, "batch seq d_model"]:
+    def forward(self, x: Float[Tensor, "batch seq d_model"], context: Context) -> Float[Tensor, "batch seq d_model"]:
         """The update of the residual stream."""
-        q, k, v = (self._split(part) for part in self.qkv(x).split(self.widths, dim=-1))
-        q, k = position.rotate(q, k)
-        mixed = self.attend(q, k, v, kernel)
-        return self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
+        q, k, v = self._projected(x, context)
+        return self._written(self.attend(q, k, v, context.kernel))
+
+    def step(
+        self, x: Float[Tensor, "batch new d_model"], context: Context, state: KeyValues
+    ) -> Float[Tensor, "batch new d_model"]:
+        """The update for positions behind those of the state, over all keys that it has room for."""
+        assert isinstance(context.places, Following)
+        q, k, v = self._projected(x, context)
+        state.write(k, v, context.places)
+        mask = self.visible(context.places.index, state.positions.expand(len(x), -1))
+        return self._written(context.kernel(q, state.k, state.v, mask.unsqueeze(1)))
 
     def attend(
         self,
@@ -45,35 +56,57 @@ class HeadsAttention(Attention):
         v: Float[Tensor, "batch kv_heads seq d_head"],
         kernel: Kernel,
     ) -> Float[Tensor, "batch heads seq d_head"]:
-        """Mix the values; a pattern other than causal overrides this together with `mask`."""
+        """Mix the values; a pattern other than causal overrides this together with `visible` and `attended_keys`."""
         return kernel(q, k, v, None)
 
-    def mask(self, seq_len: int, device: torch.device | None = None) -> Bool[Tensor, "seq seq"]:
+    def visible(
+        self, queries: Int[Tensor, "*batch queries"], keys: Int[Tensor, "*batch keys"]
+    ) -> Bool[Tensor, "*batch queries keys"]:
         """Every position sees itself and all before it."""
-        return causal_mask(seq_len, device)
+        return keys.unsqueeze(-2) <= queries.unsqueeze(-1)
 
-    def attended_keys(self, seq_len: int) -> int:
-        """The lower triangle with its diagonal."""
-        return seq_len * (seq_len + 1) // 2
+    def attended_keys(self, context: int, new: int) -> int:
+        """The lower rows of the lower triangle with its diagonal."""
+        before = context - new
+        return (context * (context + 1) - before * (before + 1)) // 2
 
-    def flops_per_token(self, seq_len: int) -> float:
+    def new_state(self, batch: int, capacity: int) -> KeyValues:
+        """Keys and values of no position."""
+        return KeyValues(batch, self.n_kv_heads, capacity, self.d_head, self.d_head, self.out.weight)
+
+    def state_bytes(self, context: int) -> int:
+        """A key and a value for each head that has them and each position."""
+        return 2 * self.n_kv_heads * self.d_head * context * self.out.weight.element_size()
+
+    def flops(self, work: Work) -> float:
         """Projections, scores and mixing over the keys attended."""
-        projections = 2 * (self.qkv.weight.numel() + self.out.weight.numel())
-        return projections + 4 * self.n_heads * self.d_head * self.attended_keys(seq_len) / seq_len
+        projections = 2 * (self.qkv.weight.numel() + self.out.weight.numel()) * work.tokens
+        pairs = self.attended_keys(work.context, work.new) * work.batch
+        return projections + 4 * self.n_heads * self.d_head * pairs
 
-    def decayed(self) -> Iterable[Tensor]:
-        """Both projections."""
-        return self.qkv.weight, self.out.weight
+    def parameters_by_role(self) -> Iterable[Declared]:
+        """Both projections, of which the first is three."""
+        yield from linear(self.qkv, fused=self.widths)
+        yield from linear(self.out)
 
     def init_weights(self, init: Init) -> None:
         """Queries, keys and values from streams of their own, so that options share what they have in common."""
         for weight, name in zip(self.qkv.weight.split(self.widths), ("q", "k", "v"), strict=True):
             init.normal(weight, name)
         init.residual(self.out.weight, "out")
-        for linear in (self.qkv, self.out):
-            if linear.bias is not None:
-                torch.nn.init.zeros_(linear.bias)
+        for layer in (self.qkv, self.out):
+            if layer.bias is not None:
+                torch.nn.init.zeros_(layer.bias)
 
-    def _split(self, x: Float[Tensor, "batch seq width"]) -> Float[Tensor, "batch heads seq d_head"]:
+    def _projected(self, x: Tensor, context: Context) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries and keys, turned by their positions, and values."""
+        q, k, v = (self._split(part) for part in self.qkv(x).split(self.widths, dim=-1))
+        q, k = context.position.rotate(q, k, context.places)
+        return q, k, v
+
+    def _written(self, mixed: Float[Tensor, "batch heads new d_head"]) -> Float[Tensor, "batch new d_model"]:
+        return self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
+
+    def _split(self, x: Float[Tensor, "batch new width"]) -> Float[Tensor, "batch heads new d_head"]:
         """Cut the last dimension into heads and move them before the sequence."""
         return x.unflatten(-1, (-1, self.d_head)).transpose(1, 2)

@@ -16,7 +16,6 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.utils.data import DataLoader
 
 from algoprog import build
-from algoprog.axes import MODEL
 from algoprog.build import RunSpec
 from algoprog.run import rank_agreement
 from algoprog.run.beginning import decide, is_same
@@ -151,6 +150,7 @@ def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[di
         annealed_at=frozenset({spec.total_steps} if spec.anneals else ()),
         tokens_per_step=spec.tokens_per_step,
         flops_per_token=spec.flops_per_token,
+        optimizer_flops=spec.optimizer_flops,
         clock=Clock(device),
     )
     peak = hardware.peak_flops(device, spec.config["precision"])
@@ -220,7 +220,7 @@ def _columns(spec: RunSpec) -> dict[str, Any]:
     """What dashboards group by, and under `settings` everything else."""
     return {
         "variant": spec.variant,
-        **{axis: option(spec.config[axis]) for axis in MODEL},
+        **{axis: option(spec.config[axis]) for axis in build.axes_of(spec.config)},
         "model": spec.model,
         "seed": spec.seed,
         "role": spec.role,

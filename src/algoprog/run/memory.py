@@ -1,6 +1,6 @@
 """The memory that a run will hold at its peak, from its model on the meta device: nothing is computed or allocated.
 
-Training holds weights, gradients and the optimizer's two moments, each in float32, and what the forward pass keeps for
+Training holds weights and gradients in float32, what the optimizer keeps, and what the forward pass keeps for
 the backward pass of one micro-batch. What is kept is counted with two layers: every further one keeps as much as the
 second.
 """
@@ -23,14 +23,14 @@ from algoprog.build import RunSpec
 from algoprog.model.dims import Dims
 from algoprog.training.hardware import Gpus
 
-BYTES_PER_PARAMETER = 16
-"""float32: weight, gradient and AdamW's two moments."""
+BYTES_PER_PARAMETER = 8
+"""float32: weight and gradient."""
 
-CPU_BYTES_PER_PARAMETER = 20
+CPU_BYTES_PER_PARAMETER = 4
 """On a CPU one float more, as measured: what the step of the optimizer and the allocator hold beside."""
 
-BRANCH_BYTES_PER_PARAMETER = 12
-"""While a branch is annealed, the trunk's weights and moments wait in the machine's memory, whatever trains."""
+BRANCH_BYTES_PER_PARAMETER = 4
+"""While a branch is annealed, the trunk's weights and the optimizer's state wait in the machine's memory."""
 
 CPU_PROCESS_BYTES = 500e6
 """What a process holds on a CPU before its model: interpreter, PyTorch and Lightning, measured on Linux."""
@@ -56,14 +56,15 @@ def peak_memory(spec: RunSpec, gpus: Gpus) -> float:
     # What the backward pass works with comes to be while all that was kept still is: two tensors of the logits' size,
     # or the gradients within a layer, which are about as much as it kept.
     activations = SLACK * (first + dims.n_layers * further + 2 * logits)
+    held = BYTES_PER_PARAMETER * spec.n_params + spec.optimizer_bytes + activations
     if on_cpu(spec.config, gpus):
-        return CPU_BYTES_PER_PARAMETER * spec.n_params + activations + _branch_bytes(spec) + CPU_PROCESS_BYTES
-    return BYTES_PER_PARAMETER * spec.n_params + activations
+        return CPU_BYTES_PER_PARAMETER * spec.n_params + held + _branch_bytes(spec) + CPU_PROCESS_BYTES
+    return held
 
 
 def _branch_bytes(spec: RunSpec) -> float:
     """Bytes of the machine that wait while the run anneals a branch; none without branches."""
-    return BRANCH_BYTES_PER_PARAMETER * spec.n_params if spec.branches() else 0.0
+    return BRANCH_BYTES_PER_PARAMETER * spec.n_params + spec.optimizer_bytes if spec.branches() else 0.0
 
 
 def machine_memory(spec: RunSpec, gpus: Gpus) -> float:
@@ -103,8 +104,8 @@ def _kept(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
         return float(sum(storage.nbytes() for address, storage in kept.items() if address not in weights))
 
     marks: list[float] = []
-    gpt.blocks[1].register_forward_pre_hook(lambda *_: marks.append(total()))
-    gpt.blocks[1].register_forward_hook(lambda *_: marks.append(total()))
+    gpt.layers[1].register_forward_pre_hook(lambda *_: marks.append(total()))
+    gpt.layers[1].register_forward_hook(lambda *_: marks.append(total()))
     batch = torch.zeros(config["micro_batch_size"], dims.seq_len, dtype=torch.long, device="meta")
     with saved_tensors_hooks(keep, lambda tensor: tensor), _AsOnDevice(config["precision"] == "bf16-mixed"):
         F.cross_entropy(gpt(batch).flatten(0, 1).float(), batch.flatten())

@@ -14,12 +14,9 @@ import torch
 import torch.nn.functional as F
 
 from algoprog.build import RunSpec
-from algoprog.model.gpt import GPT
+from algoprog.model.interface.backbone import Backbone
 from algoprog.run.memory import machine_memory, on_cpu
 from algoprog.training.hardware import Gpus
-
-STATE_BYTES = 8
-"""AdamW's two moments of a parameter in float32."""
 
 BUCKET_BYTES = 4
 """Under several devices a second copy of the gradient, in the buckets in which it is exchanged."""
@@ -63,7 +60,7 @@ def least_memory(spec: RunSpec, gpus: Gpus) -> float:
     return machine_memory(spec.cut(min(sizes(spec))), gpus)
 
 
-def tried(spec: RunSpec, gpt: GPT, device: torch.device, most: int | None = None) -> RunSpec:
+def tried(spec: RunSpec, gpt: Backbone, device: torch.device, most: int | None = None) -> RunSpec:
     """The run with the largest micro-batch whose forward and backward pass go through on a device.
 
     Args:
@@ -84,7 +81,7 @@ def tried(spec: RunSpec, gpt: GPT, device: torch.device, most: int | None = None
     )
 
 
-def _goes_through(spec: RunSpec, gpt: GPT, device: torch.device) -> bool:
+def _goes_through(spec: RunSpec, gpt: Backbone, device: torch.device) -> bool:
     """Whether a forward and backward pass find memory, beside what the optimizer will hold."""
     on_gpu = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if on_gpu else []):
@@ -99,10 +96,10 @@ def _goes_through(spec: RunSpec, gpt: GPT, device: torch.device) -> bool:
     return True
 
 
-def _pass(spec: RunSpec, gpt: GPT, device: torch.device) -> None:
+def _pass(spec: RunSpec, gpt: Backbone, device: torch.device) -> None:
     model = copy.deepcopy(gpt).to(device).train()
     copies = BUCKET_BYTES if spec.n_devices > 1 else 0
-    beside = (STATE_BYTES + copies) * spec.n_params
+    beside = spec.optimizer_bytes + copies * spec.n_params
     held = torch.empty(int(beside), dtype=torch.uint8, device=device)
     batch = torch.zeros(spec.micro_batch_size, model.dims.seq_len, dtype=torch.long, device=device)
     mixed = spec.config["precision"] == "bf16-mixed"

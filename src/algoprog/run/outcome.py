@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from algoprog.axes import MODEL
+from algoprog import build
 from algoprog.build import RunSpec
 from algoprog.overrides import context
 from algoprog.run import gates
@@ -57,26 +57,31 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
         run_id=spec.run_id,
         cohort=spec.cohort,
         variant=spec.variant,
-        axes={axis: option(spec.config[axis]) for axis in MODEL},
+        axes={axis: option(spec.config[axis]) for axis in build.axes_of(spec.config)},
         model=spec.model,
         seed=spec.seed,
         status=DIVERGED if curve.diverged else FINISHED,
         reason=curve.diverged,
         steps=steps,
         tokens=tokens,
-        train_flops=tokens * spec.flops_per_token,
+        train_flops=spec.charged_flops(steps),
+        optimizer_flops=steps * spec.optimizer_flops,
         seconds=round(curve.clock.seconds, 4),
         final_val_loss=losses[-1],
         min_val_loss=best[0],
         min_val_step=best[1],
         n_params=spec.n_params,
+        n_active_params=spec.n_active_params,
         n_embedding_params=spec.n_embedding_params,
         train_flops_per_token=spec.flops_per_token,
         attention_density=spec.attention_density,
+        facts=spec.facts,
+        stats={f"{key} {name}": value for key, told in curve.statistics.items() for name, value in told.items()},
         corpus_passes=passes,
         tokens_per_second=speed,
         mfu=speed * spec.flops_per_token / (peak * outcome.n_devices) if peak else None,
         peak_memory_bytes=hardware.peak_memory_bytes(outcome.device),
+        n_devices=outcome.n_devices,
         data=spec.tokens.info,
         flags=gates.flags(
             diverged=curve.diverged is not None,
@@ -85,7 +90,7 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
             embedding_share=spec.n_embedding_params / spec.n_params,
             dead=outcome.dead,
             sparse=spec.sparse,
-            attention_density=spec.attention_density,
+            attention_density=spec.attention_density or 0.0,
             single_end=spec.role == COMPARE and spec.anneals and not spec.branches(),
         ),
         context=context(overrides),

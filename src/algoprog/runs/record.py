@@ -24,6 +24,15 @@ SEARCH, COMPARE = "search", "compare"
 MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
     lambda raw: {**raw, "protocol": {}},
     lambda raw: {**raw, "role": COMPARE, "beside": None},
+    lambda raw: {
+        **raw,
+        "axes": {"backbone": "transformer", "block": "pre", **raw["axes"]},
+        "n_active_params": raw["n_params"],
+        "n_devices": raw["environment"].get("n_devices", 1),
+        "optimizer_flops": 0.0,
+        "facts": {},
+        "stats": {},
+    },
 )
 """From every former version of the schema to the next, the first from 1 to 2: what was paid for stays readable."""
 
@@ -52,7 +61,7 @@ COSTS: dict[str, str] = {"flops": "flops", "tokens": "tokens", "steps": "step", 
 CURVE_COLUMNS = (
     "step",  # optimizer steps taken
     "tokens",  # training tokens seen
-    "flops",  # model FLOPs spent on training (forward + backward)
+    "flops",  # charged for training: of the model (forward + backward) and of the optimizer
     "seconds",  # wall-clock seconds of training, evaluation excluded
     "train_loss",  # nats per token, mean since the row before
     "val_loss",  # nats per token on the fixed validation windows
@@ -61,6 +70,11 @@ CURVE_COLUMNS = (
     "lr",
     "annealed",  # 1 at the end of an annealed budget: of a branch, or of a run whose rate is taken down; else 0
 )
+
+"""Columns of every curve; behind them stand those that a run has more: `optimizer_flops`, statistics of its parts."""
+
+OPTIMIZER_FLOPS = "optimizer_flops"
+"""Of `flops`, the matrix products of the optimizer; without them there is no such column."""
 
 
 class NewerSchemaError(ValueError):
@@ -98,19 +112,24 @@ class Record:
     reason: str | None  # why a diverged run was ended
     steps: int
     tokens: int
-    train_flops: float
+    train_flops: float  # charged: of the model, forward and backward, and of the optimizer
+    optimizer_flops: float  # of these, the optimizer's matrix products
     seconds: float
     final_val_loss: float | None
     min_val_loss: float | None
     min_val_step: int | None
     n_params: int
+    n_active_params: int  # that one token uses
     n_embedding_params: int
-    train_flops_per_token: float
-    attention_density: float  # attended keys / causal keys, measured
+    train_flops_per_token: float  # of the model
+    attention_density: float | None  # attended keys / causal keys, measured; None without attention
+    facts: dict[str, float]  # constants of the built model: bytes of state, FLOPs of use, ...
+    stats: dict[str, float | None]  # what its parts reported between the last two rows of the curve, by layer
     corpus_passes: float  # training tokens seen per token of the corpus
     tokens_per_second: float
     mfu: float | None  # model FLOPs utilisation; None where the peak of the device is unknown
     peak_memory_bytes: int
+    n_devices: int
     data: DataInfo
     flags: tuple[str, ...]  # warnings of the gates, short words
     context: dict[str, Any]  # settings changed on the command line that are neither axis, model nor seed

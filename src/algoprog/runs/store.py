@@ -53,7 +53,7 @@ def append_curve(folder: Path, row: Mapping[str, float | int]) -> None:
     path = folder / CURVE_FILE
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, CURVE_COLUMNS)
+        writer = csv.DictWriter(file, _header([row]))
         if new:
             writer.writeheader()
         writer.writerow(row)
@@ -62,14 +62,19 @@ def append_curve(folder: Path, row: Mapping[str, float | int]) -> None:
 def write_curve(folder: Path, rows: Sequence[Mapping[str, float | int]]) -> None:
     """Write `curve.csv` anew: the rows that a run which goes on from a checkpoint has behind it."""
     table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, CURVE_COLUMNS)
+    writer = csv.DictWriter(table, _header(rows))
     writer.writeheader()
     writer.writerows(rows)
     write_atomic(folder / CURVE_FILE, table.getvalue())
 
 
+def _header(rows: Sequence[Mapping[str, float | int]]) -> tuple[str, ...]:
+    """The columns of every curve, then those that this one has more; every row has the same."""
+    return (*CURVE_COLUMNS, *(name for name in (rows[0] if rows else ()) if name not in CURVE_COLUMNS))
+
+
 def read_curve(path: Path) -> dict[str, NDArray[np.float64]]:
-    """One float64 array a column of `curve.csv`.
+    """One float64 array a column of `curve.csv`: those of every curve, and those that a run has more.
 
     Raises:
         ValueError: a column is missing or a cell is no number, naming file, line and remedy.
@@ -83,7 +88,7 @@ def read_curve(path: Path) -> dict[str, NDArray[np.float64]]:
     if missing:
         raise ValueError(f"{path} has no rows or lacks the columns {missing}: move its folder away and run it again")
     try:
-        return {c: np.array([float(row[c]) for row in rows]) for c in CURVE_COLUMNS}
+        return {c: np.array([float(row[c]) for row in rows]) for c in rows[0]}
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): move its folder away and run it again") from error
 

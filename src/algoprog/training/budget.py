@@ -7,14 +7,14 @@ import math
 import numpy as np
 
 
-def steps(budget: dict[str, float | None], *, tokens_per_step: int, flops_per_token: float, n_body_params: int) -> int:
+def steps(budget: dict[str, float | None], *, tokens_per_step: int, flops_per_step: float, n_body_params: int) -> int:
     """Optimizer steps that spend the budget, rounded to the nearest, at least one.
 
     Args:
         budget: `steps`, `tokens`, `flops` and `tokens_per_param`, of which exactly one is set.
         tokens_per_step: tokens of one optimizer step over all devices.
-        flops_per_token: model FLOPs of training on one token.
-        n_body_params: parameters outside the embeddings, the unit of `tokens_per_param`.
+        flops_per_step: charged for one step: of the model's training, and of the optimizer's matrix products.
+        n_body_params: active parameters outside the embeddings, the unit of `tokens_per_param`.
 
     Raises:
         ValueError: none or several are set, or the one set is not positive.
@@ -29,7 +29,7 @@ def steps(budget: dict[str, float | None], *, tokens_per_step: int, flops_per_to
     per_step = {
         "steps": 1.0,
         "tokens": tokens_per_step,
-        "flops": tokens_per_step * flops_per_token,
+        "flops": flops_per_step,
         "tokens_per_param": tokens_per_step / n_body_params,
     }
     return max(1, round(value / per_step[unit]))

@@ -9,26 +9,31 @@ import lightning as L
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
 
-from algoprog.model.gpt import GPT
+from algoprog.model.interface.backbone import Backbone
+from algoprog.model.interface.part import Adapting
+from algoprog.model.interface.reports import Reports, key
 from algoprog.training import parallel
 from algoprog.training.gradients import GradientsSeen
 from algoprog.training.metrics import LanguageModelLoss
+from algoprog.training.optimizer import Recipe
+from algoprog.training.reported import Totals
 from algoprog.training.schedule import Schedule
 
 Batch = tuple[Int[Tensor, "batch seq"], Int[Tensor, "batch seq"]]
 
 
 class LanguageModel(L.LightningModule):
-    """Trains a GPT to predict the next token.
+    """Trains a model to predict the next token.
 
     Args:
         gpt: the model.
-        optimizer: builds the optimizer from parameter groups.
+        optimizer: builds the optimizer from the model's parameters by role.
         schedule: factor on the peak learning rate.
         total_steps: optimizer steps of the run.
         bytes_per_token: of the validation text.
@@ -37,9 +42,9 @@ class LanguageModel(L.LightningModule):
 
     def __init__(
         self,
-        gpt: GPT,
+        gpt: Backbone,
         *,
-        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        optimizer: Recipe,
         schedule: Schedule,
         total_steps: int,
         bytes_per_token: float,
@@ -51,14 +56,16 @@ class LanguageModel(L.LightningModule):
         self.optimizer, self.schedule, self.total_steps = optimizer, schedule, total_steps
         self.train_meter = LanguageModelLoss(bytes_per_token)
         self.val_meter = LanguageModelLoss(bytes_per_token)
+        statistics = gpt.statistics()
+        self.reported, self.reported_in_step = Totals(statistics), Totals(statistics)
         self.gradients = GradientsSeen(name for name, _ in gpt.named_parameters())
         # Kept out of the module tree: the compiled model shares the parameters of `gpt`.
         self.__dict__["apply_gpt"] = torch.compile(gpt) if compiled else gpt
 
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """Mean cross-entropy in nats."""
+    def loss(self, batch: Batch, reports: Reports | None = None) -> Float[Tensor, ""]:
+        """Mean cross-entropy in nats; `reports` takes what the parts tell beside it."""
         inputs, targets = batch
-        logits = self.__dict__["apply_gpt"](inputs)
+        logits = self.__dict__["apply_gpt"](inputs, reports)
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 cannot tell losses apart
         return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
 
@@ -70,14 +77,36 @@ class LanguageModel(L.LightningModule):
             self.sharded = True
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one micro-batch."""
-        loss = self.loss(batch)
+        """What is minimised of one micro-batch: the cross-entropy, and the losses of parts."""
+        reports = Reports()
+        loss = self.loss(batch, reports)
         self.train_meter.update(loss, batch[1].numel())
-        return loss
+        self.reported.add(reports)
+        self.reported_in_step.add(reports)
+        return reports.objective(loss)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """One update, and that of the parts that adapt by rules of their own."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self.adapt()
+
+    def adapt(self) -> None:
+        """Let the parts that adapt do so, by what was reported in the step that ends here."""
+        adapting = [part for part in self.gpt.parts().values() if isinstance(part, Adapting)]
+        told = self.reported_in_step.together() if adapting else {}
+        for part in adapting:
+            part.adapt({name: told[key(part.site.layer, name)] for name in part.statistics()})
+        self.reported_in_step.reset()
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer and its schedule, stepped after every update."""
-        optimizer = self.optimizer(self.gpt.parameter_groups())
+        optimizer = self.optimizer(self.gpt.parameters_by_role())
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: self.schedule.factor(step, self.total_steps)
         )

@@ -1,33 +1,83 @@
-"""Optimizers over the parameter groups that the model's parts declare."""
+"""What an optimizer is built from and what it costs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
+from algoprog.model.interface.roles import Declared
 
-def adamw(
-    groups: list[dict[str, Any]], *, lr: float, betas: Sequence[float], eps: float, weight_decay: float
-) -> Optimizer:
-    """AdamW, fused into one kernel.
+
+class Recipe(ABC):
+    """A way to update a model's parameters, by what each is for.
+
+    Learning rates belong to parameter groups: a schedule multiplies that of every group by the same factor, so groups
+    may have rates of their own. State lies in tensors of the parameters' shapes or in numbers, in `state_dict`, so that
+    checkpoints, branches and shards hold it. Parameters may be shards (`DTensor`), without which no step is whole.
+    """
+
+    @abstractmethod
+    def __call__(self, parameters: Sequence[Declared]) -> Optimizer:
+        """The optimizer of a model's parameters."""
+
+    @abstractmethod
+    def state_bytes(self, parameter: Declared) -> int:
+        """Bytes that it keeps of one parameter between steps."""
+
+    @abstractmethod
+    def flops(self, parameter: Declared) -> float:
+        """FLOPs of the matrix products of one step, two a multiply-add, that one parameter takes; 0 without any.
+
+        They are charged to the run beside those of the model. Elementwise work is not counted, as in the model.
+        """
+
+
+def groups(parameters: Sequence[Declared], *, weight_decay: float) -> list[dict[str, Any]]:
+    """Two parameter groups: what decays, then the rest."""
+    decayed = [own.parameter for own in parameters if own.decayed]
+    rest = [own.parameter for own in parameters if not own.decayed]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+class Combined(Optimizer):
+    """Several optimizers that share out a model, as one: one list of groups, one state, one step.
 
     Args:
-        groups: the decayed parameters first, the others second.
-        lr: peak learning rate.
-        betas: decay of the running means of the gradient and of its square.
-        eps: added to the root of the mean square.
-        weight_decay: decoupled, for the first group alone.
-
-    Source: Loshchilov and Hutter 2017 (arXiv 1711.05101).
+        inner: each with parameters of its own.
     """
-    decayed, rest = groups
-    return torch.optim.AdamW(
-        [{**decayed, "weight_decay": weight_decay}, {**rest, "weight_decay": 0.0}],
-        lr=lr,
-        betas=(betas[0], betas[1]),
-        eps=eps,
-        fused=True,
-    )
+
+    def __init__(self, inner: Sequence[Optimizer]) -> None:
+        self.inner = tuple(inner)
+        super().__init__([group for one in self.inner for group in one.param_groups], {})
+        self._share()
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One step of each, on the same gradients."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for one in self.inner:
+            one.step()
+        return loss
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+        super().load_state_dict(state_dict)
+        self._share()
+
+    def _share(self) -> None:
+        """Let the inner optimizers work on the groups and the state of this one."""
+        for one in self.inner:
+            for parameter, state in one.state.items():
+                self.state.setdefault(parameter, state)
+        begin = 0
+        for one in self.inner:
+            end = begin + len(one.param_groups)
+            one.param_groups, one.state = self.param_groups[begin:end], self.state
+            begin = end

@@ -10,14 +10,14 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.strategies import ModelParallelStrategy, ParallelStrategy, Strategy
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_map_only
 
-from algoprog.model.gpt import GPT
+from algoprog.model.interface.backbone import Backbone
 
 FSDP = "fsdp"
 
@@ -97,14 +97,13 @@ def is_sharded(trainer: L.Trainer) -> bool:
     return isinstance(trainer.strategy, ModelParallelStrategy)
 
 
-def shard(gpt: GPT, mesh: DeviceMesh) -> None:
+def shard(gpt: Backbone, mesh: DeviceMesh) -> None:
     """Spread parameters, gradients and optimizer state over the devices, gathered layer by layer when needed.
 
     Source: Zhao et al. 2023 (arXiv 2304.11277), as torch's `fully_shard` does it.
     """
-    for block in gpt.blocks:
-        assert isinstance(block, nn.Module)
-        fully_shard(block, mesh=mesh)
+    for layer in gpt.layers:
+        fully_shard(layer, mesh=mesh)
     fully_shard(gpt, mesh=mesh)
 
 

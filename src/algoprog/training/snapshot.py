@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map
 from algoprog.training.metrics import LanguageModelLoss
 from algoprog.training.module import LanguageModel
 from algoprog.training.random_state import random_state, set_random_state
+from algoprog.training.reported import Totals
 
 
 class Snapshot:
@@ -31,6 +32,7 @@ class Snapshot:
         module, optimizer = self.module, self.optimizer
         self.meter = module.train_meter
         module.train_meter = LanguageModelLoss(self.meter.bytes_per_token).to(module.device)
+        self.reported, module.reported = module.reported, Totals(module.reported.statistics)
         self.modes = [(part, part.training) for part in module.gpt.modules()]
         self.tensors = {name: _held(value) for name, value in self._tensors().items()}
         self.state = {parameter: tree_map(_held, state) for parameter, state in optimizer.state.items()}
@@ -53,7 +55,7 @@ class Snapshot:
             group.update(knobs)
         for part, training in self.modes:
             part.training = training
-        module.train_meter = self.meter
+        module.train_meter, module.reported = self.meter, self.reported
         set_random_state(self.random, module.device)
 
     def _tensors(self) -> dict[str, Tensor]:

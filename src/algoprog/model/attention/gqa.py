@@ -1,14 +1,14 @@
 """Grouped-query attention."""
 
-from algoprog.model.dims import Dims
 from algoprog.model.heads import HeadsAttention
+from algoprog.model.interface.site import Site
 
 
 class GroupedQueryAttention(HeadsAttention):
     """One key/value head for every group of `group_size` query heads.
 
     Args:
-        dims: sizes of the model.
+        site: where it stands.
         group_size: query heads that share a key/value head; 1 gives dense attention, `n_heads` multi-query.
 
     Raises:
@@ -17,9 +17,9 @@ class GroupedQueryAttention(HeadsAttention):
     Source: Ainslie et al. 2023 (arXiv 2305.13245).
     """
 
-    def __init__(self, dims: Dims, *, group_size: int) -> None:
-        if group_size < 1 or dims.n_heads % group_size:
+    def __init__(self, site: Site, *, group_size: int) -> None:
+        if group_size < 1 or site.dims.n_heads % group_size:
             raise ValueError(
-                f"attention=gqa: attention.group_size={group_size} does not divide model.n_heads={dims.n_heads}"
+                f"attention=gqa: attention.group_size={group_size} does not divide model.n_heads={site.dims.n_heads}"
             )
-        super().__init__(dims, dims.n_heads // group_size)
+        super().__init__(site, site.dims.n_heads // group_size)

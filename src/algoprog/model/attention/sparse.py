@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from algoprog.model.dims import Dims
 from algoprog.model.heads import HeadsAttention
-from algoprog.model.interface import Kernel, causal_mask
+from algoprog.model.interface.mixer import causal_mask
+from algoprog.model.interface.part import Kernel
+from algoprog.model.interface.site import Site
 
 ROWS_COUNTED = 512
 """Queries whose keys are counted at a time, which bounds the memory for long contexts."""
@@ -25,11 +26,14 @@ class SparseAttention(HeadsAttention):
     - fixed: its own window up to itself, and the last `n_summary` positions of every window before;
     - strided: the `window` positions up to itself, and every `window`-th position before it.
 
+    The window belongs to the model: sequences shorter than its context are seen by the same pattern, so that the
+    logits of a beginning do not depend on what follows.
+
     Args:
-        dims: sizes of the model.
+        site: where it stands.
         pattern: `fixed` (for text; computed window by window, without the masked-out work) or `strided` (computed
             with a mask: its column keys differ for every query of a window).
-        window: length of the local window, or `sqrt` for the power of two next above the root of the sequence length.
+        window: length of the local window, or `sqrt` for the power of two next above the root of the model's context.
         n_summary: positions of each earlier window that stay visible under `fixed`; unused by `strided`.
 
     Raises:
@@ -40,32 +44,30 @@ class SparseAttention(HeadsAttention):
 
     sparse = True
 
-    def __init__(self, dims: Dims, *, pattern: str, window: int | str, n_summary: int) -> None:
-        super().__init__(dims, dims.n_heads)
+    def __init__(self, site: Site, *, pattern: str, window: int | str, n_summary: int) -> None:
+        super().__init__(site, site.dims.n_heads)
         if pattern not in ("fixed", "strided"):
             raise ValueError(f"attention=sparse: attention.pattern={pattern} must be fixed or strided")
         if window != "sqrt" and not (isinstance(window, int) and window >= 1):
             raise ValueError(f"attention=sparse: attention.window={window} must be sqrt or at least 1")
-        self.pattern, self.window, self.n_summary = pattern, window, n_summary
-        if not 0 <= n_summary <= self.window_length(dims.seq_len):
+        seq_len = site.dims.seq_len
+        length = 2 ** math.ceil(math.log2(seq_len) / 2) if window == "sqrt" else int(window)
+        self.pattern, self.window, self.n_summary = pattern, min(length, seq_len), n_summary
+        if not 0 <= n_summary <= self.window:
             raise ValueError(
                 f"attention=sparse: attention.n_summary={n_summary} must lie between 0 and the window of"
-                f" {self.window_length(dims.seq_len)} positions"
+                f" {self.window} positions"
             )
 
-    def window_length(self, seq_len: int) -> int:
-        """Length of a window in positions, at most the sequence."""
-        length = 2 ** math.ceil(math.log2(seq_len) / 2) if self.window == "sqrt" else int(self.window)
-        return min(length, seq_len)
-
-    def mask(self, seq_len: int, device: torch.device | None = None) -> Bool[Tensor, "seq seq"]:
+    def visible(
+        self, queries: Int[Tensor, "*batch queries"], keys: Int[Tensor, "*batch keys"]
+    ) -> Bool[Tensor, "*batch queries keys"]:
         """The pattern, position by position."""
-        at = torch.arange(seq_len, device=device)
-        return _visible(at, at, self.pattern, self.window_length(seq_len), self.n_summary)
+        return _visible(queries, keys, self.pattern, self.window, self.n_summary)
 
-    def attended_keys(self, seq_len: int) -> int:
-        """Number of (query, key) pairs attended in one sequence."""
-        return _count(seq_len, self.pattern, self.window_length(seq_len), self.n_summary)
+    def attended_keys(self, context: int, new: int) -> int:
+        """Counted on the pattern."""
+        return _count(context, new, self.pattern, self.window, self.n_summary)
 
     def attend(
         self,
@@ -76,22 +78,21 @@ class SparseAttention(HeadsAttention):
     ) -> Float[Tensor, "batch heads seq d_head"]:
         """Mix the values along the pattern."""
         seq_len = q.shape[2]
-        window = self.window_length(seq_len)
-        if window == seq_len:
+        if seq_len <= self.window:
             return kernel(q, k, v, None)
         if self.pattern == "strided":
             return kernel(q, k, v, self.mask(seq_len, q.device))
-        return self._attend_windows(q, k, v, kernel, window)
+        return self._attend_windows(q, k, v, kernel)
 
-    def _attend_windows(self, q: Tensor, k: Tensor, v: Tensor, kernel: Kernel, window: int) -> Tensor:
+    def _attend_windows(self, q: Tensor, k: Tensor, v: Tensor, kernel: Kernel) -> Tensor:
         """Attend window by window: `window + n_windows * n_summary` keys a query instead of the sequence.
 
         The windows join the batch dimension. Each gets its own keys plus the summary positions of all windows;
         padding fills the last window and stays unseen.
         """
         batch, _, seq_len, _ = q.shape
-        q, k, v = (_windows(x, window) for x in (q, k, v))
-        mask = self._window_mask(q.shape[1], window, q.device).repeat(batch, 1, 1, 1)
+        q, k, v = (_windows(x, self.window) for x in (q, k, v))
+        mask = self._window_mask(q.shape[1], q.device).repeat(batch, 1, 1, 1)
         mixed = kernel(
             _heads_first(q),
             _heads_first(self._with_summaries(k)),
@@ -100,33 +101,26 @@ class SparseAttention(HeadsAttention):
         )
         return mixed.transpose(1, 2).unflatten(0, (batch, -1)).flatten(1, 2)[:, :seq_len].transpose(1, 2)
 
-    def _summaries(self, window: int) -> int:
-        """Summary positions of a window: all of it in sequences so short that `sqrt` falls below `n_summary`."""
-        return min(self.n_summary, window)
-
     def _with_summaries(
         self, x: Float[Tensor, "batch windows window heads d_head"]
     ) -> Float[Tensor, "batch windows keys heads d_head"]:
         """Behind each window's own keys the summary positions of all windows."""
-        window = x.shape[2]
-        summaries = x[:, :, window - self._summaries(window) :].flatten(1, 2)
+        summaries = x[:, :, self.window - self.n_summary :].flatten(1, 2)
         return torch.cat((x, summaries.unsqueeze(1).expand(-1, x.shape[1], -1, -1, -1)), dim=2)
 
-    def _window_mask(
-        self, n_windows: int, window: int, device: torch.device
-    ) -> Bool[Tensor, "windows one window keys"]:
+    def _window_mask(self, n_windows: int, device: torch.device) -> Bool[Tensor, "windows one window keys"]:
         """Causal inside the window; of the summaries only those of earlier windows."""
         at = torch.arange(n_windows, device=device)
-        earlier = (at[:, None] > at[None, :]).repeat_interleave(self._summaries(window), dim=1)
-        own = causal_mask(window, device).expand(n_windows, -1, -1)
-        return torch.cat((own, earlier[:, None].expand(-1, window, -1)), dim=2).unsqueeze(1)
+        earlier = (at[:, None] > at[None, :]).repeat_interleave(self.n_summary, dim=1)
+        own = causal_mask(self.window, self.window, device).expand(n_windows, -1, -1)
+        return torch.cat((own, earlier[:, None].expand(-1, self.window, -1)), dim=2).unsqueeze(1)
 
 
 def _visible(
-    queries: Int[Tensor, " queries"], keys: Int[Tensor, " keys"], pattern: str, window: int, n_summary: int
-) -> Bool[Tensor, "queries keys"]:
+    queries: Int[Tensor, "*batch queries"], keys: Int[Tensor, "*batch keys"], pattern: str, window: int, n_summary: int
+) -> Bool[Tensor, "*batch queries keys"]:
     """Whether the query at one position may look at the key at another."""
-    query, key = queries[:, None], keys[None, :]
+    query, key = queries.unsqueeze(-1), keys.unsqueeze(-2)
     if pattern == "strided":
         visible = (query - key < window) | ((query - key) % window == 0)
     else:
@@ -135,10 +129,11 @@ def _visible(
 
 
 @cache
-def _count(seq_len: int, pattern: str, window: int, n_summary: int) -> int:
+def _count(context: int, new: int, pattern: str, window: int, n_summary: int) -> int:
     """Pairs that see each other, counted on the mask a few rows at a time; equal in all layers and models."""
-    at = torch.arange(seq_len, device="cpu")
-    return sum(int(_visible(rows, at, pattern, window, n_summary).sum()) for rows in at.split(ROWS_COUNTED))
+    at = torch.arange(context, device="cpu")
+    rows = at[context - new :].split(ROWS_COUNTED)
+    return sum(int(_visible(some, at, pattern, window, n_summary).sum()) for some in rows)
 
 
 def _windows(

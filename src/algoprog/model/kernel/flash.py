@@ -1,11 +1,14 @@
 """Fused attention by PyTorch."""
 
+import math
+
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from algoprog.model.dims import Dims
-from algoprog.model.interface import Kernel
+from algoprog.model.interface.mixer import causal_mask
+from algoprog.model.interface.part import Kernel
+from algoprog.model.interface.site import Site
 
 
 class FlashKernel(Kernel):
@@ -14,24 +17,36 @@ class FlashKernel(Kernel):
     Source: Dao et al. 2022 (arXiv 2205.14135).
     """
 
-    def __init__(self, dims: Dims) -> None:
-        super().__init__()
-        self.dropout = dims.dropout
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.dropout = site.dims.dropout
 
     def forward(
         self,
         q: Float[Tensor, "batch heads queries d_head"],
         k: Float[Tensor, "batch kv_heads keys d_head"],
-        v: Float[Tensor, "batch kv_heads keys d_head"],
+        v: Float[Tensor, "batch kv_heads keys d_value"],
         mask: Bool[Tensor, "*#batch queries keys"] | None,
-    ) -> Float[Tensor, "batch heads queries d_head"]:
-        """Attend."""
+        *,
+        scale: float | None = None,
+        bias: Float[Tensor, "*#batch queries keys"] | None = None,
+    ) -> Float[Tensor, "batch heads queries d_value"]:
+        """Attend; a mask is made where the fused kernel would align the first query with the first key, or adds."""
+        n_queries, n_keys = q.shape[-2], k.shape[-2]
+        if mask is None and (bias is not None or n_queries != n_keys):
+            mask = causal_mask(n_queries, n_keys, q.device)
         return F.scaled_dot_product_attention(
             q,
             k,
             v,
-            attn_mask=mask,
+            attn_mask=mask if bias is None or mask is None else _added(bias, mask),
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=mask is None,
+            scale=scale,
             enable_gqa=k.shape[-3] != q.shape[-3],
         )
+
+
+def _added(bias: Tensor, mask: Tensor) -> Tensor:
+    """Both in one: what is added to the products."""
+    return bias.masked_fill(~mask, -math.inf)

@@ -3,16 +3,17 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from algoprog.model.dims import Dims
-from algoprog.model.interface import Norm
+from algoprog.model.interface.part import NoParameters, Norm
 
 
-class NoNorm(Norm):
+class NoNorm(NoParameters, Norm):
     """The identity."""
 
-    def __init__(self, dims: Dims) -> None:
-        super().__init__()
+    @property
+    def is_identity(self) -> bool:
+        """It is."""
+        return True
 
-    def forward(self, x: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch seq d_model"]:
+    def forward(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
         """Same tensor."""
         return x

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from jaxtyping import Float
 from torch import Tensor
 
-from algoprog.model.dims import Dims
 from algoprog.model.init import Init, empty_embedding
-from algoprog.model.interface import Position
+from algoprog.model.interface.part import Position
+from algoprog.model.interface.places import Places
+from algoprog.model.interface.roles import Declared, Role, matrix
+from algoprog.model.interface.site import Site
 
 
 class LearnedPosition(Position):
@@ -16,17 +18,23 @@ class LearnedPosition(Position):
     Source: Radford et al. 2018 (GPT), section 4.1.
     """
 
-    def __init__(self, dims: Dims) -> None:
-        super().__init__()
-        self.table = empty_embedding(dims.seq_len, dims.d_model)
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.table = empty_embedding(site.dims.seq_len, site.dims.d_model)
 
-    def embed(self, x: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch seq d_model"]:
+    def embed(self, x: Float[Tensor, "batch new d_model"], places: Places) -> Float[Tensor, "batch new d_model"]:
         """Add the vector of each position."""
-        return x + self.table.weight[: x.shape[1]]
+        return x + places.rows(self.table.weight)
 
-    def decayed(self) -> Iterable[Tensor]:
+    def rotate(
+        self, q: Float[Tensor, "batch heads new d_head"], k: Float[Tensor, "batch kv_heads new d_head"], places: Places
+    ) -> tuple[Float[Tensor, "batch heads new d_head"], Float[Tensor, "batch kv_heads new d_head"]]:
+        """Same tensors."""
+        return q, k
+
+    def parameters_by_role(self) -> Iterable[Declared]:
         """The table."""
-        return (self.table.weight,)
+        yield matrix(self.table.weight, role=Role.EMBEDDING)
 
     def init_weights(self, init: Init) -> None:
         """The table, like any embedding."""

@@ -4,15 +4,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from algoprog.model.dims import Dims
-from algoprog.model.interface import Position
+from algoprog.model.interface.part import NoParameters, Position
+from algoprog.model.interface.places import Places
+from algoprog.model.interface.site import Site
 
 
-class RotaryPosition(Position):
+class RotaryPosition(NoParameters, Position):
     """Rotates pairs of features of queries and keys by an angle proportional to the position.
 
     Args:
-        dims: sizes of the model; `d_head` must be even.
+        site: where it stands; the model's `d_head` must be even.
         theta: base of the geometric series of wavelengths.
 
     Raises:
@@ -24,8 +25,9 @@ class RotaryPosition(Position):
     cos: Tensor
     sin: Tensor
 
-    def __init__(self, dims: Dims, *, theta: float) -> None:
-        super().__init__()
+    def __init__(self, site: Site, *, theta: float) -> None:
+        super().__init__(site)
+        dims = site.dims
         if dims.d_head % 2:
             raise ValueError(
                 f"pos=rope needs heads of even width, but model.d_model={dims.d_model} over"
@@ -37,14 +39,19 @@ class RotaryPosition(Position):
         self.register_buffer("cos", angle.cos().float(), persistent=False)
         self.register_buffer("sin", angle.sin().float(), persistent=False)
 
-    def rotate(
-        self, q: Float[Tensor, "batch heads seq d_head"], k: Float[Tensor, "batch kv_heads seq d_head"]
-    ) -> tuple[Float[Tensor, "batch heads seq d_head"], Float[Tensor, "batch kv_heads seq d_head"]]:
-        """Turn each by its position."""
-        return self._turn(q), self._turn(k)
+    def embed(self, x: Float[Tensor, "batch new d_model"], places: Places) -> Float[Tensor, "batch new d_model"]:
+        """Same tensor."""
+        return x
 
-    def _turn(self, x: Float[Tensor, "batch heads seq d_head"]) -> Float[Tensor, "batch heads seq d_head"]:
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # bf16 could not tell neighbouring positions apart
-        first, second = wide.chunk(2, dim=-1)
-        cos, sin = self.cos[: x.shape[2]], self.sin[: x.shape[2]]
-        return (x * cos + torch.cat((-second, first), dim=-1) * sin).to(x.dtype)
+    def rotate(
+        self, q: Float[Tensor, "batch heads new d_head"], k: Float[Tensor, "batch kv_heads new d_head"], places: Places
+    ) -> tuple[Float[Tensor, "batch heads new d_head"], Float[Tensor, "batch kv_heads new d_head"]]:
+        """Turn each by its position."""
+        cos, sin = (places.rows(table).unsqueeze(-3) for table in (self.cos, self.sin))
+        return _turn(q, cos, sin), _turn(k, cos, sin)
+
+
+def _turn(x: Float[Tensor, "batch heads new d_head"], cos: Tensor, sin: Tensor) -> Tensor:
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # bf16 could not tell neighbouring positions apart
+    first, second = wide.chunk(2, dim=-1)
+    return (x * cos + torch.cat((-second, first), dim=-1) * sin).to(x.dtype)

@@ -88,6 +88,7 @@ class Branches(Callback):
                     self._add_gradient(trainer, module, batch)
             module.configure_gradient_clipping(optimizer, self.gradient_clip)
             optimizer.step()
+            module.adapt()
         optimizer.zero_grad()
         set_rate(end)
         return module.train_meter.compute()["loss"]

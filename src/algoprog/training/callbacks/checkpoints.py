@@ -86,6 +86,7 @@ class Checkpoints(Callback):
             "nats": float(meter.nats),
             "tokens": int(meter.tokens),
             "without_gradient": pl_module.gradients.look(),
+            "reported": pl_module.reported.state(),
         }
         ranks: list[Any] = [own] * trainer.world_size
         if trainer.world_size > 1:
@@ -114,5 +115,7 @@ class Checkpoints(Callback):
         assert isinstance(module, LanguageModel)
         module.train_meter.nats.fill_(own["nats"])
         module.train_meter.tokens.fill_(own["tokens"])
+        if "reported" in own:
+            module.reported.restore(own["reported"], module.device)
         module.gradients.missing = own.get("without_gradient", module.gradients.missing)
         set_random_state(own["random"], module.device)

@@ -13,9 +13,11 @@ from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from algoprog.runs.divergence import exploded, lost
+from algoprog.runs.record import OPTIMIZER_FLOPS
 from algoprog.runs.store import append_curve
 from algoprog.training.clock import Clock
 from algoprog.training.module import LanguageModel
+from algoprog.training.reported import by_layer, columns
 
 CHECK_EVERY = 10
 """Steps between two looks at the training loss; each look makes a GPU wait."""
@@ -31,6 +33,7 @@ class Curve(Callback):
         annealed_at: those of them at which an annealed budget ends.
         tokens_per_step: training tokens of one optimizer step over all devices.
         flops_per_token: model FLOPs of training on one token.
+        optimizer_flops: FLOPs that the optimizer's matrix products take a step.
         clock: training time; paused while evaluating.
     """
 
@@ -43,13 +46,16 @@ class Curve(Callback):
         annealed_at: frozenset[int],
         tokens_per_step: int,
         flops_per_token: float,
+        optimizer_flops: float,
         clock: Clock,
     ) -> None:
         self.folder, self.loader, self.clock = folder, loader, clock
         self.at, self.annealed_at = at, annealed_at
         self.tokens_per_step, self.flops_per_token = tokens_per_step, flops_per_token
+        self.optimizer_flops = optimizer_flops
         self.rows: list[dict[str, float | int]] = []
         self.written: list[Mapping[str, float | int]] = []  # the same and the end points of branches
+        self.statistics: dict[str, dict[str, float]] = {}  # of the parts, at the last row
         self.diverged: str | None = None
         self._last_step = 0
 
@@ -104,12 +110,13 @@ class Curve(Callback):
         annealed: bool,
     ) -> dict[str, float | int]:
         """A row of the curve for the weights as they are; `step` is what they have cost."""
+        charged = step * self.optimizer_flops
         val = self._validate(trainer, module)
         tokens = step * self.tokens_per_step
         return {
             "step": step,
             "tokens": tokens,
-            "flops": tokens * self.flops_per_token,
+            "flops": tokens * self.flops_per_token + charged,
             "seconds": round(seconds, 4),
             "train_loss": train_loss,
             "val_loss": val["loss"],
@@ -117,7 +124,16 @@ class Curve(Callback):
             "val_bits_per_byte": val["bits_per_byte"],
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "annealed": int(annealed),
+            **({OPTIMIZER_FLOPS: charged} if self.optimizer_flops else {}),
+            **columns(self._statistics(module)),
         }
+
+    def _statistics(self, module: LanguageModel) -> dict[str, dict[str, float]]:
+        """What the parts reported since the row before, which begins anew; every process must ask."""
+        reported = module.reported
+        self.statistics = by_layer(reported.statistics, reported.together())
+        reported.reset()
+        return self.statistics
 
     def write(self, trainer: L.Trainer, row: Mapping[str, float | int]) -> None:
         """Append a row to `curve.csv` and show it to the loggers."""

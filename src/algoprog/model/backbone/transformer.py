@@ -1,0 +1,75 @@
+"""The decoder-only transformer: the baseline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from algoprog.model.dims import Dims
+from algoprog.model.embedding import Embedding
+from algoprog.model.interface.backbone import Backbone, Parts
+from algoprog.model.interface.context import Context
+from algoprog.model.interface.places import Following, FromTheStart, Places
+from algoprog.model.interface.reports import Reports
+from algoprog.model.interface.site import Site
+
+
+class Transformer(Backbone):
+    """Embedding, positions, a stack of blocks on one residual stream, a last norm, and the tied head.
+
+    Positions and kernel are shared by all layers; the blocks build what is inside them.
+
+    Source: Vaswani et al. 2017 (arXiv 1706.03762); Radford et al. 2018 (GPT).
+    """
+
+    axes = frozenset({"block", "attention", "norm", "final_norm", "pos", "mlp", "kernel"})
+
+    def __init__(self, dims: Dims, parts: Parts) -> None:
+        super().__init__(dims, parts)
+        site = Site.shared(dims)
+        self.embedding = Embedding(site)
+        self.pos = parts["pos"](site)
+        self.kernel = parts["kernel"](site)
+        self.dropout = nn.Dropout(dims.dropout)
+        block = parts["block"]
+        self.blocks = nn.ModuleList(block(Site.inside(dims, layer), parts) for layer in range(dims.n_layers))
+        self.final_norm = parts["final_norm"](site)
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The blocks."""
+        return self.blocks
+
+    def forward(self, tokens: Int[Tensor, "batch seq"], reports: Reports | None = None) -> Float[Tensor, "batch seq v"]:
+        """Logits of the next token at every position of whole sequences."""
+        context = self._context(FromTheStart(tokens.shape[1]), reports or Reports())
+        x = self._embedded(tokens, context)
+        for block in self.blocks:
+            x = block(x, context)
+        return self.embedding.logits(self.final_norm(x))
+
+    def new_layer_states(self, batch: int, capacity: int) -> list[Any]:
+        """Those of the blocks."""
+        return [block.new_state(batch, capacity) for block in self.blocks]  # type: ignore[operator]
+
+    def continued(
+        self, tokens: Int[Tensor, "batch new"], places: Following, layers: list[Any]
+    ) -> Float[Tensor, "batch new v"]:
+        """Logits at positions behind those of the layers' states, which take them up."""
+        context = self._context(places, Reports())
+        x = self._embedded(tokens, context)
+        for block, state in zip(self.blocks, layers, strict=True):
+            x = block.step(x, context, state)  # type: ignore[operator]
+        return self.embedding.logits(self.final_norm(x))
+
+    def n_embedding_params(self) -> int:
+        """Parameters of the token embedding."""
+        return self.embedding.table.weight.numel()
+
+    def _context(self, places: Places, reports: Reports) -> Context:
+        return Context(places, reports, {"pos": self.pos, "kernel": self.kernel})
+
+    def _embedded(self, tokens: Int[Tensor, "batch new"], context: Context) -> Float[Tensor, "batch new d_model"]:
+        return self.dropout(context.position.embed(self.embedding(tokens), context.places))

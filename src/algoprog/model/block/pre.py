@@ -1,0 +1,26 @@
+"""Norms in front of the sublayers: the baseline."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from algoprog.model.interface.backbone import Block, Parts, Stream
+from algoprog.model.interface.context import Context
+from algoprog.model.interface.site import Site
+
+
+class PreNormBlock(Block):
+    """x + attention(norm(x)), then x + mlp(norm(x)): the residual stream itself is never normalised.
+
+    Source: Radford et al. 2019 (GPT-2), section 2.3; Xiong et al. 2020 (arXiv 2002.04745).
+    """
+
+    def __init__(self, site: Site, parts: Parts) -> None:
+        super().__init__(site)
+        self.attention_norm, self.attention = parts["norm"](site), parts["attention"](site)
+        self.mlp_norm, self.mlp = parts["norm"](site), parts["mlp"](site)
+
+    def wired(self, x: Stream, mix: Callable[[Tensor], Tensor], context: Context) -> Stream:
+        """The residual stream after this layer."""
+        x = x + mix(self.attention_norm(x))
+        return x + self.mlp(self.mlp_norm(x), context)

@@ -1,0 +1,31 @@
+"""Norms in front of the sublayers and on their updates."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from algoprog.model.interface.backbone import Block, Parts, Stream
+from algoprog.model.interface.context import Context
+from algoprog.model.interface.site import Site
+
+
+class SandwichNormBlock(Block):
+    """x + norm(attention(norm(x))), then x + norm(mlp(norm(x))), each norm with a gain of its own.
+
+    Raises:
+        ValueError: the norm is the identity.
+
+    Source: Ding et al. 2021 (CogView, arXiv 2105.13290), section 2.4; Gemma Team 2024 (Gemma 2, arXiv 2408.00118).
+    """
+
+    def __init__(self, site: Site, parts: Parts) -> None:
+        super().__init__(site)
+        self.attention_norm, self.attention = self.placed(parts["norm"](site), "sandwich"), parts["attention"](site)
+        self.attention_norm_after = parts["norm"](site)
+        self.mlp_norm, self.mlp = parts["norm"](site), parts["mlp"](site)
+        self.mlp_norm_after = parts["norm"](site)
+
+    def wired(self, x: Stream, mix: Callable[[Tensor], Tensor], context: Context) -> Stream:
+        """The residual stream after this layer."""
+        x = x + self.attention_norm_after(mix(self.attention_norm(x)))
+        return x + self.mlp_norm_after(self.mlp(self.mlp_norm(x), context))

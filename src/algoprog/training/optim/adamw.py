@@ -1,0 +1,43 @@
+"""AdamW: the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.optim import Optimizer
+
+from algoprog.model.interface.roles import Declared
+from algoprog.training.optimizer import Recipe, groups
+
+MOMENTS_BYTES = 8
+"""The running means of a gradient and of its square, in float32."""
+
+
+class AdamW(Recipe):
+    """Adam with decoupled weight decay, fused into one kernel; the same rule for every role.
+
+    Args:
+        lr: peak learning rate.
+        betas: decay of the running means of the gradient and of its square.
+        eps: added to the root of the mean square.
+        weight_decay: decoupled, of what parts declare as decayed.
+
+    Source: Loshchilov and Hutter 2017 (arXiv 1711.05101).
+    """
+
+    def __init__(self, *, lr: float, betas: Sequence[float], eps: float, weight_decay: float) -> None:
+        self.lr, self.betas, self.eps, self.weight_decay = lr, (betas[0], betas[1]), eps, weight_decay
+
+    def __call__(self, parameters: Sequence[Declared]) -> Optimizer:
+        """Decayed parameters first, the others second."""
+        decayed_and_rest = groups(parameters, weight_decay=self.weight_decay)
+        return torch.optim.AdamW(decayed_and_rest, lr=self.lr, betas=self.betas, eps=self.eps, fused=True)
+
+    def state_bytes(self, parameter: Declared) -> int:
+        """Two moments."""
+        return MOMENTS_BYTES * parameter.parameter.numel()
+
+    def flops(self, parameter: Declared) -> float:
+        """Elementwise."""
+        return 0
