@@ -95,6 +95,15 @@ def gpt(dims: Dims = TINY, *, seed: int | None = 0, **parts: str | dict[str, Any
     return model.eval()
 
 
+def beside(axis: str, case: str | dict[str, Any]) -> dict[str, str]:
+    """What has to be chosen with an option that the baseline's other options refuse: a norm, for one that places it."""
+    try:
+        gpt(seed=None, **{axis: case})
+    except ValueError:
+        return {"norm": "ln"}
+    return {}
+
+
 def context(model: Backbone, seq_len: int) -> Context:
     """That of a forward pass over whole sequences, for parts that are called alone."""
     return Context(FromTheStart(seq_len), Reports(), {"pos": model.pos, "kernel": model.kernel})

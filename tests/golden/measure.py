@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from algoprog.axes import MODEL
+from algoprog.axes import AXES, MODEL
 from algoprog.run import app, fit
 from algoprog.runs.store import load_run
 from algoprog.variant import baseline

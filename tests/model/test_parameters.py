@@ -14,7 +14,7 @@ from algoprog.axes import MODEL
 from algoprog.model.init import STD
 from algoprog.model.interface.backbone import Backbone
 from algoprog.variant import baseline
-from tests.configs import TINY, cases, gpt, options, part
+from tests.configs import TINY, beside, cases, gpt, options, part
 from tests.model.test_flops import SIZES, label
 
 CHANGES = [
@@ -27,7 +27,7 @@ CHANGES = [
 
 def paths(model: Backbone, axis: str) -> set[str]:
     """The parameters that belong to an axis."""
-    inside = {"attention": ".attention.", "norm": "_norm.", "mlp": ".mlp."}
+    inside = {"attention": ".attention.", "norm": "_norm.", "block": "_norm", "mlp": ".mlp."}
     return {
         name
         for name, _ in model.named_parameters()
@@ -70,14 +70,15 @@ def test_parameters_of_the_seven_arms(arm: str, parts: dict[str, str], compact: 
 def test_biases_are_the_model_s_choice(axis: str) -> None:
     dims = replace(TINY, bias=False)
     for case in cases(axis):
-        model = gpt(dims, **{axis: case})
+        model = gpt(dims, **{axis: case}, **beside(axis, case))
         assert not [name for name, parameter in model.named_parameters() if name.endswith("bias")]
         model(torch.zeros(1, 3, dtype=torch.int64))
 
 
 @pytest.mark.parametrize(("axis", "case"), CHANGES)
 def test_one_axis_leaves_all_other_weights_bit_identical(axis: str, case: dict[str, Any]) -> None:
-    plain, changed = gpt(), gpt(**{axis: case})
+    others = beside(axis, case)
+    plain, changed = gpt(**others), gpt(**{axis: case}, **others)
     before, after = dict(plain.named_parameters()), dict(changed.named_parameters())
     untouched = before.keys() - paths(plain, axis)
     assert after.keys() - paths(changed, axis) == untouched
@@ -143,7 +144,7 @@ def test_scale_of_the_weights(attention: str, mlp: str) -> None:
 
 @pytest.mark.parametrize(("axis", "case"), [pytest.param("norm", part("norm", "none"), id="baseline"), *CHANGES])
 def test_decay_groups(axis: str, case: dict[str, Any]) -> None:
-    model = gpt(**{axis: case})
+    model = gpt(**{axis: case}, **beside(axis, case))
     declared = model.parameters_by_role()
     decayed = [own.parameter for own in declared if own.decayed]
     rest = [own.parameter for own in declared if not own.decayed]
