@@ -15,11 +15,12 @@ from algoprog.runs.record import CURVE_COLUMNS, DIVERGED, DataInfo, Record
 from algoprog.runs.store import append_curve, write_record
 
 DATA = DataInfo("toy", "bytes", "0" * 64, 256, 1000, 100, 1.0)
-PLAIN = {"str": "x", "int": 1, "float": 1.0, "dict[str, str]": {}, "dict[str, Any]": {}, "tuple[str, ...]": ()}
+PLAIN = {"str": "x", "int": 1, "float": 1.0, "tuple[str, ...]": ()}
 
 
 def record(**changes) -> Record:
-    values = {field.name: PLAIN.get(str(field.type)) for field in fields(Record) if field.name != "schema_version"}
+    kinds = {field.name: str(field.type) for field in fields(Record) if field.name != "schema_version"}
+    values = {name: {} if kind.startswith("dict") else PLAIN.get(kind) for name, kind in kinds.items()}
     shared = {"data": DATA, "status": "finished", "cohort": "c", "role": "compare"}
     return replace(Record(**{**values, **shared}), **changes)
 

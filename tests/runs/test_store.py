@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from algoprog.runs.record import COMPARE, CURVE_COLUMNS, CURVE_FILE, RECORD_FILE
+from algoprog.runs.record import COMPARE, CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, SCHEMA_VERSION
 from algoprog.runs.store import (
+    append_curve,
     find_runs,
     load_run,
     read_curve,
     write_atomic,
+    write_curve,
     write_record,
 )
 from tests.report.conftest import Sweep, write_run
@@ -60,13 +62,37 @@ def test_a_record_of_the_second_schema_was_to_be_compared(folder: Path) -> None:
     (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 2, "protocol": {"seed": 1}}))
     record = load_run(folder).record
     assert (record.protocol, record.role, record.beside) == ({"seed": 1}, COMPARE, None)
-    assert record.schema_version == 3
+    assert record.schema_version == SCHEMA_VERSION
+
+
+def test_a_record_of_the_third_schema_has_no_facts_and_was_charged_for_the_model_alone(folder: Path) -> None:
+    raw = json.loads((folder / RECORD_FILE).read_text())
+    for key in ("facts", "stats", "optimizer_flops", "n_active_params", "n_devices"):
+        del raw[key]
+    raw["environment"]["n_devices"] = 3
+    (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 3}))
+    record = load_run(folder).record
+    assert (record.facts, record.stats, record.optimizer_flops) == ({}, {}, 0.0)
+    assert (record.n_active_params, record.n_devices) == (record.n_params, 3)
+    assert (record.axes["backbone"], record.axes["block"]) == ("transformer", "pre")
+    assert record.schema_version == SCHEMA_VERSION
+
+
+def test_a_curve_holds_what_a_run_has_more(tmp_path: Path) -> None:
+    rows = [{**dict.fromkeys(CURVE_COLUMNS, 1.0), "optimizer_flops": 5.0 * step, "busiest": step} for step in (0, 1)]
+    append_curve(tmp_path, rows[0])
+    append_curve(tmp_path, rows[1])
+    curve = read_curve(tmp_path / CURVE_FILE)
+    assert tuple(curve) == (*CURVE_COLUMNS, "optimizer_flops", "busiest")
+    assert curve["optimizer_flops"].tolist() == [0, 5]
+    write_curve(tmp_path, rows)
+    assert read_curve(tmp_path / CURVE_FILE)["busiest"].tolist() == [0, 1]
 
 
 def test_a_record_of_a_newer_program_is_kept(folder: Path) -> None:
     raw = json.loads((folder / RECORD_FILE).read_text())
     (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 99}))
-    with pytest.raises(ValueError, match=r"schema_version is 99, this algoprog reads up to 3\): update algoprog$"):
+    with pytest.raises(ValueError, match=r"schema_version is 99, this algoprog reads up to 4\): update algoprog$"):
         load_run(folder)
 
 
