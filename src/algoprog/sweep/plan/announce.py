@@ -21,9 +21,14 @@ def tell(planned: Plan, sweep_dir: Path, where: Placement) -> None:
     total = len(planned.todo) + len(planned.done) + len(planned.reused)
     left_out = f", {len(planned.refused)} refused and left out" if planned.refused else ""
     print(f"{total} runs in {sweep_dir}: {len(planned.todo)} to train, {len(planned.done)} finished before{left_out}")
+    tell_time(planned, sweep_dir, where)
+    tell_origins(planned, sweep_dir, where, size=total)
+
+
+def tell_time(planned: Plan, sweep_dir: Path, where: Placement) -> None:
+    """How long the runs to train will take, where that is worth a line."""
     if planned.todo and (time := expected_time(planned, where, sweep_dir)):
         print(f"  {time}")
-    tell_origins(planned, sweep_dir, where, size=total)
 
 
 def tell_origins(planned: Plan, sweep_dir: Path, where: Placement, *, size: int) -> None:

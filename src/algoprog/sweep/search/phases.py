@@ -12,7 +12,7 @@ from algoprog.runs.calls import begin_call, extend_call
 from algoprog.runs.record import FINISHED, RECORD_FILE
 from algoprog.runs.store import load_run
 from algoprog.sweep.design.jobs import Job
-from algoprog.sweep.plan.announce import tell, tell_origins, tell_refused
+from algoprog.sweep.plan.announce import tell, tell_origins, tell_refused, tell_time
 from algoprog.sweep.plan.composer import Compose
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside, specs_of
@@ -105,6 +105,7 @@ class Phases:
             raise ValueError(planned.refused[0][1])
         count = f"{len(planned.todo)} to train, {len(planned.done)} finished before"
         print(f"{name}: {many(len(planned.asked), 'trial')}: {count}")
+        tell_time(planned, self.sweep.folder, self.sweep.placement)
         tell_origins(planned, self.sweep.folder, self.sweep.placement, size=self.size)
         extend_call(self.sweep.folder, named(planned))
         self.returns += self._launch(planned)
