@@ -83,8 +83,8 @@ def test_variants_that_differ_in_the_kernel_alone_share_a_search() -> None:
 
 def test_a_trial_is_one_short_run_on_a_seed_of_its_own() -> None:
     (search,) = found("tune=lr", "schedule=wsd", "schedule.branches=2", "budget.steps=400", "seed=0,1").all
-    words = search.trial((0.002,))
-    assert words[-4:] == ["optim.lr=0.002", "schedule.branches=1", "seed=1000", "role=search"]
+    words = search.trial((0.002,), 1000)
+    assert words[-4:] == ["optim.lr=0.002", "schedule.branches=1", "role=search", "seed=1000"]
     assert "schedule.branches=2" not in words
     assert "seed=0" not in words
 
@@ -106,8 +106,9 @@ def test_two_settings_are_searched_over_their_product() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["tune=lr", "seed=0,1000"], "seed=1000 is the seed that settings are chosen on"),
+        (["tune=lr", "seed=0,1000"], "seed=1000 is a seed that settings are chosen on"),
         (["tune=lr", "tune.seed=1", "seed=0,1"], "set tune.seed to another one"),
+        (["tune=lr", "tune.seed=3", "tune.seeds=3", "seed=5"], "seed=5 is a seed that settings are chosen on"),
         (["tune=lr", "optim.lr=1e-3,2e-3,4e-3", "tune.max_trials=2"], "the grid has 3 trials"),
         (["tune=lr_wd", "optim.weight_decay=0"], "no values a factor above and below"),
         (["tune=lr", "optim.lr=0,1e-3"], "optim.lr=0 cannot be searched"),
@@ -122,7 +123,7 @@ def test_a_search_that_makes_no_sense_is_one_sentence(words: list[str], says: st
     assert "\n" not in str(caught.value)
 
 
-LR = {"space": {"optim.lr": None}, "seed": 1, "factor": 2.0, "max_trials": 3}
+LR = {"space": {"optim.lr": None}, "seed": 1, "seeds": 1, "factor": 2.0, "max_trials": 3}
 
 
 @pytest.mark.parametrize(
@@ -131,6 +132,7 @@ LR = {"space": {"optim.lr": None}, "seed": 1, "factor": 2.0, "max_trials": 3}
         ({"factor": 1}, "tune.factor=1 must be a number above 1"),
         ({"seed": -1}, "tune.seed=-1 must be a whole number"),
         ({"seed": True}, "tune.seed=True must be a whole number"),
+        ({"seeds": 0}, "tune.seeds=0 must be a whole number, at least 1"),
         ({"max_trials": 0}, "tune.max_trials=0 must be a whole number, at least 1"),
         ({"space": {"optim.lr": [0]}}, "give numbers above 0"),
         ({"space": {"optim.eps": None}}, "tune.space names optim.eps, and what can be searched is optim.lr"),
@@ -156,11 +158,11 @@ def test_no_tuning_asks_for_nothing() -> None:
     assert offered().settings == ("optim.lr",)
 
 
-TUNE = Tune({"optim.lr": None}, seed=1000, factor=2.0, max_trials=6)
+TUNE = Tune({"optim.lr": None}, seed=1000, seeds=1, factor=2.0, max_trials=6)
 
 
 def search(name: str) -> Search:
-    return Search(name, "nano", name, (name,), ("optim.lr",), ((1e-3, 2e-3, 4e-3),), (2.0,), ("seed=1000",))
+    return Search(name, "nano", name, (name,), ("optim.lr",), ((1e-3, 2e-3, 4e-3),), (2.0,), ("role=search",))
 
 
 class Trainer:
@@ -203,6 +205,23 @@ def test_failed_trials_have_no_vote_and_a_search_without_votes_chooses_nothing()
     assert [trial.loss is None for trial in choices["a"].trials] == [False, False, True]
     none = choose([search("a")], TUNE, {}, Trainer({"a": 1e-2}, failed=(1e-3, 2e-3, 4e-3)), lambda _: None)
     assert none["a"].values == {}
+
+
+def test_a_trial_of_several_seeds_counts_by_their_mean_and_not_at_all_where_one_fails() -> None:
+    losses = {(1e-3, 7): 3.0, (1e-3, 8): 3.2, (2e-3, 7): 2.9, (2e-3, 8): 3.0, (4e-3, 7): 2.5, (4e-3, 8): None}
+
+    def train(wanted: Sequence[Job], name: str) -> list[Trained]:
+        cells = [(float(words[1].split("=")[1]), int(words[-1].removeprefix("seed="))) for words in wanted]
+        return [Trained(f"{rate}-{seed}", losses[rate, seed], 10.0) for rate, seed in cells]
+
+    tune = Tune({"optim.lr": None}, seed=7, seeds=2, factor=2.0, max_trials=3)
+    (found,) = choose([search("a")], tune, {}, train, lambda _: None).values()
+    assert found.values == {"optim.lr": 2e-3}  # 4e-3 was best on one seed and failed on the other
+    assert [trial.run for trial in found.trials][:3] == ["0.001-7", "0.001-8", "0.002-7"]
+    assert (len(found.trials), found.flops, found.seed) == (6, 60.0, 7)
+    losses[4e-3, 8] = 3.6  # no failure, but a mean of 3.05 that is no longer the best
+    (found,) = choose([search("a")], tune, {}, train, lambda _: None).values()
+    assert 1e-3 < found.values["optim.lr"] < 4e-3
 
 
 def test_what_was_chosen_is_neither_searched_again_nor_changed() -> None:

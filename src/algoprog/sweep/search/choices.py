@@ -14,7 +14,7 @@ from algoprog.runs.store import write_atomic
 
 @dataclass(frozen=True)
 class TrialRun:
-    """One trial of a search."""
+    """One run of a trial; a trial has one a seed."""
 
     values: Mapping[str, float]  # of the settings that are searched
     loss: float | None  # final validation loss in nats; None: it failed or diverged, no vote
@@ -31,7 +31,7 @@ class Choice:
     values: Mapping[str, float]  # chosen; empty where every trial failed
     trials: tuple[TrialRun, ...]
     edge: bool  # the best trial lies at an edge of the grid, and tune.max_trials ended the search
-    seed: int  # of the trials
+    seed: int  # of the trials, the first where they have several
     flops: float  # that the trials trained
 
 

@@ -49,7 +49,7 @@ def outlook(
     found = searches(runs, rates, lambda words: specs_of(words, compose, placement))
     known = read_choices(folder)
     pending = [search for search in found.all if search.id not in known]
-    cells = [search.trial(cell) for search in pending for cell in search.cells()]
+    cells = [search.trial(cell, seed) for search in pending for cell in search.cells() for seed in tune.trial_seeds]
     trials = plan(cells, compose, sweep_dir=folder, reuse=None, placement=placement, baselines=())
     asked, baselines = (
         [settled(words, rates, found, known) for _, words in some] for some in (first.asked, first.baselines)
@@ -62,7 +62,7 @@ def outlook(
         if found.owner[rates.group(words)] not in known
     }
     more = [
-        Further(found.trials[search.id], tune.max_trials - len(search.cells()))
+        Further(found.trials[search.id], tune.seeds * (tune.max_trials - len(search.cells())))
         for search in pending
         if tune.max_trials > len(search.cells())
     ]
@@ -87,7 +87,7 @@ def offer(jobs: Sequence[Job], planned: Plan) -> str:
     each = {search_id(spec.config, spec.tokens.info.sha256, tune.settings): spec for spec in runs.values()}
     trial = sum(spec.total_flops for spec in each.values())
     paid = sum(spec.paid_flops for spec in runs.values())
-    least, most = 3, tune.max_trials  # around the configured rate, and beyond
+    least, most = 3 * tune.seeds, tune.max_trials * tune.seeds  # around the configured rate, and beyond
     return (
         f"tune={NONE} compares at the configured rate alone: tune={RATE} would add {least * len(each)} to"
         f" {most * len(each)} trials, {least * trial:.2g} to {most * trial:.2g} FLOPs,"

@@ -64,7 +64,7 @@ class Phases:
     def _begin(self) -> None:
         """Say what comes, and note that this process is at it."""
         runs = len({spec.run_id for spec, _ in (*self.compared.baselines, *self.compared.asked)})
-        self.size = sum(len(search.cells()) for search in self.searches.all) + runs
+        self.size = self.tune.seeds * sum(len(search.cells()) for search in self.searches.all) + runs
         begin_call(self.sweep.folder, self.sweep.command, {}, expected=self.size)
         how = to_come(self.searches.all, self.known, self.tune)
         print(f"{many(runs, 'run')} to compare in {self.sweep.folder}, {how}")

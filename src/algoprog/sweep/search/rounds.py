@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
+from typing import TypeAlias
 
 from algoprog.ceg.search import Point, best_point, edge_point, next_points
 from algoprog.sweep.design.jobs import Job
@@ -14,12 +16,15 @@ from algoprog.sweep.search.settings import Tune
 
 @dataclass(frozen=True)
 class Trained:
-    """How a trial ended."""
+    """How a run of a trial ended."""
 
     run: str  # its folder
     loss: float | None  # None: it diverged or failed
     flops: float | None  # None: it failed, and left no record
 
+
+Tried: TypeAlias = dict[Point, list[Trained]]
+"""The runs of a search by what they tried, one a seed."""
 
 Train = Callable[[Sequence[Job], str], list[Trained]]
 """Trains the runs of these words and says how each ended, in their order; takes a name for the round."""
@@ -36,14 +41,15 @@ def choose(searches: Sequence[Search], tune: Tune, known: Choices, train: Train,
     """
     choices = {search.id: known[search.id] for search in searches if search.id in known}
     asked = {search: tuple(search.cells()) for search in searches if search.id not in choices}
-    trials: dict[Search, dict[Point, Trained]] = {search: {} for search in asked}
+    trials: dict[Search, Tried] = {search: {} for search in asked}
     number = 0
     while asked:
         number += 1
-        wanted = [(search, cell) for search, cells in asked.items() for cell in cells]
-        ended = train([search.trial(cell) for search, cell in wanted], f"search, round {number}")
-        for (search, cell), trained in zip(wanted, ended, strict=True):
-            trials[search][cell] = trained
+        new = [(search, cell) for search, cells in asked.items() for cell in cells]
+        wanted = [(search, cell, seed) for search, cell in new for seed in tune.trial_seeds]
+        ended = train([search.trial(cell, seed) for search, cell, seed in wanted], f"search, round {number}")
+        for (search, cell, _), trained in zip(wanted, ended, strict=True):
+            trials[search].setdefault(cell, []).append(trained)
         asked = {search: more for search in asked if (more := _next(search, trials[search], tune))}
         done = {s.id: _choice(s, found, tune) for s, found in trials.items() if s not in asked}
         choices = {**done, **choices}
@@ -51,22 +57,28 @@ def choose(searches: Sequence[Search], tune: Tune, known: Choices, train: Train,
     return choices
 
 
-def _next(search: Search, trials: dict[Point, Trained], tune: Tune) -> tuple[Point, ...]:
-    return next_points({cell: trial.loss for cell, trial in trials.items()}, search.factors, tune.max_trials)
+def _next(search: Search, trials: Tried, tune: Tune) -> tuple[Point, ...]:
+    return next_points(_losses(trials), search.factors, tune.max_trials)
 
 
-def _choice(search: Search, trials: dict[Point, Trained], tune: Tune) -> Choice:
-    cells = {cell: trial.loss for cell, trial in trials.items()}
+def _losses(trials: Tried) -> dict[Point, float | None]:
+    """The loss of every cell, mean over its seeds; None where one of them has none."""
+    found = {cell: [run.loss for run in runs if run.loss is not None] for cell, runs in trials.items()}
+    return {cell: fmean(found[cell]) if len(found[cell]) == len(runs) else None for cell, runs in trials.items()}
+
+
+def _choice(search: Search, trials: Tried, tune: Tune) -> Choice:
+    cells = _losses(trials)
     best = best_point(cells)
     return Choice(
         search=search.id,
         model=search.model,
         variant=search.variant,
         values={} if best is None else _named(search, best),
-        trials=tuple(TrialRun(_named(search, cell), trials[cell].loss, trials[cell].run) for cell in sorted(trials)),
+        trials=tuple(TrialRun(_named(search, c), run.loss, run.run) for c in sorted(trials) for run in trials[c]),
         edge=edge_point(cells),
         seed=tune.seed,
-        flops=sum(trial.flops or 0.0 for trial in trials.values()),
+        flops=sum(run.flops or 0.0 for runs in trials.values() for run in runs),
     )
 
 

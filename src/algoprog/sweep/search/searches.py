@@ -40,9 +40,10 @@ class Search:
         """The trials that are made in any case."""
         return list(product(*self.grid))
 
-    def trial(self, cell: Point) -> Job:
-        """The words of one trial."""
-        return [*self.words, *assignments(dict(zip(self.settings, cell, strict=True))), *self.fixed]
+    def trial(self, cell: Point, seed: int) -> Job:
+        """The words of one run of a trial."""
+        values = assignments(dict(zip(self.settings, cell, strict=True)))
+        return [*self.words, *values, *self.fixed, f"seed={seed}"]
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def searches(
         group = rates.group(words)
         if group not in drafts:
             drafts[group] = _draft(spec, words, rates)
-    trials = specs_of([draft.trial(draft.cells()[0]) for draft in drafts.values()])
+    trials = specs_of([draft.trial(draft.cells()[0], rates.tune.seed) for draft in drafts.values()])
     owner: dict[Group, str] = {}
     found: dict[str, tuple[RunSpec, Search]] = {}
     for (group, draft), trial in zip(drafts.items(), trials, strict=True):
@@ -162,7 +163,7 @@ def _draft(spec: RunSpec, words: Job, rates: Rates) -> Search:
         settings=tune.settings,
         grid=grid,
         factors=tuple(_factor(values, tune.factor) for values in grid),
-        fixed=(*single, f"seed={tune.seed}", f"role={SEARCH}"),
+        fixed=(*single, f"role={SEARCH}"),
     )
 
 
@@ -186,9 +187,9 @@ def _plainer(spec: RunSpec, other: RunSpec) -> bool:
 
 
 def _check_seed(spec: RunSpec, tune: Tune) -> None:
-    if spec.seed == tune.seed:
+    if spec.seed in tune.trial_seeds:
         raise ValueError(
-            f"seed={spec.seed} is the seed that settings are chosen on, and choosing and comparing share none:"
+            f"seed={spec.seed} is a seed that settings are chosen on, and choosing and comparing share none:"
             " leave it out, or set tune.seed to another one"
         )
 

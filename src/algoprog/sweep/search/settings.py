@@ -13,6 +13,9 @@ from algoprog.config import conf_dir
 SEARCHABLE = ("optim.lr", "optim.weight_decay")
 """Settings that every variant is entitled to have chosen for it."""
 
+KNOBS = ("seed", "seeds", "factor", "max_trials")
+"""What a file in conf/tune/ sets beside the space, unless it searches nothing."""
+
 NONE, RATE = "none", "lr"
 """The option that searches nothing, and the one that sweeps without a search are told of."""
 
@@ -22,7 +25,8 @@ class Tune:
     """The search that every variant and model gets."""
 
     space: Mapping[str, tuple[float, ...] | None]  # values by setting; None: typed, or around the configured one
-    seed: int  # of the trials
+    seed: int  # of the trials, the first of them
+    seeds: int  # that each trial is trained on
     factor: float  # between two values of a grid that nobody typed
     max_trials: int  # of one variant and model
 
@@ -30,6 +34,11 @@ class Tune:
     def settings(self) -> tuple[str, ...]:
         """What is searched."""
         return tuple(self.space)
+
+    @property
+    def trial_seeds(self) -> range:
+        """The seeds of every trial."""
+        return range(self.seed, self.seed + self.seeds)
 
 
 def tune_of(config: DictConfig) -> Tune | None:
@@ -56,20 +65,22 @@ def read(raw: Mapping[str, Any]) -> Tune:
     Raises:
         ValueError: one of them is missing or cannot be used.
     """
-    missing = [key for key in ("seed", "factor", "max_trials") if key not in raw]
+    missing = [key for key in KNOBS if key not in raw]
     if missing:
         raise ValueError(f"tune.{missing[0]} has no value: choose tune=lr or tune=lr_wd, and change their knobs")
-    unknown = sorted(raw.keys() - {"space", "seed", "factor", "max_trials"})
+    unknown = sorted(raw.keys() - {"space", *KNOBS})
     if unknown:
-        raise ValueError(f"tune.{unknown[0]} is no knob of a search: it has space, seed, factor, max_trials")
-    seed, factor, most = raw["seed"], raw["factor"], raw["max_trials"]
+        raise ValueError(f"tune.{unknown[0]} is no knob of a search: it has space, {', '.join(KNOBS)}")
+    seed, factor, seeds = raw["seed"], raw["factor"], raw["seeds"]
     if not _is_number(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"tune.seed={seed} must be a whole number between 0 and 2^32 - 1")
     if not _is_number(factor, (int, float)) or not 1 < factor < float("inf"):
         raise ValueError(f"tune.factor={factor} must be a number above 1")
-    if not _is_number(most, int) or most < 1:
-        raise ValueError(f"tune.max_trials={most} must be a whole number, at least 1")
-    return Tune({key: _values(key, value) for key, value in raw["space"].items()}, seed, float(factor), most)
+    for name in ("seeds", "max_trials"):
+        if not _is_number(raw[name], int) or raw[name] < 1:
+            raise ValueError(f"tune.{name}={raw[name]} must be a whole number, at least 1")
+    space = {key: _values(key, value) for key, value in raw["space"].items()}
+    return Tune(space, seed, seeds, float(factor), raw["max_trials"])
 
 
 def _values(setting: str, raw: Any) -> tuple[float, ...] | None:

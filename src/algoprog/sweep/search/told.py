@@ -15,9 +15,10 @@ def to_come(searches: Sequence[Search], known: Choices, tune: Tune) -> str:
     if not pending:
         return f"at what {many(len(searches), 'search')} chose before"
     least, most = sum(len(search.cells()) for search in pending), tune.max_trials * len(pending)
+    seeds = f"seed {tune.seed}" if tune.seeds == 1 else f"seeds {tune.seed} to {tune.trial_seeds[-1]} each"
     trials = many(most, "trial") if least == most else f"{least} to {most} trials"
     before = f"; {len(searches) - len(pending)} chosen before" if len(searches) > len(pending) else ""
-    return f"after {many(len(pending), 'search')} of {trials} on seed {tune.seed}{before}"
+    return f"after {many(len(pending), 'search')} of {trials} on {seeds}{before}"
 
 
 def others(searches: Sequence[Search], known: Choices) -> list[str]:
