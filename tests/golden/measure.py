@@ -35,6 +35,7 @@ CASES = {
         for option in options(axis)
         if option != ("ln" if axis == "norm" else baseline()[axis])
     },
+    **{f"optim={name}": (f"optim={name}",) for name in options("optim") if name != "adamw"},
     "attention=sparse, strided": ("attention=sparse", "attention.pattern=strided"),
     "schedule=linear": ("schedule=linear", *TENTH),
     "schedule=wsd": ("schedule=wsd", *TENTH, "schedule.branches=1"),

@@ -13,11 +13,11 @@ from lightning.pytorch.strategies import ModelParallelStrategy, ParallelStrategy
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_map_only
 
 from algoprog.model.interface.backbone import Backbone
+from algoprog.training.shards import gathered, part
 
 FSDP = "fsdp"
 
@@ -110,14 +110,7 @@ def shard(gpt: Backbone, mesh: DeviceMesh) -> None:
 def whole(parameter: Tensor) -> Tensor:
     """The parameter on the CPU, put together where it is sharded; every process must ask."""
     with torch.no_grad():
-        return (parameter.full_tensor() if isinstance(parameter, DTensor) else parameter).cpu()
-
-
-def part(value: Any, like: Tensor) -> Any:
-    """What this process holds of a whole tensor that is sharded as `like` is; anything else as it came."""
-    if isinstance(like, DTensor) and isinstance(value, Tensor) and value.shape == like.shape:
-        return distribute_tensor(value, like.device_mesh, like.placements, src_data_rank=None)  # all have read it
-    return value
+        return gathered(parameter).cpu()
 
 
 def common(trainer: L.Trainer, names: Sequence[str]) -> tuple[str, ...]:
