@@ -104,12 +104,16 @@ class Sweep:
         ]
 
     def until(self, condition: Callable[[], object], minutes: float = PATIENCE) -> None:
-        """Look again and again until it holds."""
+        """Look again and again until it holds; a sweep that does not come to it is ended."""
         deadline = time.monotonic() + minutes * 60
-        while not condition():
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.2)
+        try:
+            while not condition():
+                assert self.process.poll() is None, self.said
+                assert time.monotonic() < deadline, self.said
+                time.sleep(0.2)
+        except BaseException:
+            self.process.terminate()
+            raise
 
 
 def outcome(folder: Path) -> dict[str, Any]:

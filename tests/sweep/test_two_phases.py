@@ -138,7 +138,7 @@ def test_a_killed_driver_costs_neither_choices_nor_runs(
         driver = subprocess.Popen(
             [sys.executable, str(ROOT / "train.py"), *words], cwd=ROOT, stdout=output, stderr=output
         )
-    wait_until(lambda: MOMENTS[moment](tmp_path / "sweep") or driver.poll() is not None, 240)
+    wait_until(lambda: MOMENTS[moment](tmp_path / "sweep") or driver.poll() is not None)
     os.kill(driver.pid, signal.SIGKILL)
     assert driver.wait() == -signal.SIGKILL, "it was through before it was killed"
     time.sleep(0.5)
