@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.warm import ALGOPROG, PATIENCE, ROOT, TRAIN, program
+
 TINY = """
     model.n_layers=1 model.d_model=16 model.n_heads=2 model.seq_len=32 tokenizer=bytes batch_size=4 micro_batch_size=4
     evaluation.points=4 evaluation.tokens=256 trainer=cpu trainer.threads=1
@@ -23,16 +23,18 @@ Program = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def train() -> Program:
     """Runs train.py; the folder it writes to is among the words."""
-    return lambda *words, **env: _run(sys.executable, str(ROOT / "train.py"), *words, **env)
+    return partial(program, TRAIN)
 
 
 @pytest.fixture(scope="session")
 def algoprog() -> Program:
     """Runs the `algoprog` command."""
-    return lambda *words, **env: _run(sys.executable, "-c", "import algoprog.cli as c; exit(c.main())", *words, **env)
+    return partial(program, ALGOPROG)
 
 
-def _run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=1200, check=False
+@pytest.fixture(scope="session")
+def typed() -> Program:
+    """Runs train.py in a Python that has imported nothing yet, as a user does; seconds slower."""
+    return lambda *words: subprocess.run(
+        [sys.executable, TRAIN, *words], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )

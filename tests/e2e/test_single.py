@@ -19,11 +19,11 @@ from algoprog.runs.store import load_run
 from tests.e2e.conftest import TINY, Program
 
 
-def test_help_is_quick_and_shows_axes_and_options(train: Program) -> None:
+def test_help_is_quick_and_shows_axes_and_options(typed: Program) -> None:
     before = spent()
     subprocess.run([sys.executable, "-c", "import lightning.pytorch"], check=True)
     imported = spent()
-    result = train("--help")
+    result = typed("--help")
     took = spent() - imported
     assert result.returncode == 0, result.stderr
     for line in ("attention: dense, gqa, mqa, sparse", "norm: ln, none, rmsnorm", "kernel: flash, math"):
@@ -38,8 +38,8 @@ def spent() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def test_a_run_leaves_config_curve_and_record(train: Program, tmp_path: Path) -> None:
-    result = train(*TINY, "attention=mqa", "budget.steps=4", f"hydra.run.dir={tmp_path}")
+def test_a_run_leaves_config_curve_and_record(typed: Program, tmp_path: Path) -> None:
+    result = typed(*TINY, "attention=mqa", "budget.steps=4", f"hydra.run.dir={tmp_path}")
     assert result.returncode == 0, result.stderr
     run = load_run(tmp_path)
     assert run.record.status == "finished"

@@ -19,10 +19,10 @@ SWEEP = ["-m", *TINY, "budget.steps=6", "evaluation.points=6"]
 
 
 @pytest.fixture(scope="module")
-def sweep(train: Program, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def sweep(typed: Program, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A finished sweep and what it printed."""
     folder = tmp_path_factory.mktemp("sweep") / "one"
-    result = train(*SWEEP, "attention=mqa,sparse", f"hydra.sweep.dir={folder}", "hydra.sweeper.reuse=null")
+    result = typed(*SWEEP, "attention=mqa,sparse", f"hydra.sweep.dir={folder}", "hydra.sweeper.reuse=null")
     assert result.returncode == 0, result.stderr
     return folder, result.stdout
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable
-from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from algoprog.sweep.engine.devices import Share
 from algoprog.sweep.engine.job import Job
 from algoprog.sweep.engine.pool import Pool
 from tests.e2e import conftest as e2e
+from tests.warm import server
 
 SCRIPT = Path(__file__).parent / "planted" / "script.py"
 SHARE: Share = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -43,10 +42,11 @@ Run = Callable[..., tuple[dict[str, str | None], Spoken]]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def light_server() -> None:
-    """The planted script needs no torch."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["algoprog.sweep.engine.process"])
-    forkserver.ensure_running()
+def ready_server() -> None:
+    """The server has its imports before the seconds of a run are counted."""
+    process = server.Process(target=int)
+    process.start()
+    process.join()
 
 
 @pytest.fixture

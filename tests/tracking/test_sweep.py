@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,9 @@ import pytest
 from algoprog.ceg.write import COLUMNS
 from algoprog.runs.record import COMPARE, CURVE_COLUMNS, SEARCH
 from algoprog.runs.store import load_runs
-from tests.e2e.conftest import ROOT, TINY
+from tests.e2e.conftest import TINY
 from tests.tracking.standin import ENTITY, KEY, StandIn
+from tests.warm import ALGOPROG, TRAIN, program
 
 pytestmark = pytest.mark.slow  # four runs, and every command is a process of its own
 
@@ -41,29 +40,22 @@ class Swept:
     output: str
 
 
-def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, timeout=1200, check=False
-    )
-
-
 def algoprog(swept: Swept, *words: str) -> subprocess.CompletedProcess[str]:
-    program = "import algoprog.cli as c; exit(c.main())"
-    return run(sys.executable, "-c", program, *words, cwd=ROOT, **swept.server.environment())
+    return program(ALGOPROG, *words, **swept.server.environment())
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
     server = StandIn()
     root = tmp_path_factory.mktemp("online")
-    run("git", "init", "-q", ".", cwd=root)
-    run("git", "remote", "add", "origin", f"https://me:{IN_REMOTE}@example.org/x.git", cwd=root)
+    for words in (["init", "-q", "."], ["remote", "add", "origin", f"https://me:{IN_REMOTE}@example.org/x.git"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
     folder = root / "multirun" / "2026-01-31" / "12-00-00"
     words = [*TINY, "pos=rope", "budget.steps=6", "logger=wandb", *SEARCHED, f"hydra.sweep.dir={folder}"]
     knobs = ["logger.timeout=5", f"logger.tags=['https://me:{IN_KNOB}@example.org/board']"]
     knobs += [f"+auth.password={NESTED[0]}", f"+box={{api_key: {NESTED[1]}, secret: 'a, {NESTED[2]}'}}"]
     environment = {**server.environment(), **PLANTED}
-    result = run(sys.executable, str(ROOT / "train.py"), "-m", *words, *knobs, cwd=root, **environment)
+    result = program(TRAIN, "-m", *words, *knobs, cwd=root, **environment)
     assert result.returncode == 0, result.stdout + result.stderr
     yield Swept(server, folder, result.stdout + result.stderr)
     server.close()

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import logging
-import multiprocessing
 import os
 import resource
 import signal
@@ -24,6 +23,7 @@ import torch
 
 from algoprog.training import checkpoint
 from tests.configs import TINY_RUN, compose
+from tests.warm import server
 
 EVERY_STEP = ("trainer.checkpoint_seconds=null", "trainer.checkpoint_steps=1")
 WALL_CLOCK = ("seconds", "tokens_per_second", "mfu", "peak_memory_bytes", "created")
@@ -34,8 +34,6 @@ SMALL_DISK = 30_000
 """Bytes: less than a checkpoint of the tiny run, more than everything else that it writes."""
 
 Process = Any
-_server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(["algoprog.run.app", "algoprog.run.fit", "algoprog.training.module", __name__])
 
 
 def start(
@@ -52,12 +50,13 @@ def start(
         overrides: on top of the tiny run.
         faults: SIGKILL in the middle of the N-th `write` of a checkpoint, in the N-th `branch`, at the end of
             optimizer `step` N before anything of it is written, or after the N-th `row`; `full`: the disk is full from
-            step N on; `unread`: the checkpoint after step N cannot be read.
+            step N on; `unread`: the checkpoint after step N cannot be read; `clock`: by the clock of training a step
+            takes one second, and the start and every write of a checkpoint take N.
         variables: of the environment.
         log: file in the folder for what it says.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    process = _server.Process(target=_be, args=(folder, overrides, dict(faults or {}), dict(variables or {}), log))
+    process = server.Process(target=_be, args=(folder, overrides, dict(faults or {}), dict(variables or {}), log))
     process.start()
     return process
 
@@ -157,6 +156,8 @@ def _arm(faults: dict[str, int]) -> None:
             _before(Curve, "on_train_batch_end", lambda trainer, n=number: trainer.global_step == n and _fill())
         elif what == "unread":
             _unread(checkpoint.name(number))
+        elif what == "clock":
+            _be_slow(number)
 
 
 def _after(owner: type, name: str, then: Callable[..., object]) -> None:
@@ -189,6 +190,25 @@ def _unread(name: str) -> None:
         return real(path)
 
     checkpoint.read = read
+
+
+def _be_slow(seconds: int) -> None:
+    from algoprog.training import clock
+    from algoprog.training.callbacks.curve import Curve
+    from algoprog.training.checkpoint import _Hashing
+
+    class Time:
+        now = float(seconds)
+
+        def perf_counter(self) -> float:
+            return self.now
+
+        def pass_by(self, more: float) -> None:
+            self.now += more
+
+    clock.time = time = Time()  # type: ignore[assignment]
+    _before(Curve, "on_train_batch_end", lambda *_: time.pass_by(1))
+    _after(_Hashing, "write", lambda *_: time.pass_by(seconds))
 
 
 def _die() -> None:
