@@ -11,8 +11,16 @@ from dataclasses import dataclass
 from math import exp, inf, isfinite, log
 from typing import TypeAlias
 
+import numpy as np
+
 DIGITS = 4
 """Significant digits of a chosen rate: more than its loss can tell apart, few enough to type."""
+
+NEAR = 1.001 * log(2)
+"""Trials whose ln rate is nearer to the best than this count; a little more than a factor of 2, for rounded rates."""
+
+FLAT = 1e-9
+"""Nats per squared e-fold of rate below which a parabola has no minimum but for rounding."""
 
 Point: TypeAlias = tuple[float, ...]
 """One value of each setting that is searched."""
@@ -32,22 +40,32 @@ class Trial:
 
 
 def best_rate(trials: Sequence[Trial]) -> float | None:
-    """The minimum of the quadratic in ln rate through the three trials of lowest loss, within their range.
+    """The minimum of the quadratic in ln rate fitted to the trials around the best one, within their range.
 
-    The lowest three, not the neighbours of the best: beyond a cliff, where training fails to leave a plateau, a loss
-    says nothing of the valley before it. It is the best trial's own rate where fewer than three have a vote or no
-    parabola opens upwards, and None where none has a vote.
+    It is the best trial's own rate where fewer than three have a vote or no parabola opens upwards, and None where none
+    has a vote. A trial beyond a cliff counts like any other: it moves the choice down, by half a step of the grid at
+    most, away from rates at which other seeds fall.
     """
-    near = best_three(trials)
+    near = around_best(trials)
     if len(near) < 3:
         return _best(near).rate if near else None
     return rounded(_vertex(near))
 
 
-def best_three(trials: Sequence[Trial]) -> list[Trial]:
-    """The trials that the quadratic goes through, by rate; all that have a vote where they are fewer than three."""
+def around_best(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that the quadratic is fitted to, by rate; all that have a vote where they are fewer than three.
+
+    Those within a factor of 2 of the best and its neighbours, three at least: a denser grid fits the same stretch of
+    rates with more trials, so that it narrows the choice and does not move it.
+    """
     votes = _votes(trials)
-    return votes if len(votes) < 3 else _votes(sorted(votes, key=lambda trial: (trial.loss, trial.rate))[:3])
+    if len(votes) < 3:
+        return votes
+    best = _best(votes)
+    at = votes.index(best)
+    by_distance = sorted(votes, key=lambda trial: (abs(log(trial.rate / best.rate)), trial.rate))
+    chosen = {*votes[max(0, at - 1) : at + 2], *by_distance[:3]}
+    return [trial for trial in votes if trial in chosen or abs(log(trial.rate / best.rate)) < NEAR]
 
 
 def next_rates(trials: Sequence[Trial], factor: float, max_trials: int) -> tuple[float, ...]:
@@ -137,11 +155,10 @@ def _best_cell(cells: Mapping[Point, float | None]) -> Point | None:
 
 
 def _vertex(near: Sequence[Trial]) -> float:
-    """Where the parabola through three trials is lowest within their range; the best trial where it has no minimum."""
-    x = [log(trial.rate) for trial in near]
-    y = [float(trial.loss or 0.0) for trial in near]
-    first, second = ((y[i + 1] - y[i]) / (x[i + 1] - x[i]) for i in (0, 1))  # Newton's divided differences
-    square = (second - first) / (x[2] - x[0])
-    if not square > 0:
-        return _best(near).rate
-    return exp(min(max((x[0] + x[1]) / 2 - first / (2 * square), x[0]), x[2]))
+    """Where the fitted parabola is lowest within the range of the trials; the best trial where it has no minimum."""
+    best = _best(near).rate
+    x = [log(trial.rate / best) for trial in near]
+    _, slope, square = np.polynomial.polynomial.polyfit(x, [float(trial.loss or 0.0) for trial in near], 2)
+    if not square > FLAT:
+        return best
+    return best * exp(min(max(-float(slope) / (2 * float(square)), x[0]), x[-1]))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from algoprog.ceg.search import best_three
+from algoprog.ceg.search import around_best
 from algoprog.ceg.tuning.choice import Tuning
 from algoprog.ceg.tuning.trials import Search
 from algoprog.report.figures.chart import Chart, Panel, Series
@@ -41,9 +41,9 @@ def _search(variant: str, style: Style, search: Search, tuning: Tuning) -> Itera
     if not trials:
         return
     yield Series(variant, style, tuple(t.rate for t in trials), tuple(t.loss for t in trials))
-    near = best_three(trials)
+    near = around_best(trials)
     x, y = [math.log(trial.rate) for trial in near], [trial.loss or 0.0 for trial in near]
-    law = np.polynomial.Polynomial.fit(x, y, len(near) - 1) if len(near) == 3 else None
+    law = np.polynomial.Polynomial.fit(x, y, 2) if len(near) >= 3 else None
     if law is not None:
         places = np.linspace(x[0], x[-1], _PARABOLA_POINTS)
         yield Series(variant, style, tuple(map(float, np.exp(places))), tuple(map(float, law(places))), kind="line")

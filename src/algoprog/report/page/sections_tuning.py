@@ -23,7 +23,7 @@ _HEAD = ("variant", "model", "compared at", "CEG", "at the baseline's rate", "FL
 
 _SEPARATE = (
     "Every variant was tried at several learning rates, with seeds that are kept for that ({seeds}), and compared with "
-    "others at the rate where the quadratic in ln rate through the best three trials is lowest. Filled: trials; "
+    "others at the rate where the quadratic in ln rate through the trials around the best is lowest. Filled: trials; "
     "line: the quadratic; hollow: where the compared runs stand."
 )
 _SAME_RUNS = (
