@@ -43,7 +43,9 @@ def test_a_denser_grid_uses_all_trials_around_the_best() -> None:
     noise = {2e-3: 0.0, 2.828e-3: 0.01, 4e-3: 0.0, 5.657e-3: -0.015, 8e-3: 0.0}
     dense = [Trial(rate, (3 + 0.1 * log(rate / 4e-3) ** 2) + off) for rate, off in noise.items()]
     assert best_rate(dense[::2]) == 4e-3
-    assert best_rate(dense) == pytest.approx(4e-3, rel=0.1)
+    found = best_rate(dense)
+    assert found is not None
+    assert found < 4.5e-3  # the lowest three alone would take 5.0e-3
     assert len(around_best(dense)) == 4  # within a factor of 2 of 5.657e-3
 
 
