@@ -100,6 +100,9 @@ def _record(spec: RunSpec, overrides: list[str], last: dict[str, float]) -> Reco
     shared = {field.name: getattr(spec, field.name) for field in fields(Record) if hasattr(spec, field.name)}
     written = {
         "axes": {axis: option(spec.config[axis]) for axis in build.axes_of(spec.config)},
+        "choices": {},
+        "baseline": "gpt2_paper",
+        "against": {},
         "status": FINISHED,
         "reason": None,
         "steps": last["step"],

@@ -86,8 +86,8 @@ def cases(axis: str) -> list[dict[str, Any]]:
 
 def gpt(dims: Dims = TINY, *, seed: int | None = 0, **parts: str | dict[str, Any]) -> Backbone:
     """The baseline with some axes changed, in evaluation mode; without initial weights where the seed is None."""
-    assert parts.keys() <= baseline().keys() == set(MODEL)
-    chosen = {axis: parts.get(axis, option) for axis, option in baseline().items()}
+    assert parts.keys() <= set(MODEL) <= baseline().keys()
+    chosen = {axis: parts.get(axis, baseline()[axis]) for axis in MODEL}
     config = {axis: part(axis, choice) if isinstance(choice, str) else choice for axis, choice in chosen.items()}
     model = build.gpt(config, dims)
     if seed is not None:

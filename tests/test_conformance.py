@@ -108,6 +108,7 @@ def test_every_axis_has_a_folder_and_every_folder_a_meaning() -> None:
     assert axes == CONTRACTS.keys()
     run = {"model", "data", "tokenizer", "optim", "schedule", "budget", "evaluation", "trainer", "logger"}
     assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == axes | run | {
+        "baseline",
         "variant",
         "design",
         "tune",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from algoprog.axes import MODEL
-from algoprog.config import EXECUTION, conf_dir
+from algoprog.axes import ALWAYS, MODEL
+from algoprog.config import COMPARISON, EXECUTION, conf_dir
 from algoprog.variant import baseline, cohort, model_name, option, protocol, run_id, variant
 from tests.configs import compose, options
 
 SHA = "0" * 64
 
 
-def test_baseline_is_the_defaults_list() -> None:
+def test_the_default_baseline_is_that_of_the_paper() -> None:
     assert baseline() == {
         "backbone": "transformer",
         "block": "pre",
@@ -22,6 +22,7 @@ def test_baseline_is_the_defaults_list() -> None:
         "pos": "learned",
         "mlp": "gelu",
         "kernel": "math",
+        "optim": "adamw",
     }
 
 
@@ -208,7 +209,7 @@ def test_run_id_does_not_depend_on_the_order_of_keys() -> None:
 def test_every_top_level_key_is_identity_or_execution() -> None:
     """A key added to the schema lands in the hash unless somebody says that it cannot change a result."""
     config = compose()
-    for key in config.keys() - {*EXECUTION, "data", "micro_batch_size"}:
+    for key in config.keys() - {*EXECUTION, *COMPARISON, "data", "micro_batch_size"}:
         assert run_id({**config, key: "changed"}, SHA) != run_id(config, SHA), key
 
 
@@ -219,3 +220,59 @@ def test_a_protocol_names_what_a_ladder_shares_and_nothing_that_it_may_change() 
     assert protocol(compose("model=compact"))["model.seq_len"] != small["model.seq_len"]
     assert small["schedule"] == "WarmupStableDecay"
     assert not {"budget.steps", "trainer.devices", "attention", "model.d_model", "seed"} & small.keys()
+
+
+def told(config: dict, **against: object) -> dict:
+    """The configuration of a run that its sweep measures against these values."""
+    return {**config, "against": against}
+
+
+def test_what_a_sweep_compares_is_named_and_shares_the_cohort_of_its_baseline() -> None:
+    base, mixed = compose(), told(compose("precision=bf16-mixed", "attention=mqa"), precision="32")
+    assert variant(mixed) == "mqa+precision=bf16-mixed"
+    assert cohort(mixed, SHA) == cohort(base, SHA)
+    assert protocol(mixed) == protocol(base)
+    assert run_id(mixed, SHA) == run_id(compose("precision=bf16-mixed", "attention=mqa"), SHA)
+
+
+def test_a_setting_of_the_model_that_is_compared_makes_no_other_model() -> None:
+    dropped = told(compose("model.dropout=0.1"), **{"model.dropout": 0.0})
+    assert (variant(dropped), model_name(dropped)) == ("model.dropout=0.1", "nano")
+    assert model_name(compose("model.dropout=0.1")) == "nano(dropout=0.1)"
+    assert cohort(dropped, SHA) == cohort(compose(), SHA)
+
+
+def test_a_schedule_is_a_variant_where_a_sweep_compares_it_and_protocol_elsewhere() -> None:
+    cosine, wsd = compose("schedule=cosine"), compose()
+    assert variant(cosine) == "none"
+    compared = told(cosine, schedule=wsd["schedule"])
+    assert variant(compared) == "cosine"
+    assert cohort(compared, SHA) == cohort(wsd, SHA) != cohort(cosine, SHA)
+    assert protocol(compared) == protocol(wsd)
+
+
+@pytest.mark.parametrize("name", ["gpt2_paper", "gpt2", "llama", "modern"])
+def test_a_baseline_names_an_option_of_every_axis_and_is_none(name: str) -> None:
+    config = compose(f"baseline={name}")
+    assert baseline(name).keys() == set(ALWAYS)
+    assert variant(config) == "none"
+    assert model_name(config) == "nano"
+    assert (cohort(config, SHA) == cohort(compose(), SHA)) is (name == "gpt2_paper")
+
+
+def test_a_variant_is_the_difference_from_its_baseline() -> None:
+    assert variant(compose("baseline=llama", "attention=gqa", "norm=ln")) == "gqa+ln"
+    assert variant(compose("baseline=llama", "pos=learned")) == "learned"
+    assert variant(compose("baseline=llama", "baseline.kernel=math", "kernel=math")) == "none"
+
+
+def test_the_baseline_is_no_part_of_a_runs_identity() -> None:
+    words = ("attention=dense", "norm=rmsnorm", "norm@final_norm=rmsnorm", "pos=rope", "mlp=swiglu", "kernel=flash")
+    spelled = compose(*words, "model.bias=false")
+    assert run_id(compose("baseline=llama"), SHA) == run_id(spelled, SHA)
+    assert variant(spelled) == "rmsnorm+final_norm=rmsnorm+rope+swiglu+flash"
+
+
+def test_a_baseline_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match="there is no baseline bert: choose among gpt2, gpt2_paper, llama, modern"):
+        baseline("bert")

@@ -13,6 +13,7 @@ class Axis:
     group: str  # folder of conf/ that holds its options
     owner: str  # who is built from it: model or training
     same_function: bool = False  # whether all its options compute the same function, as those of an A/A arm do
+    always: bool = True  # whether every other option than the baseline's is a variant; else several in a sweep are
 
     @property
     def word(self) -> str:
@@ -32,13 +33,16 @@ AXES: dict[str, Axis] = {
         Axis("mlp", "mlp", "model"),
         Axis("kernel", "kernel", "model", same_function=True),
         Axis("optim", "optim", "training"),
-        Axis("schedule", "schedule", "training"),
+        Axis("schedule", "schedule", "training", always=False),
     )
 }
 """All axes by name, in the order in which they appear in a variant's name."""
 
 MODEL = tuple(axis.name for axis in AXES.values() if axis.owner == "model")
 """The axes that a model is built from."""
+
+ALWAYS = tuple(axis.name for axis in AXES.values() if axis.always)
+"""The axes that are always compared: another option than the baseline's is a variant."""
 
 SAME_FUNCTION = tuple(axis.name for axis in AXES.values() if axis.same_function)
 """Axes whose options compute the same function: variants that differ in them alone share what is chosen for them."""

@@ -25,6 +25,7 @@ from algoprog.data.windows import TrainWindows, ValidationWindows
 from algoprog.model.dims import Dims
 from algoprog.model.interface.backbone import TRAIN_OVER_FORWARD, Backbone
 from algoprog.model.interface.roles import matrix, vector
+from algoprog.refusals import refuse
 from algoprog.runs.record import COMPARE, SEARCH
 from algoprog.training import budget
 from algoprog.variant import cohort, model_name, run_id, variant
@@ -63,6 +64,7 @@ class RunSpec:
     total_steps: int
     accumulate: int  # micro-batches of one device in a step
     auto_micro_batch: bool  # the configuration leaves their size to the memory
+    folder: str | None = None  # inside its sweep, where it was begun under another name
 
     @property
     def role(self) -> str:
@@ -89,7 +91,7 @@ class RunSpec:
     @property
     def name(self) -> str:
         """Folder of the run inside its sweep."""
-        return f"{self.model}-{self.variant}-s{self.seed}-{self.run_id[:8]}"
+        return self.folder or f"{self.model}-{self.variant}-s{self.seed}-{self.run_id[:8]}"
 
     def train_windows(self, step: int = 0) -> TrainWindows:
         """The windows of the run from an optimizer step on, in the order of its seed."""
@@ -202,6 +204,7 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
         ValueError: the configuration cannot be trained, saying what to change.
     """
     _check_settings(config)
+    refuse(config)
     auto_micro_batch = config["micro_batch_size"] == AUTO
     devices = _devices(config, gpus)
     if auto_micro_batch:

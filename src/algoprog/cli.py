@@ -185,11 +185,11 @@ def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse
     from algoprog.ceg.seeds.correlation import seed_correlations
     from algoprog.report.tables.estimators import estimators_table
     from algoprog.report.tables.table import gains_table
-    from algoprog.runs.store import load_runs
+    from algoprog.runs.views import compared_runs
 
     if set(options.estimator) == set(DEFAULT_ESTIMATORS):
         floors = noise_floors(runs, cost=options.cost, baseline=options.baseline, target=options.target)
-        records = [run for source in options.source if source.is_dir() for run in load_runs(source)]
+        records = [run for source in options.source if source.is_dir() for run in compared_runs(source)]
         shown = {"cost": options.cost, "confidence": options.confidence, "floors": floors}
         return gains_table(gains, records, correlations=seed_correlations(runs, options.baseline), **shown)
     return estimators_table(gains, cost=options.cost, confidence=options.confidence)

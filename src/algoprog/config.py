@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,14 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from algoprog.axes import AXES
 from algoprog.runs.record import CONFIG_FILE
 
 EXECUTION = ("trainer", "logger", "cache_dir", "per_model", "role")
 """Top-level settings that say how and where a run is computed, never what comes out."""
+
+COMPARISON = ("baseline", "tuned", "against")
+"""Top-level settings that say what a run is compared with, never what comes out."""
 
 OF_THE_SWEEP = ("hydra", "design", "tune")
 """Top-level settings that say which runs there are, and belong to none of them."""
@@ -72,23 +76,19 @@ class TrainerConfig:
     checkpoint_steps: int | None = MISSING  # optimizer steps
 
 
+Baseline = make_dataclass(
+    "Baseline", [("name", str, MISSING), *((axis.name, Any, None) for axis in AXES.values() if axis.always)]
+)
+"""The file in conf/baseline/ that gains are measured against, and the options of the axes that are moved in it."""
+
+
 @dataclass
 class Config:
-    """A run. The axes and the other parts with a `_target_` are typed by the constructors that they name."""
+    """A run, less the axes. They and the other parts with a `_target_` are typed by the constructors that they name."""
 
     model: ModelConfig = MISSING
-    backbone: Any = MISSING
-    block: Any = MISSING
-    attention: Any = MISSING
-    norm: Any = MISSING
-    final_norm: Any = MISSING
-    pos: Any = MISSING
-    mlp: Any = MISSING
-    kernel: Any = MISSING
     data: Any = MISSING
     tokenizer: Any = MISSING
-    optim: Any = MISSING
-    schedule: Any = MISSING
     budget: BudgetConfig = MISSING
     evaluation: EvaluationConfig = MISSING
     trainer: TrainerConfig = MISSING
@@ -102,10 +102,14 @@ class Config:
     role: str = MISSING  # search or compare
     design: Any = MISSING  # of the sweep: no run's configuration or identity holds it
     tune: Any = MISSING  # of the sweep as well
+    baseline: Any = field(default_factory=Baseline)
+    tuned: list[str] = MISSING
+    against: dict[str, Any] = MISSING
     per_model: dict[str, Any] = MISSING  # settings that an experiment ties to the model, for interpolation
 
 
-ConfigStore.instance().store("schema", Config)
+Schema = make_dataclass("Schema", [(axis, Any, MISSING) for axis in AXES], bases=(Config,))
+ConfigStore.instance().store("schema", Schema)
 
 
 def conf_dir() -> Path:

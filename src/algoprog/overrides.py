@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from algoprog.axes import AXES, MODEL
-from algoprog.config import EXECUTION
+from algoprog.axes import ALWAYS, AXES
+from algoprog.baseline import baseline, preset
+from algoprog.config import COMPARISON, EXECUTION
 
 
 def parse(overrides: list[str]) -> list[Override]:
@@ -43,16 +45,59 @@ def setting(override: Override) -> str:
 
 
 def without_axes(overrides: list[str]) -> list[str]:
-    """The command line of the baseline: every axis, its knobs and the variant taken out."""
-    kept = zip(overrides, parse(overrides), strict=True)
-    return [text for text, override in kept if subject(override) not in (*MODEL, "variant")]
+    """The command line of the baseline: every axis, its knobs, the variant, and what a sweep compares taken out.
+
+    Of an optimizer those knobs stay that the baseline's has too, the tuned ones among them.
+    """
+    words = list(zip(overrides, parse(overrides), strict=True))
+    compared = list(told(overrides))
+    return [text for text, word in words if not _is_axis(word) and not _is_within(setting(word), compared)]
+
+
+def told(overrides: list[str]) -> dict[str, Any]:
+    """What a sweep told a run to be measured against."""
+    values = [word.value() for word in parse(overrides) if subject(word) == "against"]
+    return {str(key): value for found in values if isinstance(found, dict) for key, value in found.items()}
+
+
+def _is_axis(word: Override) -> bool:
+    """Whether an override chooses what is always compared."""
+    axis, _, knob = setting(word).partition(".")
+    if AXES.get(axis) is None or not AXES[axis].always:
+        return subject(word) == "variant"
+    return AXES[axis].owner == "model" or not knob or knob not in _usual_knobs(axis)
+
+
+def _is_within(key: str, compared: list[str]) -> bool:
+    """Whether a setting is compared, or belongs to an axis that is."""
+    return any(key == other or (other in AXES and key.startswith(f"{other}.")) for other in compared)
+
+
+@cache
+def _usual_knobs(axis: str) -> frozenset[str]:
+    return frozenset(preset(AXES[axis].group, baseline()[axis]))
+
+
+def _is_knob_of_training(word: Override) -> bool:
+    """Whether an override changes a knob such as the learning rate, which names no other option."""
+    return "." in setting(word) and subject(word) in AXES and AXES[subject(word)].owner == "training"
+
+
+def with_moved_axes(overrides: list[str]) -> list[str]:
+    """The command line with what `baseline.kernel=flash` means for the run itself, unless it chooses that axis."""
+    parsed = parse(overrides)
+    chosen = {setting(word) for word in parsed}
+    moved = [setting(word).partition(".")[2] for word in parsed if subject(word) == "baseline"]
+    values = {setting(word): word.get_value_element_as_str() for word in parsed}
+    missing = [axis for axis in moved if axis in ALWAYS and axis not in chosen]
+    return [*(f"{AXES[axis].word}={values[f'baseline.{axis}']}" for axis in missing), *overrides]
 
 
 def context(overrides: list[str]) -> dict[str, str]:
     """The settings that are neither axis, variant, size preset, seed nor execution: what else was changed."""
-    known = (*MODEL, *EXECUTION, "variant", "seed", "hydra")
+    known = (*ALWAYS, *EXECUTION, *COMPARISON, "variant", "seed", "hydra")
     return {
         override.key_or_group: override.get_value_element_as_str()
         for override in parse(overrides)
-        if subject(override) not in known and override.key_or_group != "model"
+        if (subject(override) not in known or _is_knob_of_training(override)) and override.key_or_group != "model"
     }

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from algoprog.axes import AXES, MODEL, SAME_FUNCTION, axis_of
-from algoprog.config import EXECUTION, SIZES, conf_dir
+from algoprog.axes import ALWAYS, AXES, MODEL, SAME_FUNCTION
+from algoprog.baseline import (
+    DEFAULT,
+    against,
+    baseline,
+    baseline_of,
+    compared,
+    get,
+    option,
+    preset,
+    put,
+    reference,
+    reference_part,
+    same_option,
+)
+from algoprog.config import COMPARISON, EXECUTION, SIZES, conf_dir
 from algoprog.runs.record import BASELINE
 
 FORMERLY: dict[str, Any] = {
@@ -21,56 +33,85 @@ FORMERLY: dict[str, Any] = {
 }
 """Settings that did not exist formerly, at the values under which runs are what they were: left out of identities."""
 
+OF_THE_LENGTH = ("schedule.branches",)
+"""Settings that the length of a run decides: part of no name and of no cohort."""
+
 FORMER_TARGETS: dict[str, dict[str, Any]] = {
     "algoprog.training.optim.adamw.AdamW": {"_target_": "algoprog.training.optimizer.adamw", "_partial_": True},
 }
 """How options were written that have moved since: identities hold them as they were."""
 
 
-def option(part: Mapping[str, Any]) -> str:
-    """The option that a part's configuration names: the module of its `_target_`."""
-    return str(part["_target_"]).split(".")[-2]
-
-
-@cache
-def baseline() -> dict[str, str]:
-    """The baseline's option of every axis, from the defaults list of conf/config.yaml."""
-    defaults = OmegaConf.to_container(OmegaConf.load(conf_dir() / "config.yaml"))["defaults"]  # type: ignore[call-overload,index]
-    entries = {key: value for entry in defaults if isinstance(entry, dict) for key, value in entry.items()}
-    return {axis_of(key): value for key, value in entries.items() if axis_of(key) in MODEL}
-
-
-@cache
-def _defaults(group: str, name: str) -> dict[str, Any]:
-    path = conf_dir() / group / f"{name}.yaml"
-    return dict(OmegaConf.to_container(OmegaConf.load(path))) if path.exists() else {}  # type: ignore[arg-type]
-
-
 def variant(config: Mapping[str, Any]) -> str:
     """The changes against the baseline, joined by `+`; `none` if there are none.
 
-    An option stands for itself (`mqa`), with the knobs that differ from its yaml in brackets
-    (`mqa(n_kv_heads=2)`); `none` and the final norm, whose options are ambiguous, carry the axis (`pos=none`).
+    An option stands for itself (`mqa`), with the knobs that differ from its yaml in brackets (`mqa(n_kv_heads=2)`);
+    where an option of that name exists for an earlier axis too, it carries the axis (`pos=none`). Behind the axes stand
+    the other settings that a sweep compares (`precision=bf16-mixed`).
     """
-    changes = [change for axis in MODEL if (change := _change(axis, config[axis]))]
-    return "+".join(changes) or BASELINE
+    axes = [change for axis in compared(config) if (change := _change(axis, config))]
+    return "+".join([*axes, *_settings(config)]) or BASELINE
 
 
-def _change(axis: str, part: Mapping[str, Any]) -> str:
-    name = option(part)
-    defaults = _defaults(AXES[axis].group, name)
-    knobs = [f"{key}={value}" for key, value in part.items() if key in defaults and defaults[key] != value]
-    if name == baseline()[axis] and not knobs:
-        return ""
-    label = f"{axis}={name}" if name == "none" or AXES[axis].word != axis else name
-    return label + (f"({','.join(knobs)})" if knobs else "")
+def _change(axis: str, config: Mapping[str, Any]) -> str:
+    part, base = config[axis], reference_part(config, axis)
+    name, same = option(part), same_option(config, axis)
+    if same and AXES[axis].owner == "training" and axis not in against(config):
+        return ""  # its knobs belong to the protocol
+    defaults = base if same else preset(AXES[axis].group, name)
+    apart = {setting.partition(".")[2] for setting in (*_tuned(config, axis), *OF_THE_LENGTH)}
+    differ = {key: value for key, value in part.items() if key in defaults and defaults[key] != value}
+    knobs = {key: value for key, value in differ.items() if key not in apart}
+    return "" if same and not knobs else _label(axis, name, knobs)
+
+
+def _label(axis: str, name: str, knobs: Mapping[str, Any]) -> str:
+    label = name if bare(axis, name) else f"{axis}={name}"
+    return label + (f"({','.join(f'{key}={text(value)}' for key, value in knobs.items())})" if knobs else "")
+
+
+def _tuned(config: Mapping[str, Any], axis: str) -> list[str]:
+    """The tuned settings of an axis, which are part of no name."""
+    return [setting for setting in config.get("tuned") or () if setting.startswith(f"{axis}.")]
+
+
+def _settings(config: Mapping[str, Any]) -> Iterator[str]:
+    for setting, value in against(config).items():
+        axis = setting.split(".")[0]
+        covered = axis in compared(config) and not same_option(config, axis)
+        if setting not in AXES and not covered and get(config, setting) != value:
+            yield f"{setting}={text(get(config, setting))}"
+
+
+def bare(axis: str, name: str) -> bool:
+    """Whether an option says by itself which axis it is of."""
+    return name != BASELINE and axis == next((other for other in AXES if name in options(other)), axis)
+
+
+@cache
+def options(axis: str) -> list[str]:
+    """The options of an axis, from the names of its files."""
+    return sorted(path.stem for path in (conf_dir() / AXES[axis].group).glob("*.yaml"))
+
+
+def text(value: Any) -> str:
+    """A value as names and the command line spell it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(text, value))}]"
+    return str(value).replace("e+", "e") if isinstance(value, float) else str(value)
 
 
 def model_name(config: Mapping[str, Any]) -> str:
-    """Name of the size preset, with the sizes changed on top of it in brackets."""
-    sizes = config["model"]
-    preset = _defaults("model", sizes["name"])
-    changed = [f"{key}={value}" for key, value in sizes.items() if key in preset and preset[key] != value]
+    """Name of the size preset, with the sizes changed on top of it in brackets.
+
+    What the baseline sets of a model, and what a sweep compares, is no other model.
+    """
+    sizes = reference(config)["model"]
+    name = str((config.get("baseline") or {"name": DEFAULT})["name"])
+    usual = {**preset("model", sizes["name"]), **preset("baseline", name).get("model", {})}
+    changed = [f"{key}={value}" for key, value in sizes.items() if key in usual and usual[key] != value]
     return str(sizes["name"]) + (f"({','.join(changed)})" if changed else "")
 
 
@@ -85,7 +126,7 @@ def determining(config: Mapping[str, Any]) -> dict[str, Any]:
 def _less(config: Mapping[str, Any]) -> dict[str, Any]:
     kept = {}
     for key, given in config.items():
-        if key in EXECUTION or _is_former(key, given):
+        if key in (*EXECUTION, *COMPARISON) or _is_former(key, given):
             continue
         value = _as_formerly_written(given)
         knobs = value.items() if isinstance(value, Mapping) else ()
@@ -115,14 +156,22 @@ def run_id(config: Mapping[str, Any], data_sha256: str, *, former: bool = False)
 
 
 def cohort(config: Mapping[str, Any], data_sha256: str) -> str:
-    """The same without axes, seed and the number of annealed ends: runs that share it may be compared.
+    """The same of what a run is measured against, less axes, seed and the number of annealed ends.
 
-    Formerly, when a warm-up was a share of all steps, the ends counted.
+    Runs that share it may be compared. It is what it was before there were several baselines wherever the axes have
+    the options of `gpt2_paper`. Formerly, when a warm-up was a share of all steps, the ends counted.
     """
-    schedule = config["schedule"]
-    if schedule.get("warmup_steps") is not None:
-        config = {**config, "schedule": {name: knob for name, knob in schedule.items() if name != "branches"}}
-    return _digest(determining(config), data_sha256, (*MODEL, "seed"))
+    base = reference(config)
+    if base["schedule"].get("warmup_steps") is not None:
+        base = {**base, "schedule": {name: knob for name, knob in base["schedule"].items() if name != "branches"}}
+    return _digest(determining({**base, **_moved(config)}), data_sha256, (*MODEL, "seed"))
+
+
+def _moved(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells the cohorts of one baseline from those of another; nothing for the default one."""
+    parts = {axis: part for axis, part in against(config).items() if axis in MODEL}
+    options = baseline_of(config)
+    return {"measured_against": {**options, **parts}} if parts or options != baseline() else {}
 
 
 def search_id(config: Mapping[str, Any], data_sha256: str, settings: Iterable[str]) -> str:
@@ -139,15 +188,20 @@ def search_id(config: Mapping[str, Any], data_sha256: str, settings: Iterable[st
 def protocol(config: Mapping[str, Any]) -> dict[str, Any]:
     """How a run was trained, less what may differ along a ladder: axes, seed, sizes, budget, execution, and the data.
 
-    Keys are those of the command line (`optim.lr`, `model.seq_len`); a part is named by its option (`schedule`).
+    What a sweep compares stands at the baseline's value, the tuned settings at the run's own. Keys are those of the
+    command line (`optim.lr`, `model.seq_len`); a part is named by its option (`schedule`).
     """
+    base = reference(config)
+    for setting in config.get("tuned") or ():
+        if get(config, setting) is not None:
+            base = put(base, setting, get(config, setting))
     flat: dict[str, Any] = {}
-    for key, value in _less(config).items():
+    for key, value in _less(base).items():
         if key in (*MODEL, "seed", "budget", "data", "tokenizer"):
             continue
         for name, knob in value.items() if isinstance(value, Mapping) else (("", value),):
             if name == "_target_":
-                flat[key] = str(knob).rsplit(".", 1)[-1]
+                flat[key] = option(value) if key in ALWAYS else str(knob).rsplit(".", 1)[-1]
             elif not (key == "model" and name in SIZES):
                 flat[f"{key}.{name}" if name else key] = knob
     return flat

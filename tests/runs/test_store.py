@@ -21,6 +21,9 @@ from algoprog.runs.store import (
 )
 from tests.report.conftest import Sweep, write_run
 
+CHOICES = ("choices", "baseline", "against")
+"""What the fifth schema has more."""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -49,7 +52,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> 
 
 def test_a_record_of_the_first_schema_is_still_read(folder: Path) -> None:
     raw = json.loads((folder / RECORD_FILE).read_text())
-    for key in ("protocol", "role", "beside"):
+    for key in ("protocol", "role", "beside", *CHOICES):
         del raw[key]
     (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 1}))
     record = load_run(folder).record
@@ -58,7 +61,8 @@ def test_a_record_of_the_first_schema_is_still_read(folder: Path) -> None:
 
 def test_a_record_of_the_second_schema_was_to_be_compared(folder: Path) -> None:
     raw = json.loads((folder / RECORD_FILE).read_text())
-    del raw["role"], raw["beside"]
+    for key in ("role", "beside", *CHOICES):
+        del raw[key]
     (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 2, "protocol": {"seed": 1}}))
     record = load_run(folder).record
     assert (record.protocol, record.role, record.beside) == ({"seed": 1}, COMPARE, None)
@@ -67,7 +71,7 @@ def test_a_record_of_the_second_schema_was_to_be_compared(folder: Path) -> None:
 
 def test_a_record_of_the_third_schema_has_no_facts_and_was_charged_for_the_model_alone(folder: Path) -> None:
     raw = json.loads((folder / RECORD_FILE).read_text())
-    for key in ("facts", "stats", "optimizer_flops", "n_active_params", "n_devices"):
+    for key in ("facts", "stats", "optimizer_flops", "n_active_params", "n_devices", *CHOICES):
         del raw[key]
     raw["environment"]["n_devices"] = 3
     (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 3}))
@@ -89,10 +93,20 @@ def test_a_curve_holds_what_a_run_has_more(tmp_path: Path) -> None:
     assert read_curve(tmp_path / CURVE_FILE)["busiest"].tolist() == [0, 1]
 
 
+def test_a_record_of_the_fourth_schema_knows_its_options_without_knobs(folder: Path) -> None:
+    raw = json.loads((folder / RECORD_FILE).read_text())
+    for key in CHOICES:
+        del raw[key]
+    (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 4}))
+    record = load_run(folder).record
+    assert record.choices["norm"] == {"option": "ln"}
+    assert (record.baseline, record.against) == ("gpt2_paper", {})
+
+
 def test_a_record_of_a_newer_program_is_kept(folder: Path) -> None:
     raw = json.loads((folder / RECORD_FILE).read_text())
     (folder / RECORD_FILE).write_text(json.dumps({**raw, "schema_version": 99}))
-    with pytest.raises(ValueError, match=r"schema_version is 99, this algoprog reads up to 4\): update algoprog$"):
+    with pytest.raises(ValueError, match=rf"this algoprog reads up to {SCHEMA_VERSION}\): update algoprog$"):
         load_run(folder)
 
 

@@ -112,6 +112,7 @@ def test_no_design_enters_a_run() -> None:
         ({"shape": "product", "parts": {"norm": ["ln"]}}, "takes no parts"),
         ({"shape": "factorial", "variants": ["ln"]}, "takes no variants"),
         ({"shape": "variants"}, "lists no variant"),
+        ({"shape": "variants", "variants": ["pos=rope+precision=16+precision=32"]}, "changes one axis twice"),
         ({"shape": "variants", "variants": ["ln+rmsnorm"]}, "changes one axis twice"),
         ({"shape": "variants", "variants": ["pos=none+ln+relu"]}, "no axis has the option relu"),
         ({"shape": "variants", "variants": ["none+ln"]}, "write norm=none"),

@@ -19,9 +19,11 @@ from algoprog import build
 from algoprog.ceg.interactions import interactions
 from algoprog.ceg.simulate.curves import World
 from algoprog.config import conf_dir
+from algoprog.sweep.design.compare import baseline_words
+from algoprog.sweep.design.composer import Composer
 from algoprog.sweep.design.jobs import Job, check_sweeper, jobs
-from algoprog.sweep.plan.composer import Composer
 from algoprog.variant import cohort, variant
+from tests.configs import compose
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -184,16 +186,28 @@ def test_what_contradicts_itself_gets_one_sentence(words: list[str], says: str) 
     assert "\n" not in str(caught.value)
 
 
-def test_an_axis_that_an_experiment_moved_is_spelled_out(tmp_path: Any) -> None:
+def test_an_axis_that_an_experiment_sets_moves_the_baseline(tmp_path: Any) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "moved.yaml").write_text(
         "# @package _global_\ndefaults:\n  - override /norm: ln\n", encoding="utf-8"
     )
-    found = asked(
-        f"hydra.searchpath=[{tmp_path}]", "experiment=moved", "design=factorial",
-        "design.parts.pos=[]", "design.parts.kernel=[]",
-    )  # fmt: skip
-    assert [job[1:] for job in found] == [["norm=none"], ["norm=ln"]]
+    words = [f"hydra.searchpath=[{tmp_path}]", "experiment=moved"]
+    loader = GlobalHydra.instance().config_loader()
+    config = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
+    found = jobs(config, [*words, "norm=none,ln,rmsnorm"], None, loader)
+    composer = Composer(lambda job: loader.load_sweep_config(config, job), found)
+    assert [variant(composer(job)) for job in found] == ["norm=none", "none", "rmsnorm"]
+    assert {variant(composer(baseline_words(job, composer))) for job in found} == {"none"}
+    assert len({cohort(composer(job), "data") for job in found}) == 1
+    assert cohort(composer(found[1]), "data") != cohort(compose("norm=ln"), "data")
+
+
+def test_another_optimizer_keeps_its_own_rate_where_an_experiment_sets_one() -> None:
+    adamw, muon = composed(asked("experiment=demo", "variant=none", "seed=0", "optim=adamw,muon"))
+    assert (adamw["optim"]["lr"], muon["optim"]["lr"]) == (2e-3, 1e-3)
+    assert muon["against"]["optim"] == adamw["optim"]
+    assert variant(muon) == "muon"
+    assert cohort(muon, "data") == cohort(adamw, "data")
 
 
 def test_put_together_configurations_equal_those_that_hydra_composes() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from algoprog.ceg.curves import Curve, curves_from_runs
 from algoprog.ceg.tables import read_table
-from algoprog.runs.store import load_runs
+from algoprog.runs.views import compared_runs
 
 
 def read_sources(paths: Iterable[Path]) -> list[Curve]:
@@ -35,7 +35,7 @@ def read_source(path: Path) -> list[Curve]:
 
 
 def _read_folder(path: Path) -> list[Curve]:
-    runs = load_runs(path)
+    runs = compared_runs(path)
     if not runs:
         raise ValueError(
             f"{path} holds no finished run (no record.json below it): finish a sweep or name another folder"

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from hydra.conf import HydraConf
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from algoprog import build
 from algoprog.build import RunSpec
-from algoprog.overrides import parse, subject
+from algoprog.overrides import parse, subject, with_moved_axes
 from algoprog.run.micro_batch import NoRoomError, fitted
 from algoprog.runs.mistake import sentence
 from algoprog.runs.secrets import redact_logs
@@ -36,7 +37,7 @@ def main(cfg: DictConfig) -> float | None:
     redact_logs()
     try:
         _check_words(list(hydra_cfg.overrides.task))
-        spec = prepare(build.resolve(cfg))
+        spec = prepare(build.resolve(_with_moved_axes(cfg, list(hydra_cfg.overrides.task))))
         _check_processes(spec, hydra_cfg)
     except (OSError, ValueError) as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
@@ -49,6 +50,14 @@ def main(cfg: DictConfig) -> float | None:
     except (FolderTakenError, NoRoomError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def _with_moved_axes(cfg: DictConfig, overrides: list[str]) -> DictConfig:
+    """The configuration of a run whose words move its baseline: `baseline.kernel=flash` gives it that kernel."""
+    words = with_moved_axes(overrides)
+    if words == overrides:
+        return cfg
+    return GlobalHydra.instance().config_loader().load_configuration("config", words, run_mode=RunMode.RUN)
 
 
 def _check_words(overrides: list[str]) -> None:

@@ -16,6 +16,7 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.utils.data import DataLoader
 
 from algoprog import build
+from algoprog.baseline import option
 from algoprog.build import RunSpec
 from algoprog.run import rank_agreement
 from algoprog.run.beginning import decide, is_same
@@ -35,7 +36,6 @@ from algoprog.training.lock import alone
 from algoprog.training.loggers import interface as loggers
 from algoprog.training.module import LanguageModel
 from algoprog.training.order import RunOrder
-from algoprog.variant import option
 
 RANK_STRIDE = 0x9E3779B1
 """Between the dropout seeds of the processes of one run, so that no two devices drop the same."""

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from algoprog import build
+from algoprog.axes import AXES
+from algoprog.baseline import against, baseline_name, has, option
 from algoprog.build import RunSpec
 from algoprog.overrides import context
 from algoprog.run import gates
@@ -18,7 +20,7 @@ from algoprog.run.provenance import environment
 from algoprog.runs.record import BESIDE, COMPARE, DIVERGED, FINISHED, Record
 from algoprog.training import hardware
 from algoprog.training.callbacks.curve import Curve
-from algoprog.variant import option, protocol
+from algoprog.variant import protocol
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
         cohort=spec.cohort,
         variant=spec.variant,
         axes={axis: option(spec.config[axis]) for axis in build.axes_of(spec.config)},
+        choices=_choices(spec.config),
+        baseline=baseline_name(spec.config),
+        against=against(spec.config),
         model=spec.model,
         seed=spec.seed,
         status=DIVERGED if curve.diverged else FINISHED,
@@ -106,6 +111,15 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
         beside=_beside(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _choices(config: dict[str, Any]) -> dict[str, Any]:
+    """Option and knobs of every axis that the run has."""
+    parts = {axis: config[axis] for axis in AXES if axis in config and has(config, axis)}
+    return {
+        axis: {"option": option(part), **{knob: value for knob, value in part.items() if not knob.startswith("_")}}
+        for axis, part in parts.items()
+    }
 
 
 def _beside() -> int | None:

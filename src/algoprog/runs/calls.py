@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -31,6 +32,7 @@ class Call:
     started: str  # ISO 8601, UTC
     ended: str | None = None  # None while it starts runs, and for good if it was killed
     expected: int = 0  # runs that the command means in any case; those of a later phase have no names yet
+    views: tuple[dict[str, Any], ...] = ()  # runs finished before that this call compares as another variant
 
     @property
     def size(self) -> int:
@@ -65,7 +67,13 @@ class Calls:
         return tuple(dict.fromkeys(call.command for call in self.calls))
 
 
-def begin_call(folder: Path, command: str, runs: Mapping[str, Sequence[str]], expected: int = 0) -> None:
+def begin_call(
+    folder: Path,
+    command: str,
+    runs: Mapping[str, Sequence[str]],
+    expected: int = 0,
+    views: Sequence[dict[str, Any]] = (),
+) -> None:
     """Note that this process is going to train these runs.
 
     Args:
@@ -73,24 +81,25 @@ def begin_call(folder: Path, command: str, runs: Mapping[str, Sequence[str]], ex
         command: the command line of the whole sweep.
         runs: overrides of every run by the name of its folder.
         expected: how many there will be at least, where some have no names yet.
+        views: how it sees finished runs whose records say otherwise.
 
     Raises:
         ValueError: the file that is there is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    own = Call(command, tuple(runs), socket.gethostname(), os.getpid(), now(), expected=expected)
+    own = Call(command, tuple(runs), socket.gethostname(), os.getpid(), now(), expected=expected, views=tuple(views))
     with FileLock(folder / LOCK_FILE):
         before = read_calls(folder)
         _write(folder, Calls((*before.calls, own), {**before.runs, **runs}))
 
 
-def extend_call(folder: Path, runs: Mapping[str, Sequence[str]]) -> None:
+def extend_call(folder: Path, runs: Mapping[str, Sequence[str]], views: Sequence[dict[str, Any]] = ()) -> None:
     """Add runs to the call of this process: those of a phase that follows from the one before."""
     with FileLock(folder / LOCK_FILE):
         before = read_calls(folder)
         own = before.own
         assert own is not None
-        longer = replace(own, asked=tuple(dict.fromkeys((*own.asked, *runs))))
+        longer = replace(own, asked=tuple(dict.fromkeys((*own.asked, *runs))), views=(*own.views, *views))
         calls = tuple(longer if call is own else call for call in before.calls)
         _write(folder, Calls(calls, {**before.runs, **runs}))
 
@@ -114,10 +123,15 @@ def read_calls(folder: Path) -> Calls:
         return Calls((), {})
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        calls = tuple(Call(**{**call, "asked": tuple(call["asked"])}) for call in raw["calls"])
+        calls = tuple(Call(**{**call, **_tuples(call)}) for call in raw["calls"])
         return Calls(calls, {str(name): [str(word) for word in words] for name, words in raw["runs"].items()})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error!r}): delete it, the runs beside it are not affected") from error
+
+
+def _tuples(call: Mapping[str, Any]) -> dict[str, Any]:
+    """The lists of a call as the tuples that they were; calls from before there were views have none."""
+    return {"asked": tuple(call["asked"]), "views": tuple(call.get("views", ()))}
 
 
 def _write(folder: Path, content: Calls) -> None:

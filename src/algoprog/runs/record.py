@@ -33,6 +33,12 @@ MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
         "facts": {},
         "stats": {},
     },
+    lambda raw: {
+        **raw,
+        "choices": {axis: {"option": option} for axis, option in dict(raw["axes"]).items()},
+        "baseline": "gpt2_paper",
+        "against": {},
+    },
 )
 """From every former version of the schema to the next, the first from 1 to 2: what was paid for stays readable."""
 
@@ -106,6 +112,9 @@ class Record:
     cohort: str
     variant: str
     axes: dict[str, str]
+    choices: dict[str, Any]  # option and knobs of every axis; the options alone in records from before they were kept
+    baseline: str  # file in conf/baseline/ that the variant is measured against, moved axes in brackets
+    against: dict[str, Any]  # settings that the sweep compares, with the value that the run is measured against
     model: str
     seed: int
     status: str

@@ -19,7 +19,7 @@ from algoprog.runs.mistake import sentence
 from algoprog.sweep.design.jobs import Job, jobs
 from algoprog.sweep.plan.announce import tell, tell_refused
 from algoprog.sweep.plan.placement import placement
-from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside
+from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside, views
 from algoprog.sweep.plan.room import hand_over
 from algoprog.sweep.search.outlook import offer
 from algoprog.sweep.search.phases import Phases, Sweep, named
@@ -100,7 +100,7 @@ def _begin(sweep: Sweep, wanted: Sequence[Job]) -> Plan:
     tell(planned, sweep.folder, sweep.placement)
     if planned.todo and (line := offer(wanted, planned)):
         print(line, flush=True)
-    begin_call(sweep.folder, sweep.command, named(planned))
+    begin_call(sweep.folder, sweep.command, named(planned), views=views(planned))
     adopt(planned, sweep.folder)
     set_aside(planned, sweep.folder)
     return planned

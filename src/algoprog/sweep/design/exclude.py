@@ -10,10 +10,11 @@ from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from algoprog.axes import MODEL
+from algoprog.axes import ALWAYS
+from algoprog.baseline import baseline_of, option
 from algoprog.overrides import parse, setting, subject
 from algoprog.sweep.design.variants import Arm, arm, check, parse_label
-from algoprog.variant import baseline, option, variant
+from algoprog.variant import variant
 
 Entry: TypeAlias = Mapping[str, Sequence[str]]
 """Settings with the values that an exclusion is about: it leaves out what has one of the values of each."""
@@ -67,7 +68,7 @@ class Combinations:
         Raises:
             ValueError: there is no such setting.
         """
-        if key in MODEL:
+        if key in ALWAYS:
             wanted, knobs = parse_label(value)
             part = self._part(job, key)
             return option(part) == wanted and all(part.get(knob) == _value(text) for knob, text in knobs.items())
@@ -81,10 +82,10 @@ class Combinations:
         Raises:
             ValueError: there is no such setting.
         """
-        if key in MODEL:
-            return arm(self._variant(job)).get(key, baseline()[key])
+        if key in ALWAYS:
+            return arm(self._variant(job)).get(key, self._base()[key])
         axis, _, knob = key.partition(".")
-        if axis in MODEL:
+        if axis in ALWAYS:
             return self._part(job, axis).get(knob)
         typed = {setting(word): word.value() for word in parse(job)}
         if key == "variant" and key not in typed:
@@ -103,7 +104,13 @@ class Combinations:
         return found
 
     def _variant(self, job: list[str]) -> str:
-        return variant({axis: self._part(job, axis) for axis in MODEL})
+        """Name of a combination's variant, as far as its axes go."""
+        chosen = OmegaConf.to_container(OmegaConf.masked_copy(self.config, ["baseline", "tuned"]), resolve=True)
+        assert isinstance(chosen, dict)
+        return variant({**{axis: self._part(job, axis) for axis in ALWAYS}, **{str(k): v for k, v in chosen.items()}})
+
+    def _base(self) -> dict[str, str]:
+        return baseline_of({"baseline": self.config.baseline})
 
     def _part(self, job: list[str], axis: str) -> dict[str, Any]:
         """An axis of a combination with all its knobs, as Hydra composes it."""
@@ -123,10 +130,10 @@ def _check(key: str, values: Sequence[str], loader: ConfigLoader) -> None:
     Raises:
         ValueError: there is no such option, with those there are.
     """
-    known = [] if key in MODEL else loader.get_group_options(key, ObjectType.CONFIG)
+    known = [] if key in ALWAYS else loader.get_group_options(key, ObjectType.CONFIG)
     for value in values:
         try:
-            if key in MODEL:
+            if key in ALWAYS:
                 check(key, value)
             elif key == "variant" and value not in known:
                 arm(value)

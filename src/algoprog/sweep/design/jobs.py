@@ -13,12 +13,14 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from algoprog.axes import AXES
-from algoprog.overrides import setting, subject
+from algoprog.axes import ALWAYS, AXES
+from algoprog.baseline import option
+from algoprog.overrides import setting, subject, with_moved_axes
+from algoprog.sweep.design.compare import compared, moved
+from algoprog.sweep.design.composer import Compose
 from algoprog.sweep.design.exclude import kept
 from algoprog.sweep.design.shape import Design, read
 from algoprog.sweep.design.variants import words
-from algoprog.variant import baseline, option
 
 Job = list[str]
 """The words that train one run."""
@@ -41,7 +43,8 @@ def jobs(
         ValueError: the design does not make sense, or contradicts the command line.
     """
     typed = _parse(arguments, loader)
-    design = read(_with_lists(config, [word for word in typed if subject(word) == "design"]))
+    base = {axis: option(config[axis]) for axis in ALWAYS}
+    design = read(_with_lists(config, [word for word in typed if subject(word) == "design"]), base)
     own = [word for word in typed if subject(word) not in ("design", "tune")]
     _check_one_search(typed)
     _check_conflicts(design, own)
@@ -50,11 +53,41 @@ def jobs(
         [*plain_job, *zipped, *arm]
         for plain_job in plain
         for zipped in product(*map(_rows, design.zipped))
-        for arm in _arm_words(design, config)
+        for arm in _arm_words(design)
     ]
     flat = [[word for part in run for word in ([part] if isinstance(part, str) else part)] for run in runs]
     distinct = list({tuple(job): job for job in flat}.values())
-    return kept(distinct, design.exclude, config, loader)
+    return _compared(kept(distinct, design.exclude, config, loader), config, typed, loader)
+
+
+def _compared(found: list[Job], config: DictConfig, typed: Sequence[Override], loader: ConfigLoader) -> list[Job]:
+    """The jobs with what each is measured against, where a sweep, an experiment or a word moved that.
+
+    Raises:
+        ValueError: a word moves the baseline to what is no option.
+    """
+
+    def compose(words: list[str]) -> DictConfig:
+        return loader.load_sweep_config(config, words)
+
+    spelled = [with_moved_axes(job) for job in found]
+    return compared(spelled, compose, [str(key) for key in config.tuned], _moved(config, typed, compose))
+
+
+def _moved(config: DictConfig, typed: Sequence[Override], compose: Compose) -> dict[str, Any]:
+    """The axes that an experiment sets otherwise than the baseline's file."""
+    if config.hydra.runtime.choices.get("experiment") is None:
+        return {}
+    words = [_text(word) for word in typed if subject(word) in ("experiment", "baseline")]
+    found = OmegaConf.masked_copy(compose(words), [*ALWAYS, "baseline"])
+    container = OmegaConf.to_container(found, resolve=False)
+    assert isinstance(container, dict)
+    return moved({str(key): value for key, value in container.items()})
+
+
+def _text(word: Override) -> str:
+    assert word.input_line is not None
+    return word.input_line
 
 
 def check_sweeper(config: DictConfig) -> None:
@@ -126,15 +159,14 @@ def _check_conflicts(design: Design, typed: Sequence[Override]) -> None:
     Raises:
         ValueError: something is.
     """
-    variants = {*design.axes, "variant"} if design.arms else set()
     zipped = [key for group in design.zipped for key in group]
     for word in typed:
-        if subject(word) in variants:
+        if design.sets(setting(word)):
             raise ValueError(f"{word.input_line} and the design both choose the variant: leave out one of the two")
         if setting(word) in zipped:
             raise ValueError(f"{word.input_line} is set by design.zip too: leave out one of the two")
     for key in (*zipped, *design.vary):
-        if key.split(".")[0] in variants:
+        if design.sets(key):
             raise ValueError(f"the design sets {key} twice, in its variants and beside them: leave out one of the two")
     both = [key for key in zipped if key in design.vary or zipped.count(key) > 1]
     if both:
@@ -144,9 +176,8 @@ def _check_conflicts(design: Design, typed: Sequence[Override]) -> None:
 def _plain(design: Design, typed: list[Override], params: Mapping[str, str], loader: ConfigLoader) -> list[Job]:
     """The product of the plain words; the command line goes before the design, and that before the defaults."""
     taken = {*design.vary, *(key for group in design.zipped for key in group)}
-    variants = {*design.axes, "variant"} if design.arms else set()
     defaults = _parse([f"{key}={value}" for key, value in params.items()], loader)
-    own = [word for word in defaults if setting(word) not in taken and subject(word) not in variants]
+    own = [word for word in defaults if setting(word) not in taken and not design.sets(setting(word))]
     varied = _parse([f"{_group(key)}={','.join(values)}" for key, values in design.vary.items()], loader)
     try:
         return [list(job) for job in BasicSweeper.split_arguments([*own, *varied, *typed], None)[0]]
@@ -160,13 +191,9 @@ def _rows(group: Mapping[str, Sequence[str]]) -> list[Job]:
     return [[f"{_group(key)}={value}" for key, value in zip(group, row, strict=True)] for row in rows]
 
 
-def _arm_words(design: Design, config: DictConfig) -> list[Job]:
-    """The words of each variant; where an experiment moved an axis of the design, the baseline's option is spelled."""
-    if not design.arms:
-        return [[]]
-    moved = [axis for axis in design.axes if option(config[axis]) != baseline()[axis]]
-    held = {axis: baseline()[axis] for axis in moved}
-    return [words({**held, **arm}) for arm in design.arms]
+def _arm_words(design: Design) -> list[Job]:
+    """The words of each variant."""
+    return [words(arm) for arm in design.arms] or [[]]
 
 
 def _group(key: str) -> str:

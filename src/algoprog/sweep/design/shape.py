@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
-from algoprog.axes import MODEL, axis_of
+from algoprog.axes import AXES, MODEL, axis_of
 from algoprog.sweep.design.variants import arm, check, is_baseline, words
 
 Parts: TypeAlias = Mapping[str, Sequence[str]]
@@ -26,14 +26,24 @@ class Design:
 
     shape: str
     arms: tuple[Mapping[str, str], ...]  # none: the words of the command line alone say what is trained
-    axes: tuple[str, ...]  # those that the design sets, and that nobody else may
+    axes: tuple[str, ...]  # axes, and other settings, that the design sets, and that nobody else may
     zipped: tuple[Mapping[str, Sequence[str]], ...]  # groups of settings that go together
     vary: Mapping[str, Sequence[str]]
     exclude: tuple[Mapping[str, Sequence[str]], ...]
 
+    def sets(self, key: str) -> bool:
+        """Whether its variants set this, or have something to say of it; what trains a model keeps its knobs."""
+        axis = key.split(".")[0]
+        within = axis in MODEL and axis in self.axes
+        return bool(self.arms) and (key in self.axes or within or axis == "variant")
 
-def read(raw: Any) -> Design:
+
+def read(raw: Any, base: Mapping[str, str] | None = None) -> Design:
     """The design that a file in conf/design/ and words such as `design.parts.norm=[ln]` describe.
+
+    Args:
+        raw: its fields.
+        base: the baseline's option of every axis; None for the default one.
 
     Raises:
         ValueError: a field, axis, option or list is not usable, saying what is.
@@ -45,11 +55,12 @@ def read(raw: Any) -> Design:
             f"design.{min(unknown)} is no field of a design: use shape, parts, variants, zip, vary, exclude"
         )
     shape = str(fields.get("shape"))
-    parts, variants = _parts(fields.get("parts")), _texts("design.variants", fields.get("variants"))
+    parts, variants = _parts(fields.get("parts"), base), _texts("design.variants", fields.get("variants"))
+    arms = tuple(_arms(shape, parts, variants, base))
     return Design(
         shape=shape,
-        arms=tuple(_arms(shape, parts, variants)),
-        axes=MODEL if shape == "variants" else tuple(parts),
+        arms=arms,
+        axes=(*MODEL, *(key for arm in arms for key in arm)) if shape == "variants" else tuple(parts),
         zipped=tuple(_zip(group) for group in _list("design.zip", fields.get("zip"))),
         vary=_settings("design.vary", fields.get("vary")),
         exclude=tuple(_settings("design.exclude", entry) for entry in _list("design.exclude", fields.get("exclude"))),
@@ -84,7 +95,7 @@ SHAPES: dict[str, Callable[[Parts], Arms]] = {
 }
 
 
-def _arms(shape: str, parts: Parts, variants: Sequence[str]) -> Arms:
+def _arms(shape: str, parts: Parts, variants: Sequence[str], base: Mapping[str, str] | None) -> Arms:
     if shape not in ("product", "variants", *SHAPES):
         raise ValueError(f"design.shape={shape} must be one of product, variants, {', '.join(SHAPES)}")
     if parts and shape not in SHAPES:
@@ -96,7 +107,7 @@ def _arms(shape: str, parts: Parts, variants: Sequence[str]) -> Arms:
     if shape == "variants":
         if not variants:
             raise ValueError("the design lists no variant: give design.variants=[none,ln,ln+rope] or the like")
-        return _distinct([arm(name) for name in variants])
+        return _distinct([arm(name, base) for name in variants])
     if not parts:
         raise ValueError(f"a design of shape {shape} needs parts: give design.parts.norm=[ln] or the like")
     return SHAPES[shape](parts)
@@ -106,14 +117,15 @@ def _distinct(arms: Arms) -> Arms:
     return list({tuple(words(arm)): arm for arm in arms}.values())
 
 
-def _parts(raw: Any) -> dict[str, list[str]]:
+def _parts(raw: Any, base: Mapping[str, str] | None) -> dict[str, list[str]]:
     """The axes with options, in the order of names of variants."""
     named = {str(key): value for key, value in _mapping("design.parts", raw).items()}
     given = {axis_of(key): _texts(f"design.parts.{key}", value) for key, value in named.items()}
     checked = {axis: [check(axis, option) for option in options] for axis, options in given.items()}
-    for axis in given.keys() - set(MODEL):
+    for axis in given.keys() - set(AXES):
         check(axis, "")
-    changes = {axis: [o for o in dict.fromkeys(checked.get(axis, ())) if not is_baseline(axis, o)] for axis in MODEL}
+    given_once = {axis: dict.fromkeys(checked.get(axis, ())) for axis in AXES}
+    changes = {axis: [o for o in options if not is_baseline(axis, o, base)] for axis, options in given_once.items()}
     return {axis: options for axis, options in changes.items() if options}
 
 

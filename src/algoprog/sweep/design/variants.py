@@ -6,39 +6,46 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from omegaconf import OmegaConf
-
-from algoprog.axes import AXES, MODEL
-from algoprog.config import conf_dir
+from algoprog.axes import AXES
+from algoprog.baseline import baseline, preset
 from algoprog.runs.record import BASELINE
-from algoprog.variant import baseline
+from algoprog.variant import bare, options
 
 Arm: TypeAlias = Mapping[str, str]
-"""The axes that a variant changes, each with its label: an option, with changed knobs in brackets."""
+"""What a variant changes: axes, each with its label, an option with changed knobs in brackets; then other settings."""
 
 
-def arm(name: str) -> dict[str, str]:
+def arm(name: str, base: Arm | None = None) -> dict[str, str]:
     """The changes that a variant's name lists, as tables and records spell it.
 
+    Args:
+        name: of the variant.
+        base: the baseline's option of every axis; None for the default one.
+
     Raises:
-        ValueError: a part of the name is no option, or is one of several axes.
+        ValueError: a part of the name is neither an option nor a setting with its value.
     """
     changes = [] if name == BASELINE else [_change(part) for part in split(name, "+")]
     found = dict(changes)
     if len(found) < len(changes):
         raise ValueError(f"variant {name} changes one axis twice: name one option an axis")
-    return {axis: found[axis] for axis in MODEL if axis in found and not is_baseline(axis, found[axis])}
+    return {key: found[key] for key in _ordered(found) if not is_baseline(key, found[key], base)}
 
 
-def name(arm: Arm) -> str:
+def name(arm: Arm, base: Arm | None = None) -> str:
     """The name of the variant: its changes joined by `+`."""
-    labels = (_named(axis, arm[axis]) for axis in MODEL if axis in arm and not is_baseline(axis, arm[axis]))
+    labels = (_named(key, arm[key]) for key in _ordered(arm) if not is_baseline(key, arm[key], base))
     return "+".join(labels) or BASELINE
 
 
 def words(arm: Arm) -> list[str]:
     """What `train.py` is given to train the variant: one word an axis, then its knobs."""
-    return [word for axis in MODEL if axis in arm for word in _words(axis, arm[axis])]
+    return [word for key in _ordered(arm) for word in _words(key, arm[key])]
+
+
+def _ordered(arm: Arm) -> list[str]:
+    """The axes in their order, then the other settings."""
+    return [*(axis for axis in AXES if axis in arm), *(key for key in arm if key not in AXES)]
 
 
 def check(axis: str, label: str) -> str:
@@ -47,12 +54,12 @@ def check(axis: str, label: str) -> str:
     Raises:
         ValueError: there is no such axis, option or knob, naming those there are.
     """
-    if axis not in MODEL:
-        raise ValueError(f"the design names the axis {axis}, and there are {', '.join(MODEL)}: choose among them")
+    if axis not in AXES:
+        raise ValueError(f"the design names the axis {axis}, and there are {', '.join(AXES)}: choose among them")
     option, knobs = parse_label(label)
     if option not in options(axis):
         raise ValueError(f"{axis} has no option {option}: choose among {', '.join(options(axis))}")
-    known = OmegaConf.load(conf_dir() / AXES[axis].group / f"{option}.yaml")
+    known = preset(AXES[axis].group, option)
     for knob in knobs:
         if knob not in known or knob.startswith("_"):
             has = ", ".join(str(key) for key in known if not str(key).startswith("_")) or "no knob"
@@ -60,14 +67,9 @@ def check(axis: str, label: str) -> str:
     return label
 
 
-def options(axis: str) -> list[str]:
-    """The options of an axis, from the names of its files."""
-    return sorted(path.stem for path in (conf_dir() / AXES[axis].group).glob("*.yaml"))
-
-
-def is_baseline(axis: str, label: str) -> bool:
+def is_baseline(axis: str, label: str, base: Arm | None = None) -> bool:
     """Whether a label changes nothing."""
-    return label == baseline()[axis]
+    return label == (baseline() if base is None else base).get(axis)
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -83,26 +85,27 @@ def split(text: str, separator: str) -> list[str]:
 
 
 def _change(part: str) -> tuple[str, str]:
-    """Axis and label of `rope` or `pos=none`."""
-    prefix = re.match(rf"({'|'.join(MODEL)})=(.+)", part, flags=re.S)
+    """Axis and label of `rope` or `pos=none`; setting and value of `precision=bf16-mixed`."""
+    prefix = re.match(r"([\w.]+)=(.+)", part, flags=re.S)
     if prefix:
-        return prefix[1], check(prefix[1], prefix[2])
+        return prefix[1], check(prefix[1], prefix[2]) if prefix[1] in AXES else prefix[2]
     option, _ = parse_label(part)
-    axes = [axis for axis in MODEL if axis == AXES[axis].group and option in options(axis)]
+    axes = [axis for axis in AXES if axis == AXES[axis].group and option in options(axis)]
     if not axes:
-        known = ", ".join(option for axis in MODEL if axis == AXES[axis].group for option in options(axis))
+        known = ", ".join(option for axis in AXES if axis == AXES[axis].group for option in options(axis))
         raise ValueError(f"no axis has the option {option}: the options are {known}")
-    if len(axes) > 1:
+    if option == BASELINE:
         raise ValueError(f"{option} is an option of {' and '.join(axes)}: write {axes[0]}={option}")
     return axes[0], check(axes[0], part)
 
 
 def _named(axis: str, label: str) -> str:
-    option, _ = parse_label(label)
-    return f"{axis}={label}" if option == "none" or axis != AXES[axis].group else label
+    return label if axis in AXES and bare(axis, parse_label(label)[0]) else f"{axis}={label}"
 
 
 def _words(axis: str, label: str) -> Iterable[str]:
+    if axis not in AXES:
+        return [f"{axis}={label}"]
     option, knobs = parse_label(label)
     return [f"{AXES[axis].word}={option}", *(f"{axis}.{knob}={value}" for knob, value in knobs.items())]
 

@@ -18,7 +18,7 @@ from algoprog.report.tables.table import gains_table
 from algoprog.run.provenance import environment
 from algoprog.runs.calls import read_calls
 from algoprog.runs.record import REPORT_FILE, Run
-from algoprog.runs.store import load_runs
+from algoprog.runs.views import compared_runs
 from algoprog.sweep.finish.summary_run import log_summary
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def analyse(folder: Path, *, wandb: bool | None, redraw: bool) -> None:
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder: give the folder of a sweep, for example multirun/2026-01-31/12-00-00")
-    runs = load_runs(folder)
+    runs = compared_runs(folder)
     if not runs:
         raise ValueError(f"{folder} holds no finished run (no record.json): wait for the sweep, or give another folder")
     curves = curves_from_runs(runs)

@@ -7,18 +7,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from algoprog.axes import AXES
+from algoprog.baseline import against, baseline_name, baseline_of
 from algoprog.build import RunSpec
 from algoprog.overrides import without_axes
 from algoprog.runs.record import BASELINE, CONFIG_FILE, CURVE_FILE, FINISHED, RECORD_FILE, Record
 from algoprog.runs.store import find_runs, load_run
-from algoprog.sweep.plan.composer import Compose, Composer
+from algoprog.runs.views import view_of
+from algoprog.sweep.design.compare import baseline_words
+from algoprog.sweep.design.composer import Compose, Composer
 from algoprog.sweep.plan.condition import Condition, condition
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.room import make_room
 from algoprog.sweep.plan.specs import Specs
-from algoprog.variant import baseline, variant
+from algoprog.variant import variant
 
 Checked = tuple[RunSpec, list[str]]
 """A run that can be trained, with the overrides that make it."""
@@ -68,7 +72,9 @@ def plan(
     asked = {spec.run_id for spec, _ in checked}
     measured_against = _baselines(checked, composer) if baselines is None else [list(job) for job in baselines]
     result.asked, result.baselines = checked, _check(measured_against, composer, specs, result)
-    finished = {record.run_id: record for folder, record in _readable(sweep_dir) if folder.parent == sweep_dir}
+    finished = {
+        record.run_id: (folder, record) for folder, record in _readable(sweep_dir) if folder.parent == sweep_dir
+    }
     elsewhere = _finished_elsewhere(reuse) if any(spec.run_id not in asked for spec, _ in result.baselines) else {}
     seen: set[str] = set()
     for spec, overrides in (*result.baselines, *checked):
@@ -78,8 +84,8 @@ def plan(
         known = next((name for name in (spec.run_id, spec.former_id) if name in finished), None)
         there = next((name for name in (spec.run_id, spec.former_id) if name in elsewhere), None)
         if known:
-            result.done.append((spec, overrides))
-            result.records[spec.run_id] = finished[known]
+            folder, result.records[spec.run_id] = finished[known]
+            result.done.append((replace(spec, folder=folder.name), overrides))
         elif there and spec.run_id not in asked:
             result.reused.append((spec, overrides))
             result.sources[spec.run_id], result.records[spec.run_id] = elsewhere[there]
@@ -112,6 +118,23 @@ def adopt(planned: Plan, sweep_dir: Path) -> None:
             shutil.copy2(source / name, target / name)
 
 
+def views(planned: Plan) -> list[dict[str, Any]]:
+    """How the sweep sees the runs that were finished before, where their records say otherwise."""
+    found = []
+    for spec, _ in (*planned.done, *planned.reused):
+        seen = {
+            "variant": spec.variant,
+            "cohort": spec.cohort,
+            "model": spec.model,
+            "baseline": baseline_name(spec.config),
+            "against": against(spec.config),
+        }
+        record = planned.records[spec.run_id]
+        if view := view_of(record, seen):
+            found.append({"run_id": record.run_id, **view})
+    return found
+
+
 def set_aside(planned: Plan, sweep_dir: Path) -> None:
     """Rename damaged records of the runs to train, so that nobody takes them for done while they are not."""
     for spec, _ in planned.todo:
@@ -135,22 +158,27 @@ def _baselines(checked: list[Checked], composer: Composer) -> list[list[str]]:
     """Overrides of the baseline of every run, each once, baselines of the sweep itself among them."""
     found: dict[tuple[str, ...], list[str]] = {}
     for _, overrides in checked:
-        words = without_axes(overrides)
+        words = baseline_words(overrides, composer)
         if tuple(words) not in found:
             is_baseline = variant(composer(words)) == BASELINE
-            found[tuple(words)] = words if is_baseline else [*words, *_explicit_baseline()]
+            found[tuple(words)] = words if is_baseline else [*words, *_explicit_baseline(composer(words))]
     return list(found.values())
 
 
 def _in_its_folder(spec: RunSpec, sweep_dir: Path) -> RunSpec:
-    """The run under the name of its folder, where it was begun under its former identity."""
+    """The run under the name of its folder, where it was begun under its former identity or as another variant."""
+    if (sweep_dir / spec.name).is_dir():
+        return spec
     former = replace(spec, run_id=spec.former_id)
-    return former if (sweep_dir / former.name).is_dir() and not (sweep_dir / spec.name).is_dir() else spec
+    if (sweep_dir / former.name).is_dir():
+        return former
+    begun = sorted(sweep_dir.glob(f"*-s{spec.seed}-{spec.run_id[:8]}/{CONFIG_FILE}"))
+    return replace(spec, folder=begun[0].parent.name) if begun else spec
 
 
-def _explicit_baseline() -> list[str]:
+def _explicit_baseline(config: dict[str, Any]) -> list[str]:
     """Every axis spelled out, for experiments that change one in their yaml."""
-    return [f"{AXES[axis].word}={name}" for axis, name in baseline().items()]
+    return [f"{AXES[axis].word}={name}" for axis, name in baseline_of(config).items()]
 
 
 def _finished_elsewhere(root: Path | None) -> dict[str, tuple[Path, Record]]:

@@ -11,11 +11,11 @@ from typing import Any
 from algoprog.runs.calls import begin_call, extend_call
 from algoprog.runs.record import FINISHED, RECORD_FILE
 from algoprog.runs.store import load_run
+from algoprog.sweep.design.composer import Compose
 from algoprog.sweep.design.jobs import Job
 from algoprog.sweep.plan.announce import tell, tell_origins, tell_refused, tell_time
-from algoprog.sweep.plan.composer import Compose
 from algoprog.sweep.plan.placement import Placement
-from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside, specs_of
+from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside, specs_of, views
 from algoprog.sweep.search.choices import Choices, read_choices, write_choices
 from algoprog.sweep.search.outlook import settled
 from algoprog.sweep.search.rounds import Trained, choose
@@ -83,7 +83,7 @@ class Phases:
         planned = self._compared(choices)
         tell_refused(planned, skip_refused=self.sweep.skip_refused)
         tell(planned, self.sweep.folder, self.sweep.placement)
-        extend_call(self.sweep.folder, named(planned))
+        extend_call(self.sweep.folder, named(planned), views(planned))
         adopt(planned, self.sweep.folder)
         return [*self.returns, *self._launch(planned)]
 

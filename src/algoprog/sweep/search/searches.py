@@ -9,13 +9,14 @@ from math import isfinite
 from typing import Any
 
 from algoprog.axes import SAME_FUNCTION
+from algoprog.baseline import baseline_of, option
 from algoprog.build import RunSpec
 from algoprog.ceg.search import Point, rounded
 from algoprog.overrides import parse, without_axes
 from algoprog.runs.record import SEARCH
 from algoprog.sweep.design.jobs import Job
 from algoprog.sweep.search.settings import Tune
-from algoprog.variant import baseline, option, search_id
+from algoprog.variant import search_id
 
 Group = tuple[str, ...]
 """The words of a model and variant: those of its runs less the seed and what is searched."""
@@ -181,7 +182,7 @@ def _plainer(spec: RunSpec, other: RunSpec) -> bool:
     """Whether a run has the baseline's options where options compute the same function, and the other has not."""
 
     def plain(run: RunSpec) -> bool:
-        return all(option(run.config[axis]) == baseline()[axis] for axis in SAME_FUNCTION)
+        return all(option(run.config[axis]) == baseline_of(run.config)[axis] for axis in SAME_FUNCTION)
 
     return plain(spec) and not plain(other)
 

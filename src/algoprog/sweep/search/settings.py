@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from algoprog.config import conf_dir
 
 SEARCHABLE = ("optim.lr", "optim.weight_decay")
-"""Settings that every variant is entitled to have chosen for it."""
+"""Settings that `tuned` may list: those that every variant is entitled to have chosen for it."""
 
 KNOBS = ("seed", "seeds", "factor", "max_trials")
 """What a file in conf/tune/ sets beside the space, unless it searches nothing."""
@@ -49,7 +49,23 @@ def tune_of(config: DictConfig) -> Tune | None:
     """
     raw = OmegaConf.to_container(config.tune, resolve=True)
     assert isinstance(raw, dict)
+    tuned = _tuned(config)
+    missing = [setting for setting in raw.get("space") or () if setting not in tuned]
+    if missing:
+        raise ValueError(f"tune searches {missing[0]}, which is not tuned: add it to tuned=[{','.join(tuned)}]")
     return read({str(key): value for key, value in raw.items()}) if raw.get("space") else None
+
+
+def _tuned(config: DictConfig) -> list[str]:
+    """The tuned settings.
+
+    Raises:
+        ValueError: one of them cannot be tuned.
+    """
+    for setting in config.tuned:
+        if setting not in SEARCHABLE:
+            raise ValueError(f"tuned names {setting}, and what can be tuned is {' and '.join(SEARCHABLE)}")
+    return [str(setting) for setting in config.tuned]
 
 
 def offered() -> Tune:

@@ -1,0 +1,142 @@
+"""What a run is measured against: a file in conf/baseline/, moved by single axes, by an experiment, or by a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+
+from algoprog.axes import ALWAYS, AXES, axis_of
+from algoprog.config import conf_dir
+
+DEFAULT = "gpt2_paper"
+"""The file that the configuration names, and that runs of the time before there were others are measured against."""
+
+Config = Mapping[str, Any]
+
+
+@cache
+def preset(group: str, name: str) -> dict[str, Any]:
+    """The values of a file in conf/; empty where there is none."""
+    path = conf_dir() / group / f"{name}.yaml"
+    return dict(OmegaConf.to_container(OmegaConf.load(path))) if path.exists() else {}  # type: ignore[arg-type]
+
+
+@cache
+def baseline(name: str = DEFAULT) -> dict[str, str]:
+    """The option of every axis in a file of conf/baseline/.
+
+    Raises:
+        ValueError: there is no such file.
+    """
+    entries = preset("baseline", name).get("defaults")
+    if entries is None:
+        known = ", ".join(sorted(path.stem for path in (conf_dir() / "baseline").glob("*.yaml")))
+        raise ValueError(f"there is no baseline {name}: choose among {known}")
+    named = {axis_of(key.split("/")[-1]): str(value) for entry in entries for key, value in entry.items()}
+    return {axis: named[axis] for axis in ALWAYS if axis in named}
+
+
+def baseline_of(config: Config) -> dict[str, str]:
+    """The baseline's option of every axis, for a run's configuration."""
+    chosen = config.get("baseline") or {"name": DEFAULT}
+    moved = {axis: str(chosen[axis]) for axis in ALWAYS if chosen.get(axis) is not None}
+    return {**baseline(str(chosen["name"])), **moved}
+
+
+def baseline_name(config: Config) -> str:
+    """Name of the baseline, with the axes that were moved in brackets: `llama(kernel=math)`."""
+    chosen = config.get("baseline") or {"name": DEFAULT}
+    moved = [f"{axis}={chosen[axis]}" for axis in ALWAYS if chosen.get(axis) is not None]
+    return str(chosen["name"]) + (f"({','.join(moved)})" if moved else "")
+
+
+def against(config: Config) -> dict[str, Any]:
+    """The settings that a sweep compares, and axes that an experiment moved, with the values to measure against."""
+    return dict(config.get("against") or {})
+
+
+def reference_part(config: Config, axis: str) -> Mapping[str, Any]:
+    """The option of an axis, with its knobs, that a run is measured against."""
+    moved = against(config).get(axis)
+    return moved if moved is not None else preset(AXES[axis].group, baseline_of(config)[axis])
+
+
+def compared(config: Config) -> tuple[str, ...]:
+    """The axes by which a run is compared: those that always are, and those that its sweep compares."""
+    found = (axis for axis in AXES if axis in config and (axis in ALWAYS or axis in against(config)))
+    return tuple(axis for axis in found if has(config, axis))
+
+
+def has(config: Config, axis: str) -> bool:
+    """Whether an axis means anything under the backbone of a run."""
+    if AXES[axis].owner != "model" or "backbone" not in (config.keys() - {axis}):
+        return True
+    return axis in _axes_of(str(config["backbone"]["_target_"]))
+
+
+@cache
+def _axes_of(backbone: str) -> frozenset[str]:
+    found: frozenset[str] = get_object(backbone).axes
+    return found
+
+
+def get(config: Config, setting: str) -> Any:
+    """The value of `precision` or `model.dropout`; None where there is no such setting."""
+    part, _, knob = setting.partition(".")
+    value = config.get(part)
+    return (value.get(knob) if isinstance(value, Mapping) else None) if knob else value
+
+
+def put(config: dict[str, Any], setting: str, value: Any) -> dict[str, Any]:
+    """The configuration with one setting changed."""
+    part, _, knob = setting.partition(".")
+    return {**config, part: {**config[part], knob: value} if knob else value}
+
+
+def reference(config: Config) -> dict[str, Any]:
+    """The configuration of the run that a run is measured against, less the axes of the model.
+
+    Its hash is what a run and its baseline have in common: what was compared is put back to the baseline's value.
+    """
+    found = dict(config)
+    for setting, value in against(config).items():
+        if setting not in AXES:
+            found = put(found, setting, value)
+    for axis in compared(config):
+        if AXES[axis].owner == "training" and (axis in against(config) or not same_option(config, axis)):
+            found[axis] = dict(reference_part(config, axis))
+    return found
+
+
+def same_option(config: Config, axis: str) -> bool:
+    """Whether a run has the option of an axis that it is measured against, whatever its knobs."""
+    return option(config[axis]) == option(reference_part(config, axis))
+
+
+def option(part: Mapping[str, Any]) -> str:
+    """The option that a part's configuration names: the file whose `_target_` it has.
+
+    Of a target that has moved since, the module or the function that has the name of an option.
+    """
+    target = str(part["_target_"])
+    module, last = target.split(".")[-2:]
+    found = _options().get(target)
+    if found is None:
+        stems = {stem for names in _options().values() for stem in names}
+        return last if last in stems and module not in stems else module
+    return module if module in found else found[0]
+
+
+@cache
+def _options() -> dict[str, tuple[str, ...]]:
+    """Options by their `_target_`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for group in dict.fromkeys(axis.group for axis in AXES.values()):
+        for path in sorted((conf_dir() / group).glob("*.yaml")):
+            target = str(preset(group, path.stem).get("_target_"))
+            found[target] = (*found.get(target, ()), path.stem)
+    return found

@@ -1,0 +1,39 @@
+"""Pairs of options that mean nothing: a hidden A/A arm, or an axis that the model has not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from algoprog.axes import MODEL
+from algoprog.baseline import baseline_of, has, option
+from algoprog.runs.record import BASELINE
+
+PLACEMENTS = ("pre", "post", "sandwich")
+"""Blocks that differ in nothing but where their norms stand."""
+
+
+def refuse(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration whose name would promise a change that it does not make.
+
+    Raises:
+        ValueError: it has such a pair of options, which are named.
+    """
+    for axis in (axis for axis in MODEL if axis in config and not has(config, axis)):
+        name = option(config[axis])
+        if name != baseline_of(config)[axis]:
+            backbone = option(config["backbone"])
+            raise ValueError(f"{axis}={name} means nothing under backbone={backbone}, without {axis}: leave it out")
+    _check_placement(config)
+
+
+def _check_placement(config: Mapping[str, Any]) -> None:
+    """A norm that is none can be placed anywhere without a difference."""
+    if "block" not in config or not has(config, "block") or option(config["norm"]) != BASELINE:
+        return
+    block, usual = option(config["block"]), baseline_of(config)["block"]
+    if block in PLACEMENTS and block != usual:
+        raise ValueError(
+            f"block={block} with norm=none is the same function as block={usual}, for there is no norm to place: choose"
+            " norm=ln or another norm, or leave the block out"
+        )
