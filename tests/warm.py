@@ -11,6 +11,7 @@ import contextlib
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -103,3 +104,9 @@ def _fork_server() -> None:
         forkserver.ensure_running()
     finally:
         util.spawnv_passfds = real
+
+
+def heed_signals() -> None:
+    """Undo what nohup, or a shell's `&`, makes its children ignore: the tests may run under either."""
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)

@@ -21,6 +21,7 @@ from algoprog.runs.record import CHOICES_FILE, COMPARE, CURVE_FILE, RECORD_FILE,
 from algoprog.runs.status import RUNNING, Status, read_status
 from tests.cluster import missing
 from tests.sweep.faulty import PLANTED
+from tests.warm import heed_signals
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -79,7 +80,9 @@ class Sweep:
         path = os.pathsep.join(filter(None, [str(PLANTED), os.environ.get("PYTHONPATH")]))
         env = {**os.environ, "PYTHONPATH": path, **environment}
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True, preexec_fn=heed_signals
+            )
 
     def wait(self, minutes: float = PATIENCE) -> int:
         """Its exit code."""

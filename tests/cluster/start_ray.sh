@@ -17,11 +17,12 @@ ENV
 # Nodes that die are noticed in seconds here instead of half a minute.
 # Ray makes its workers nice; here that would starve them.
 export RAY_worker_niceness=0
+export RAY_gcs_server_port_wait_time_s=600 RAY_DASHBOARD_STARTUP_TIMEOUT_S=600
 export RAY_health_check_period_ms=1000 RAY_health_check_timeout_ms=10000 RAY_health_check_failure_threshold=5
 start() { # name, words; every process of a node belongs to one session, whose number stop_ray.sh needs
   local name=$1; shift
   export SESSION="$folder/$name.session"
-  for _ in 1 2 3; do  # Ray gives a node 30 seconds to start, which a busy machine may need more of
+  for _ in $(seq 20); do  # Ray gives a node 30 seconds to start, which a busy machine may need more of
     setsid -w env -u RAY_ADDRESS bash -c 'echo $$ > "$SESSION"; exec ray start "$@"' - "$@" --num-cpus=1 --num-gpus=0 \
       --object-store-memory=80000000 --disable-usage-stats --temp-dir="$folder/$name" > "$folder/$name.log" 2>&1 && return
     for pid in $(ps -o pid= -s "$(cat "$SESSION")"); do kill -9 "$pid" 2>/dev/null; done

@@ -22,6 +22,7 @@ from tests.sweep.faulty import (
     assert_each_fault_cost_its_run_alone,
     assert_logged_offline,
 )
+from tests.warm import heed_signals
 
 PATH = os.pathsep.join([str(PLANTED), os.environ.get("PYTHONPATH", "")])
 
@@ -69,7 +70,8 @@ def test_a_sweep_that_finishes_nothing_exits_with_one(train: Program, tmp_path: 
 
 def test_ctrl_c_before_the_first_run_is_told_by_the_exit_code(tmp_path: Path) -> None:
     command = [sys.executable, "-X", "importtime", str(ROOT / "train.py"), "-m", *TINY, f"hydra.sweep.dir={tmp_path}"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as sweep:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, preexec_fn=heed_signals, **pipes) as sweep:
         assert sweep.stderr is not None
         for line in sweep.stderr:  # one for each module
             if line.rstrip().endswith("algoprog.sweep.plan.specs"):

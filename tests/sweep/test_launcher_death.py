@@ -13,14 +13,9 @@ import pytest
 from algoprog.runs.liveness import is_alive
 from algoprog.runs.status import STOPPED, read_status
 from tests.sweep.conftest import PATIENCE, wait_until
+from tests.warm import heed_signals
 
 LAUNCHER = Path(__file__).parent / "planted" / "launcher.py"
-
-
-def heed_signals() -> None:
-    """Undo what nohup, or a shell's `&`, makes its children ignore: the tests may run under either."""
-    for signum in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(signum, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
