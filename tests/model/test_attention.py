@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
+from algoprog import build
 from algoprog.model.attention.sparse import SparseAttention
 from algoprog.model.interface.part import Kernel
 from algoprog.model.interface.site import Site
@@ -112,6 +113,32 @@ def allocated(run: Callable[[], object]) -> int:
 def heads(seq_len: int, n_heads: int, d_head: int = TINY.d_head, batch: int = 1) -> Tensor:
     generator = torch.Generator().manual_seed(seq_len + n_heads)
     return torch.randn(batch, n_heads, seq_len, d_head, generator=generator, dtype=torch.float64)
+
+
+KERNELS = [part("kernel", name) for name in options("kernel")]
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=label)
+@pytest.mark.parametrize("n_queries", [1, 3, 7])
+@pytest.mark.parametrize("scale", [None, 0.3])
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_kernels_take_other_widths_scales_biases_and_fewer_queries(
+    kernel: dict[str, Any], n_queries: int, scale: float | None, biased: bool, masked: bool
+) -> None:
+    """Against the formula; without a mask the last query sees the last key."""
+    n_keys, d_value = 7, 6
+    q, k, v = heads(n_queries, 4), heads(n_keys, 2), heads(n_keys, 2, d_head=d_value)
+    bias = heads(n_queries, 4, d_head=n_keys).roll(1) if biased else None
+    mask = torch.rand(n_queries, n_keys, generator=torch.Generator().manual_seed(3)) < 0.5
+    mask[:, 0] = True
+    scores = q @ k.repeat_interleave(2, dim=1).transpose(-1, -2) * (TINY.d_head**-0.5 if scale is None else scale)
+    scores = scores if bias is None else scores + bias
+    causal = torch.arange(n_keys)[None] <= torch.arange(n_keys)[n_keys - n_queries :, None]
+    weights = scores.masked_fill(~(mask if masked else causal), -torch.inf).softmax(dim=-1)
+    build_kernel = build.construct({"kernel": kernel}, "kernel")
+    mixed = build_kernel(SITE)(q, k, v, mask if masked else None, scale=scale, bias=bias)
+    assert_same(mixed, weights @ v.repeat_interleave(2, dim=1))
 
 
 @pytest.mark.parametrize("attention", cases("attention"), ids=label)
