@@ -35,7 +35,7 @@ CONTRACTS = {
     "kernel": Kernel,
 }
 COUNTS = {
-    "backbone": 1,
+    "backbone": 2,
     "block": 4,
     "attention": 4,
     "norm": 3,

@@ -26,7 +26,9 @@ CHANGES = [
 
 
 def paths(model: Backbone, axis: str) -> set[str]:
-    """The parameters that belong to an axis."""
+    """The parameters that belong to an axis; what every backbone has belongs to none of its own."""
+    if axis == "backbone":
+        return {name for name, _ in model.named_parameters() if not name.startswith(("embedding.", "final_norm."))}
     inside = {"attention": ".attention.", "norm": "_norm.", "block": "_norm", "mlp": ".mlp."}
     return {
         name

@@ -13,22 +13,32 @@ from torch.nn.functional import cross_entropy
 from tests.configs import ROUNDING, TINY, assert_same, cases, context, gpt, options, part, shaken, tokens
 from tests.model.test_flops import label
 
-VARIANTS = [
-    dict(zip(("attention", "norm", "pos", "kernel"), choice, strict=True))
-    for choice in product(
-        cases("attention"),
-        (part("norm", name) for name in options("norm")),
-        (part("pos", name) for name in options("pos")),
-        (part("kernel", name) for name in options("kernel")),
-    )
-] + [
-    dict(zip(("mlp", "norm", "final_norm"), choice, strict=True))
-    for choice in product(
-        (part("mlp", name) for name in options("mlp") if name != "gelu"),
-        (part("norm", name) for name in options("norm")),
-        (part("norm", name) for name in options("norm")),
-    )
-]
+VARIANTS = (
+    [
+        dict(zip(("attention", "norm", "pos", "kernel"), choice, strict=True))
+        for choice in product(
+            cases("attention"),
+            (part("norm", name) for name in options("norm")),
+            (part("pos", name) for name in options("pos")),
+            (part("kernel", name) for name in options("kernel")),
+        )
+    ]
+    + [
+        dict(zip(("mlp", "norm", "final_norm"), choice, strict=True))
+        for choice in product(
+            (part("mlp", name) for name in options("mlp") if name != "gelu"),
+            (part("norm", name) for name in options("norm")),
+            (part("norm", name) for name in options("norm")),
+        )
+    ]
+    + [
+        dict(zip(("backbone", "norm"), choice, strict=True))
+        for choice in product(
+            (part("backbone", name) for name in options("backbone") if name != "transformer"),
+            (part("norm", name) for name in options("norm")),
+        )
+    ]
+)
 
 
 def name(parts: dict[str, dict[str, Any]]) -> str:

@@ -11,7 +11,6 @@ from torch.utils._pytree import tree_leaves
 
 from algoprog.axes import MODEL
 from algoprog.model.interface.backbone import Backbone
-from algoprog.model.interface.mixer import KeyValues
 from algoprog.model.interface.site import Work
 from tests.configs import TINY, assert_same, beside, cases, gpt, options, part, shaken, tokens
 from tests.model.test_flops import label
@@ -77,7 +76,7 @@ def test_the_bytes_of_a_state_are_those_that_are_allocated(parts: dict[str, Any]
 
 
 def _tensors(state: Any) -> list[Tensor]:
-    return list(tree_leaves(vars(state) if isinstance(state, KeyValues) else state))
+    return list(tree_leaves(state if isinstance(state, (Tensor, tuple, list, dict)) else vars(state)))
 
 
 def test_a_full_state_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -31,22 +32,27 @@ class Init:
 
     def normal(self, weight: Tensor, name: str) -> None:
         """Fill in place from N(0, 0.02^2)."""
-        self._fill(weight, name, STD)
+        self._fill(weight, name, lambda values, generator: values.normal_(0.0, STD, generator=generator))
 
     def residual(self, weight: Tensor, name: str) -> None:
         """Fill in place from N(0, 0.02^2 / (2 n_layers)): for matrices that write the residual stream.
 
         Source: GPT-2 (Radford et al. 2019, section 2.3).
         """
-        self._fill(weight, name, STD / math.sqrt(2 * self.n_layers))
+        std = STD / math.sqrt(2 * self.n_layers)
+        self._fill(weight, name, lambda values, generator: values.normal_(0.0, std, generator=generator))
 
-    def _fill(self, weight: Tensor, name: str, std: float) -> None:
+    def uniform(self, weight: Tensor, name: str, bound: float) -> None:
+        """Fill in place from U(-bound, bound)."""
+        self._fill(weight, name, lambda values, generator: values.uniform_(-bound, bound, generator=generator))
+
+    def _fill(self, weight: Tensor, name: str, draw: Callable[[Tensor, torch.Generator], Tensor]) -> None:
         if weight.is_meta:
             return
         digest = hashlib.sha256(f"{self.seed}/{self.prefix}{name}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
         with torch.no_grad():  # drawn on the CPU in float32: the same weights on every device
-            weight.copy_(torch.empty(weight.shape).normal_(0.0, std, generator=generator))
+            weight.copy_(draw(torch.empty(weight.shape), generator))
 
 
 def empty_embedding(n_vectors: int, width: int) -> nn.Embedding:
