@@ -204,7 +204,7 @@ def test_an_axis_that_an_experiment_sets_moves_the_baseline(tmp_path: Any) -> No
 
 def test_another_optimizer_keeps_its_own_rate_where_an_experiment_sets_one() -> None:
     adamw, muon = composed(asked("experiment=demo", "variant=none", "seed=0", "optim=adamw,muon"))
-    assert (adamw["optim"]["lr"], muon["optim"]["lr"]) == (2e-3, 1e-3)
+    assert (adamw["optim"]["lr"], muon["optim"]["lr"]) == (4e-3, 1e-3)
     assert muon["against"]["optim"] == adamw["optim"]
     assert variant(muon) == "muon"
     assert cohort(muon, "data") == cohort(adamw, "data")
