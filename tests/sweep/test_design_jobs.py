@@ -23,7 +23,6 @@ from algoprog.sweep.design.compare import baseline_words
 from algoprog.sweep.design.composer import Composer
 from algoprog.sweep.design.jobs import Job, check_sweeper, jobs
 from algoprog.variant import cohort, variant
-from tests.configs import compose
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -199,7 +198,7 @@ def test_an_axis_that_an_experiment_sets_moves_the_baseline(tmp_path: Any) -> No
     assert [variant(composer(job)) for job in found] == ["norm=none", "none", "rmsnorm"]
     assert {variant(composer(baseline_words(job, composer))) for job in found} == {"none"}
     assert len({cohort(composer(job), "data") for job in found}) == 1
-    assert cohort(composer(found[1]), "data") != cohort(compose("norm=ln"), "data")
+    assert cohort(composer(found[1]), "data") != cohort(composed([["norm=ln"]])[0], "data")
 
 
 def test_another_optimizer_keeps_its_own_rate_where_an_experiment_sets_one() -> None:
