@@ -20,7 +20,8 @@ from algoprog.config import BudgetConfig, Config, EvaluationConfig, ModelConfig,
 from algoprog.model.dims import Dims
 from algoprog.model.interface.backbone import Backbone, Block
 from algoprog.model.interface.mixer import Attention, Mlp
-from algoprog.model.interface.part import Kernel, Norm, Position
+from algoprog.model.interface.part import Adapting, Kernel, Norm, Position
+from algoprog.model.interface.reports import Reports, key
 from algoprog.variant import option
 from tests.configs import TINY, compose, gpt, part, shaken, tokens
 from tests.model.counting import counted
@@ -40,7 +41,7 @@ COUNTS = {
     "attention": 4,
     "norm": 3,
     "pos": 3,
-    "mlp": 2,
+    "mlp": 5,
     "kernel": 2,
     "optim": 2,
     "schedule": 4,
@@ -146,7 +147,7 @@ def test_yaml_and_constructor_agree(path: Path) -> None:
     assert len(given) + len(knobs(path)) == len(parameters), "no *args, no **kwargs"
     assert config.get("_partial_", False) is bool(given), "partial exactly where something is handed over"
     assert config.keys() == knobs(path).keys() | ({"_target_", "_partial_"} if given else {"_target_"})
-    most = 7 if path.parent.name == "optim" else 5  # one for matrices has a rule for all else
+    most = {"optim": 7, "mlp": 6}.get(path.parent.name, 5)  # one for matrices has a rule for all else, experts a router
     assert len(knobs(path).keys() - {"warmup_fraction"}) <= most, "of two that replace each other one counts"
 
 
@@ -180,7 +181,19 @@ def behaviour(**parts: dict[str, Any]) -> tuple[Any, ...]:
         # Small activations, so that the epsilon of a norm is not lost in rounding.
         model.embedding.table.weight.mul_(0.02)
         logits = model(tokens(1))
-    return shapes, model.flops_per_token(), model.attention_density(), logits.double().sum().item()
+        told = trained_upon(model)
+    return shapes, model.flops_per_token(), model.attention_density(), logits.double().sum().item(), told
+
+
+def trained_upon(model: Backbone) -> tuple[float, list[float]]:
+    """What the parts add to the objective, and the buffers of those that adapt after one step."""
+    reports = Reports()
+    model(tokens(1), reports)
+    adapting = [(path, each) for path, each in model.parts().items() if isinstance(each, Adapting)]
+    for _, each in adapting:
+        each.adapt({name: reports.statistics[key(each.site.layer, name)] for name in each.statistics()})
+    buffers = [buffer.abs().sum().item() for _, each in adapting for buffer in each.buffers()]
+    return float(sum(reports.losses, start=torch.zeros(()))), buffers
 
 
 def accepted(axis: str, stem: str, knob: str) -> Iterator[dict[str, Any]]:

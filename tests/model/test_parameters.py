@@ -13,6 +13,8 @@ import torch
 from algoprog.axes import MODEL
 from algoprog.model.init import STD
 from algoprog.model.interface.backbone import Backbone
+from algoprog.model.interface.part import Part
+from algoprog.model.interface.roles import Declared, Role
 from algoprog.variant import baseline
 from tests.configs import TINY, beside, cases, gpt, options, part
 from tests.model.test_flops import SIZES, label
@@ -118,15 +120,19 @@ def test_deeper_models_begin_with_the_weights_of_shallower_ones() -> None:
 @pytest.mark.parametrize("mlp", options("mlp"))
 def test_every_matrix_has_a_stream_of_its_own(mlp: str) -> None:
     model = gpt(mlp=mlp)
-    begins = [round(p.flatten()[0].item() / p.std().item(), 4) for p in model.parameters() if p.ndim > 1]
-    matrices = sum(p.ndim > 1 for p in model.blocks[0].mlp.parameters())
-    begins += [begin for block in model.blocks for begin in _begins_of_k_and_v(block.attention.qkv.weight)]
-    assert len(set(begins)) == len(begins) == 1 + 1 + TINY.n_layers * (2 + 2 + matrices)
+    begins = [begin for own in model.parameters_by_role() for begin in _begins(own)]
+    inside = (part for part in model.blocks[0].mlp.modules() if isinstance(part, Part))
+    matrices = sum(len(list(own.matrices())) for part in inside for own in part.parameters_by_role())
+    assert len(set(begins)) == len(begins) == 1 + 1 + TINY.n_layers * (3 + 1 + matrices)
 
 
-def _begins_of_k_and_v(weight: torch.Tensor) -> Iterator[float]:
-    for rows in weight.chunk(3)[1:]:
-        yield round(rows.flatten()[0].item() / rows.std().item(), 4)
+def _begins(own: Declared) -> Iterator[float]:
+    """The first number of every matrix that a parameter holds, fused or stacked."""
+    if own.role is Role.VECTOR:
+        return
+    for fused in own.split(own.parameter):
+        for weight in fused.reshape(-1, *fused.shape[-2:]):
+            yield round(weight.flatten()[0].item() / weight.std().item(), 4)
 
 
 @pytest.mark.parametrize("mlp", options("mlp"))
@@ -134,9 +140,9 @@ def _begins_of_k_and_v(weight: torch.Tensor) -> Iterator[float]:
 def test_scale_of_the_weights(attention: str, mlp: str) -> None:
     dims = replace(TINY, d_model=128, seq_len=64, vocab_size=256)
     model = gpt(dims, attention=attention, mlp=mlp, norm="ln")
-    for name, parameter in model.named_parameters():
-        if parameter.ndim == 1:
-            assert set(parameter.tolist()) == ({1.0} if name.endswith("gain") else {0.0}), name
+    for (name, parameter), own in zip(model.named_parameters(), model.parameters_by_role(), strict=True):
+        if own.role is Role.VECTOR:
+            assert set(parameter.flatten().tolist()) == ({1.0} if name.endswith("gain") else {0.0}), name
             continue
         writes_residual = name.endswith((".out.weight", ".down.weight"))
         std = STD / math.sqrt(2 * dims.n_layers) if writes_residual else STD
@@ -153,5 +159,5 @@ def test_decay_groups(axis: str, case: dict[str, Any]) -> None:
     in_groups = [id(parameter) for parameter in (*decayed, *rest)]
     assert len(in_groups) == len(set(in_groups)), "disjoint"
     assert set(in_groups) == {id(parameter) for parameter in model.parameters()}, "complete"
-    assert {parameter.ndim for parameter in decayed} == {2}
-    assert {parameter.ndim for parameter in rest} <= {1}
+    assert all(list(own.matrices()) for own in declared if own.decayed), "matrices, one or many in a tensor"
+    assert not any(list(own.matrices()) for own in declared if not own.decayed)
