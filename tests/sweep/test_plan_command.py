@@ -139,7 +139,7 @@ def test_a_mistake_is_one_sentence(capsys: pytest.CaptureFixture[str], words: li
 def test_an_experiment_names_the_models_that_it_knows(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "experiment=paper", "model=micro", "data=sotu", "tokenizer=bytes", "trainer=cpu"]) == 2
     printed = " ".join(capsys.readouterr().out.split())
-    assert "this experiment has no optim.lr for model=micro, only for compact, full" in printed
+    assert "this experiment has no batch_size for model=micro, only for compact, full" in printed
 
 
 @pytest.fixture(scope="module")
