@@ -68,7 +68,7 @@ class Experts(NoFacts, NoStatistics, Part):
         return self.transformed(x.flatten(0, 1), [x.shape[0] * x.shape[1]]).unflatten(0, x.shape[:2])
 
     # How many rows an expert has is not known before it runs: a compiler leaves this to the interpreter.
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(
         self,
         x: Float[Tensor, "tokens d_model"],

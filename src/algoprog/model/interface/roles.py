@@ -50,13 +50,14 @@ class Declared:
 
 
 def matrix(
-    weight: nn.Parameter, *, role: Role = Role.MATRIX, active: float = 1.0, fused: Sequence[int] | None = None
+    weight: Tensor, *, role: Role = Role.MATRIX, active: float = 1.0, fused: Sequence[int] | None = None
 ) -> Declared:
     """A decayed matrix, or several fused one below the other with `fused` rows each.
 
     Raises:
-        AssertionError: the rows are not those of the weight.
+        AssertionError: the rows are not those of the weight, or it is no parameter.
     """
+    assert isinstance(weight, nn.Parameter)
     rows = tuple(fused) if fused is not None else (weight.shape[-2],)
     assert sum(rows) == weight.shape[-2]
     return Declared(weight, role, decayed=True, active=active, rows=rows)
