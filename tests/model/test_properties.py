@@ -38,6 +38,14 @@ VARIANTS = (
             (part("norm", name) for name in options("norm")),
         )
     ]
+    + [
+        dict(zip(("block", "norm", "mlp"), choice, strict=True))
+        for choice in product(
+            (part("block", name) for name in options("block") if name != "pre"),
+            (part("norm", name) for name in options("norm") if name != "none"),
+            (part("mlp", name) for name in ("gelu", "swiglu")),
+        )
+    ]
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from algoprog.runs.record import CURVE_COLUMNS, Record, Run
+from algoprog.runs.record import CURVE_COLUMNS, OPTIMIZER_FLOPS, Record, Run
 from algoprog.tracking.session import RECORD_COLUMN, has_key, quiet
 
 if TYPE_CHECKING:
@@ -66,5 +66,6 @@ def _run(run: WandbRun, source: str) -> Run:
     missing = [column for column in CURVE_COLUMNS if not rows or column not in rows[0]]
     if missing:
         raise ValueError(f"{source} lacks {missing} in its history: send it again with `algoprog wandb-sync FOLDER`")
-    curve = {column: np.array([float(row[column]) for row in rows]) for column in CURVE_COLUMNS}
+    more = [name for name in rows[0] if name == OPTIMIZER_FLOPS]
+    curve = {column: np.array([float(row[column]) for row in rows]) for column in (*CURVE_COLUMNS, *more)}
     return Run(record, curve, Path(source))
