@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from algoprog.runs.record import CURVE_COLUMNS
 from algoprog.runs.store import load_run
 from algoprog.training.snapshot import Snapshot
 from tests.configs import FLOATING_POINT_ORDER, TINY_RUN
+from tests.training.planted.compiled import compare
 from tests.training.planted.two_rates import TwoRates
-from tests.training.resuming import EVERY_STEP, finish, result
+from tests.training.resuming import EVERY_STEP, PATIENCE, finish, result, said
+from tests.training.test_ranks import begin, end
 
 TELLING = ("mlp._target_=tests.training.planted.telling.TellingMlp", "norm=ln")
 TWO_RATES = ("optim._target_=tests.training.planted.two_rates.TwoRates",)
@@ -146,3 +149,22 @@ def test_the_buffer_adapts_and_a_branch_puts_it_back(
     assert before.abs().max() > 0
     assert not branched.equal(before)
     assert after.equal(before)
+
+
+def test_a_compiled_model_reports_alike() -> None:
+    process = multiprocessing.get_context("forkserver").Process(target=compare)
+    process.start()
+    process.join(PATIENCE)
+    assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_devices_tell_what_one_tells(compose: Compose, tmp_path: Path, strategy: str) -> None:
+    """Buffers adapt by the load of all devices, and curves hold it; slowly, so that no rounding tips a count."""
+    alone = run(compose, tmp_path / "alone", "optim.lr=1e-4").curve
+    words = (*WORDS, "schedule.branches=1", "optim.lr=1e-4", f"trainer.strategy={strategy}")
+    assert end(begin(tmp_path / "both", *words)) == [0, 0], said(tmp_path / "both")
+    both = load_run(tmp_path / "both")
+    assert both.record.n_devices == 2
+    for column in ("val_loss", "train_loss", *COLUMNS, "optimizer_flops"):
+        np.testing.assert_allclose(both.curve[column], alone[column], rtol=FLOATING_POINT_ORDER, err_msg=column)
