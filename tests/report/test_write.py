@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -213,6 +214,13 @@ def test_gains_without_runs_and_runs_without_gains(write_sweep, make_gains, swee
     assert "No gains" in page.text
     page = Page(write_report(tmp_path / "nothing", [], []))
     assert "No runs and no gains" in page.text
+
+
+def test_a_model_without_attention_has_no_density(write_sweep, sweep, tmp_path):
+    runs = write_sweep(sweep(models=("nano",), variants=("none", "ln"), seeds=1))
+    without = [replace(run, record=replace(run.record, attention_density=None)) for run in runs]
+    assert "100.0 %" in Page(write_report(tmp_path / "with", [], runs)).text
+    assert "100.0 %" not in Page(write_report(tmp_path / "without", [], without)).text
 
 
 def test_cohorts_are_told_apart_by_what_differs(write_sweep, sweep, tmp_path):
