@@ -99,6 +99,7 @@ def test_evaluation_is_plain_cross_entropy(compose: Compose) -> None:
         assert all(value.equal(before[name]) for name, value in module.gpt.named_buffers()) == ("mlp=moe" in words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 @pytest.mark.parametrize("mlp", ["moe", "deepseek_moe"])
 def test_two_processes_agree_with_one(tmp_path: Path, strategy: str, mlp: str) -> None:
