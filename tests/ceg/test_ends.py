@@ -169,6 +169,16 @@ def test_ends_that_share_no_loss_are_extrapolated_and_flagged():
     assert row.ceg == pytest.approx(2.0, rel=0.1)
 
 
+def test_a_single_end_above_all_ends_of_the_baseline_is_extrapolated_by_their_slope():
+    quiet = {"noise": 0.0, "offset": 0.005}
+    ends = sweep(World(branches=3, **quiet), 1.0, arm=())
+    single = sweep(World(schedule="cosine", told=True, **quiet), 1.0, seed=1, budgets=(), arm=(0.15,))
+    row = arm_rows(ends + single)[-1]  # behind what is known of the target itself
+    assert {"budget-mismatch", "extrapolated"} <= set(row.flags)
+    assert row.ceg == pytest.approx(1.0, rel=0.2)  # not the ratio of the two smallest budgets
+    assert row.ci_low < row.ci_high
+
+
 def test_what_would_settle_a_mismatch_is_said(capsys, tmp_path):
     (row,) = arm_rows(sweep(World(schedule="cosine", excess=0.0, noise=0.0), 2.0, seeds=1))
     assert row.settling_budget == pytest.approx(2.0, rel=0.02)

@@ -102,7 +102,7 @@ def _estimate(pair: _Pair, decided: Meeting, exponent: int | None) -> Estimate:
     loss = decided.loss(*reach, wanted)
     if loss is not None:
         found = _at_ends(reach, shared_sd, wanted, loss)
-    elif reach[0].several and reach[1].several:
+    elif _no_common_loss(reach):
         found = _extrapolated(reach, shared_sd, wanted)
     else:
         found = _by_crossing(pair, base, arm, shared_sd, wanted, at_ends=decided.at == "crossing")
@@ -124,6 +124,14 @@ def _at_ends(reach: tuple[Reach, Reach], shared_sd: float, wanted: float, loss: 
 
     found = Estimate(wanted, at[0] - at[1], log_sd, correction=correction)
     return found if abs(loss - wanted) <= SAME_LOSS else _unreached(found, reach, loss)
+
+
+def _no_common_loss(reach: tuple[Reach, Reach]) -> bool:
+    """Whether ends of several budgets lie on one side of what the other run ends at, so that no curve crosses them."""
+    base, arm = reach
+    if base.several and arm.several:
+        return True
+    return (base.several and arm.lowest > base.highest) or (arm.several and base.lowest > arm.highest)
 
 
 def _extrapolated(reach: tuple[Reach, Reach], shared_sd: float, wanted: float) -> Estimate:
