@@ -243,6 +243,17 @@ def test_a_search_is_planned_from_its_grid_to_its_most_trials(
     assert "by at most 4 trials: then 14 runs" in " ".join(table.split())
 
 
+def test_rates_that_are_typed_are_the_grid_of_every_optimizer(plan: Planned) -> None:
+    _, found = plan(*TINY_RUN, "optim=adamw,muon", "optim.lr=1e-3,2e-3,4e-3", "seed=0,1", "tune=lr")
+    runs = [(run["variant"], run["role"], run["seed"]) for run in found["runs"]]
+    trials = [(variant, "search", 1000) for variant in ("none", "muon") for _ in range(3)]
+    assert sorted(runs) == sorted(trials + [(v, "compare", seed) for v in ("none", "muon") for seed in (0, 1)])
+    rates = {
+        word for run in found["runs"] for word in run["overrides"] if run["role"] == "search" and "optim.lr" in word
+    }
+    assert rates == {"optim.lr=0.001", "optim.lr=0.002", "optim.lr=0.004"}
+
+
 def test_a_sweep_without_a_search_says_what_one_would_add(train: Program, tmp_path: Path) -> None:  # noqa: F811
     result = train("-m", *TINY_RUN, "norm=none,ln", f"hydra.sweep.dir={tmp_path}")
     assert result.returncode == 0, result.stderr

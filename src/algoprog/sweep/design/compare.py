@@ -156,9 +156,16 @@ class _Model:
             usual = get(base, key)
             found[key] = usual if usual in values else values[0]
         other = option(config["optim"]) != baseline_of(config)["optim"]
-        if other and base["optim"] != reference_part(config, "optim"):
-            found["optim"] = base["optim"]
+        usual_optim = reference_part(config, "optim")
+        moved = {**base["optim"], **{knob: usual_optim[knob] for knob in _tuned_knobs(config) if knob in usual_optim}}
+        if other and moved != usual_optim:
+            found["optim"] = moved
         return {**{axis: found[axis] for axis in AXES if axis in found}, **found}
+
+
+def _tuned_knobs(config: Mapping[str, Any]) -> list[str]:
+    """The tuned settings of the optimizer: no part of what is compared, so a rate that was typed moves nothing."""
+    return [key.partition(".")[2] for key in config.get("tuned") or () if key.startswith("optim.")]
 
 
 def _own_rates(job: Job, config: Mapping[str, Any]) -> Iterator[str]:
@@ -167,9 +174,9 @@ def _own_rates(job: Job, config: Mapping[str, Any]) -> Iterator[str]:
     if name == baseline_of(config)["optim"] or not _types(job, "optim"):
         return
     usual, typed = preset("optim", name), {setting(word) for word in parse(job)}
-    for key in config.get("tuned") or ():
-        part, _, knob = key.partition(".")
-        if part == "optim" and key not in typed and knob in usual and config["optim"][knob] != usual[knob]:
+    for knob in _tuned_knobs(config):
+        key = f"optim.{knob}"
+        if key not in typed and knob in usual and config["optim"][knob] != usual[knob]:
             yield f"{key}={literal(usual[knob])}"
 
 
