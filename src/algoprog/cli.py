@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import os
 import sys
@@ -14,7 +15,9 @@ from threadpoolctl import threadpool_limits
 
 from algoprog.runs.mistake import sentence
 from algoprog.runs.record import BASELINE, COSTS
-from algoprog.sweep.finish.wandb_command import add_source, add_wandb, curves
+from algoprog.sweep.finish.report_command import add_report
+from algoprog.sweep.finish.source_command import add_source, add_table, curves
+from algoprog.sweep.finish.wandb_command import add_wandb
 from algoprog.sweep.plan.command import add_plan
 from algoprog.sweep.plan.power_command import add_power
 from algoprog.sweep.watch.status_command import add_logs, add_status
@@ -29,6 +32,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; the exit code is 0, or 2 after one sentence on what to change, 130 after Ctrl-C."""
+    _speak_utf8()
     options = _parser().parse_args(arguments)
     try:
         with threadpool_limits(limits=1, user_api="blas"):  # matrices are tiny here: threads only wait for each other
@@ -43,6 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _speak_utf8() -> None:
+    """Write UTF-8 whatever the locale: names come from files, which are UTF-8 as well."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="algoprog", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -55,10 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add_status(commands)
     add_logs(commands)
     add_wandb(commands)
-    report = commands.add_parser("report", help="compute the gains of a finished sweep again and redraw its report")
-    report.add_argument("sweep", type=Path, help="folder of the sweep, for example multirun/2026-01-31/12-00-00")
-    report.add_argument("--wandb", action="store_true", help="log the summary run of the sweep to W&B again")
-    report.set_defaults(action=_report)
+    add_report(commands)
     return parser
 
 
@@ -114,6 +122,8 @@ def _add_predict(commands: Commands) -> None:
 def _add_literature(commands: Commands) -> None:
     literature = commands.add_parser("literature", help="published gains with their sources, beside measured ones")
     literature.add_argument("sweep", nargs="?", type=Path, help="folder or CSV whose gains are compared")
+    literature.add_argument("--baseline", default=BASELINE, help="variant that the gains are measured against")
+    add_table(literature)
     literature.add_argument("--format", choices=("table", "json", "csv"), default="table")
     literature.set_defaults(action=_literature)
 
@@ -190,7 +200,7 @@ def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse
     if set(options.estimator) == set(DEFAULT_ESTIMATORS):
         floors = noise_floors(runs, cost=options.cost, baseline=options.baseline, target=options.target)
         records = [run for source in options.source if source.is_dir() for run in compared_runs(source)]
-        shown = {"cost": options.cost, "confidence": options.confidence, "floors": floors}
+        shown = {"cost": options.cost, "confidence": options.confidence, "floors": floors, "curves": runs}
         return gains_table(gains, records, correlations=seed_correlations(runs, options.baseline), **shown)
     return estimators_table(gains, cost=options.cost, confidence=options.confidence)
 
@@ -229,7 +239,8 @@ def _predict(options: argparse.Namespace) -> int:
 def _literature(options: argparse.Namespace) -> int:
     from algoprog.literature.command import run
 
-    print(run(options.sweep, options.format), end="")
+    rename, constant = dict(options.rename), options.schedule == "constant"
+    print(run(options.sweep, options.format, baseline=options.baseline, rename=rename, constant=constant), end="")
     return 0
 
 
@@ -242,11 +253,4 @@ def _prepare(options: argparse.Namespace) -> int:
         f"{store.info.name} with {store.info.tokenizer}: {store.info.train_tokens:,} training and"
         f" {store.info.val_tokens:,} validation tokens in {store.folder}"
     )
-    return 0
-
-
-def _report(options: argparse.Namespace) -> int:
-    from algoprog.sweep.finish.analysis import analyse
-
-    analyse(options.sweep, wandb=options.wandb or None, redraw=True)
     return 0

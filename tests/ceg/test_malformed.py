@@ -20,7 +20,7 @@ def run(variant: str, losses: str = "5 4 3 2.9 2.8", steps: str = "1 2 3 4 5", *
 
 GOOD = HEAD + run("none") + run("arm")
 CASES: dict[str, str | bytes] = {
-    "missing column": GOOD.replace("seed", "draw"),
+    "missing column": GOOD.replace("model", "sort"),
     "no baseline": HEAD + run("arm"),
     "one point": HEAD + run("none", "5", "1"),
     "all NaN": HEAD + run("none", "nan nan nan nan nan") + run("arm"),

@@ -59,18 +59,18 @@ def test_nan_and_empty_losses_mean_divergence(tmp_path):
         ("", "is empty: it needs a header"),
         (TIDY, "is empty: it needs a header"),
         (GOOD.replace("tokens", "step"), "two columns named 'step'"),
-        ("variant,model,step,val_loss\nnone,m,1,3\n", "lacks the column seed"),
-        ("variant,model,seed,val_loss\nnone,m,1,3\n", "lacks the column one of flops, tokens, step, seconds"),
+        ("variant,seed,step,val_loss\nnone,0,1,3\n", "lacks the column model: add what is missing"),
+        ("variant,model,step,loss\nnone,m,1,3\n", "lacks the column val_loss: .* --rename loss=val_loss"),
+        ("arm,step,loss\nnone,1,3\n", "lacks the columns model and val_loss"),
+        ("variant,model,seed,val_loss\nnone,m,1,3\n", "lacks a column of cost, flops, tokens, step or seconds"),
+        ("Val Loss,val/loss,variant,model,step\n3,3,none,m,1\n", "two columns for val_loss, 'Val Loss' and 'val/loss'"),
         (GOOD + "none,m,0,3,30", "line 5 has not 8 cells"),
         (GOOD + "none,m,0,3,30,60,3,2,9\n", "line 5 has not 8 cells"),
         (GOOD + "none,m,0,3,30,60,3,low\n", "line 5: val_loss is 'low'"),
         (GOOD + "none,m,first,3,30,60,3,2\n", "line 5: seed is 'first'"),
-        (GOOD + "none,m,0,2,20,40,2,3\n", "repeat or go back"),
-        (GOOD + "none,m,0,1,30,60,3,2\n", "repeat or go back"),
+        (GOOD + "none,m,0,2,20,40,2,3\n", "line 5: none .m, seed 0. has values of step that repeat or go back"),
         (GOOD + "ln,m,0,1,30,60,3,2\n", "one evaluation only"),
         (TIDY + "none,m,0,1,1,1,1,nan\nnone,m,0,2,2,2,2,nan\n", "no finite val_loss"),
-        (TIDY + "none,m,0,-1,1,1,1,4\nnone,m,0,2,2,2,2,3\n", "negative step"),
-        (TIDY + "none,m,0,,1,1,1,4\nnone,m,0,2,2,2,2,3\n", "evaluations without step"),
         ("Step,loss\n1,2\n", "no column like 'compact - rope - val/loss'"),
         ("Step,compact - rope - val/loss\n1,\n2,\n", "has no value in its column"),
     ],
@@ -82,6 +82,25 @@ def test_malformed_csv_is_named_with_the_remedy(tmp_path, text, message):
         read_source(path)
     assert "curves.csv" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (GOOD + "none,m,0,1,30,60,3,2\n", "line 5: none .m, seed 0. has values of step that repeat or go back"),
+        (TIDY + "none,m,0,-1,1,1,1,4\nnone,m,0,2,2,2,2,3\n", "line 2: .* has a negative step"),
+        (TIDY + "none,m,0,1,1,1,1,4\nnone,m,0,,2,2,2,3\n", "line 3: .* has evaluations without step"),
+        (TIDY + "none,m,0,1,1,1,1,4\nnone,m,0,two,2,2,2,3\n", "line 3: step is 'two'"),
+        (TIDY + "none,m,0,1,1,1,1,4\nnone,m,0,inf,2,2,2,3\n", "line 3: .* has a step that is infinite"),
+    ],
+)
+def test_a_cost_is_looked_at_where_it_is_asked_for(tmp_path, lines, message):
+    path = tmp_path / "curves.csv"
+    path.write_text(lines)
+    (curve,) = read_source(path)
+    assert curve.points("tokens")[1].tolist()[-1] == curve.val_loss[-1]
+    with pytest.raises(ValueError, match=rf"curves\.csv {message}"):
+        curve.cost("steps")
 
 
 def test_bytes_that_are_no_text(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,8 @@ class Curve:
     warnings: tuple[str, ...] = ()
     role: str = COMPARE  # or a trial of a search, which no comparison takes
     ends: Mask | None = field(default=None, repr=False)
+    faults: Mapping[str, str] = field(default_factory=dict, repr=False)  # cost axes that cannot be used, and why
+    sizes: tuple[str, ...] = ()  # the models whose ends it joins; empty for the runs of one model
     device: str = ""  # what its seconds were taken on, threads included; empty where the source does not tell
     beside: int | None = None  # runs that trained on the machine at the same time; None where unknown
 
@@ -92,6 +94,8 @@ class Curve:
         Raises:
             ValueError: the curve does not have that axis.
         """
+        if axis in self.faults:
+            raise ValueError(self.faults[axis])
         if axis not in self.costs:
             raise ValueError(f"{self} has no column for cost {axis}: ask for one of {', '.join(self.costs)}")
         return self.costs[axis]
@@ -118,17 +122,26 @@ class Curve:
         return np.asarray((cost > 0) & np.isfinite(cost) & (self.val_loss > 0) & np.isfinite(self.val_loss))
 
 
-def cost_fault(column: str, cost: Array) -> tuple[str, str] | None:
-    """What is wrong with a cost column and its remedy, for messages; None where costs rise from 0 or above."""
-    if np.isnan(cost).any():
-        return f"evaluations without {column}", "fill that column in or delete it"
-    if np.isinf(cost).any():
-        return f"a {column} that is infinite", "correct that column"
-    if (np.diff(cost) <= 0).any():
-        return f"{column} that repeat or go back", "sort its lines and keep one an evaluation"
-    if cost[0] < 0:
-        return f"a negative {column}", "correct that column"
-    return None
+class Fault(NamedTuple):
+    """What is wrong with a cost column, what to do, and the first evaluation that shows it."""
+
+    what: str
+    remedy: str
+    row: int
+
+
+def cost_fault(column: str, cost: Array) -> Fault | None:
+    """What is wrong with a cost column; None where costs rise from 0 or above."""
+    tests = (
+        (np.isnan(cost), f"evaluations without {column}", "fill that column in or delete it"),
+        (np.isinf(cost), f"a {column} that is infinite", "correct that column"),
+        (np.append(False, cost[1:] <= cost[:-1]), f"values of {column} that repeat or go back", _ORDER),
+        (cost < 0, f"a negative {column}", "correct that column"),
+    )
+    return next((Fault(what, remedy, int(np.argmax(bad))) for bad, what, remedy in tests if bad.any()), None)
+
+
+_ORDER = "sort its lines, keep one an evaluation, and tell runs apart by their seed"
 
 
 def curves_from_runs(runs: Iterable[Run]) -> list[Curve]:
@@ -152,7 +165,7 @@ def compared_rows(run: Run) -> NDArray[np.intp]:
 def _curve(run: Run) -> Curve:
     record, rows = run.record, compared_rows(run)
     if (fault := cost_fault("step", run.curve["step"][rows])) is not None:
-        raise ValueError(f"{run.path / CURVE_FILE} has {fault[0]}: move its folder away and run it again")
+        raise ValueError(f"{run.path / CURVE_FILE} has {fault.what}: move its folder away and run it again")
     annealed = run.curve["annealed"] > 0
     flags = record.flags if record.status != DIVERGED or DIVERGED in record.flags else (*record.flags, DIVERGED)
     if annealed.sum() < 2 and _decays_sharply(run.curve["lr"]):

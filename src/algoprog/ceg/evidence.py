@@ -31,9 +31,15 @@ class Evidence:
     estimates: tuple[Estimate, ...]
     sample: Sample | None
 
+    def law_error(self) -> Error | None:
+        """The error of a single seed by the scatter of its ends about a law; None where it tells none."""
+        if len(self.estimates) != 1 or self.estimates[0].degrees is None or not np.isfinite(self.estimates[0].log_sd):
+            return None
+        return Error(self.estimates[0].log_sd, self.estimates[0].degrees)
+
     def stated_error(self, question: Question) -> Error | None:
         """The error by the sd of a run's last loss that was stated, as if no two runs were paired."""
-        if question.seed_sd is None or self.sample is None:
+        if question.seed_sd is None or self.sample is None or self.pairs[0][0].sizes:
             return None
         factors = [
             _log_cost_of_a_nat(base, arm, estimate, question.cost)
@@ -52,6 +58,8 @@ def evidence(group: Pairs, question: Question) -> Evidence:
     if not pairs:
         return Evidence(replace(row, flags=warnings), (), (), None)
     estimator = question.estimator
+    if pairs[0][0].sizes and not isinstance(estimator, IsoLoss):  # an end by itself is no curve to be read
+        return Evidence(replace(row, flags=warnings), (), (), None)
     if isinstance(estimator, IsoLoss):
         estimator = estimator.over(pairs, cost, question.target)
     estimates = tuple(estimator(base, arm, cost, question.target) for base, arm in pairs)
@@ -80,7 +88,7 @@ def _flags(estimates: tuple[Estimate, ...], pairs: list[_Pair], cost: str) -> se
     flags = {flag for estimate in estimates for flag in estimate.flags}
     if len({estimate.reached for estimate in estimates}) > 1:
         flags.add("mixed")
-    if any(trend_of(curve, cost).rising for pair in pairs for curve in pair):
+    if any(trend_of(curve, cost).rising for pair in pairs for curve in pair if not curve.sizes):
         flags.add("rising")
     return flags | (surroundings(pairs) if cost == "seconds" else set())
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.ends import join_budgets
 from algoprog.ceg.estimator.closest_row import ClosestRow
 from algoprog.ceg.estimator.estimate import Estimator, Target
 from algoprog.ceg.estimator.iso_loss import IsoLoss
@@ -16,9 +15,8 @@ from algoprog.ceg.estimator.scaling_fit import EffectiveSpeedup, ScalingFit
 from algoprog.ceg.gain import Gain
 from algoprog.ceg.judge import judge
 from algoprog.ceg.noise_floor import aa_variants
-from algoprog.ceg.pairing import pair_up
+from algoprog.ceg.pairing import comparable, pair_up
 from algoprog.ceg.question import Question
-from algoprog.ceg.tuning.choice import tuned
 from algoprog.ceg.tuning.rows import with_tuning
 from algoprog.runs.record import BASELINE
 
@@ -60,7 +58,7 @@ def compute_gains(
     chosen = [_estimator(name, seed_sd) for name in estimators]
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: choose a number between 0 and 1, such as 0.9")
-    every, curves = curves, join_budgets(tuned(curves, baseline))  # once: fits are kept with each curve
+    every, curves = curves, comparable(curves, baseline)  # once: fits are kept with each curve
     groups, aa = pair_up(curves, baseline), aa_variants(curves, baseline)
     rows = {
         (estimator.name, cost): judge(

@@ -54,7 +54,7 @@ class _Model:
         family = {n: s for n, s in samples.items() if n not in aa and CONDITIONAL not in arms[n].row.flags}
         logs = _baseline_logs(groups, samples, pool_of(family), question)
         pool = pool_of(family, logs)
-        lent = {name: arms[name].stated_error(question) or pool.lent(sample) for name, sample in samples.items()}
+        lent = {name: _lent(arms[name], pool, question) for name in samples}
         errors = {name: sample.own_error() or lent[name] for name, sample in samples.items()}
         p = p_values(family, pool, lent)
         same = [tuple(s.logs.values()) for name, s in samples.items() if name in aa and isinstance(s, Paired)]
@@ -75,6 +75,12 @@ class _Model:
         """Whether runs that have no gain by construction score as much."""
         floor = self.floors[isinstance(sample, Paired)]
         return floor is not None and abs(sample.mean) <= math.log(floor.factor(sample.runs, self.question.confidence))
+
+
+def _lent(found: Evidence, pool: Pool, question: Question) -> Error | None:
+    """The error of a variant whose own seeds tell none: by the law of its ends, as stated, or that of other seeds."""
+    assert found.sample is not None, "asked for by _Model.of alone"
+    return found.law_error() or found.stated_error(question) or pool.lent(found.sample)
 
 
 def _baseline_logs(

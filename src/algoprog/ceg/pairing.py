@@ -9,6 +9,7 @@ from itertools import product
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.ends import join_budgets
 from algoprog.ceg.fit.smoothing import long_enough
+from algoprog.ceg.frontier import join_sizes
 from algoprog.ceg.protocols import MIXED_LADDER, protocol_differences
 from algoprog.ceg.tuning.choice import tuned
 from algoprog.runs.record import DIVERGED
@@ -46,6 +47,15 @@ class Pairs:
         return usable, tuple(sorted({*self.flags, *(["few-points"] if short else [])}))
 
 
+def comparable(curves: Sequence[Curve], baseline: str) -> list[Curve]:
+    """What is compared of all runs: those at their tuned settings, budgets and end points joined.
+
+    Raises:
+        ValueError: end points are too few, or repeated.
+    """
+    return join_sizes(join_budgets(tuned(curves, baseline)), baseline)
+
+
 def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
     """Pair every variant of every model and cohort with its baseline, the baseline itself included.
 
@@ -62,13 +72,8 @@ def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
         names = ", ".join(sorted({curve.variant for curve in curves}))
         place = _place(curves)
         raise ValueError(f"no run of the baseline {baseline!r}{place}: run it, or choose --baseline among {names}")
-    groups: dict[tuple[str, str], dict[str, dict[int, Curve]]] = {}
-    chosen = join_budgets(tuned(curves, baseline))
-    for curve in chosen:
-        seeds = groups.setdefault((curve.model, curve.cohort), {}).setdefault(curve.variant, {})
-        if curve.seed in seeds:
-            raise ValueError(f"{curve} repeats {seeds[curve.seed]}: leave one of the two out, or number their seeds")
-        seeds[curve.seed] = curve
+    chosen = comparable(curves, baseline)
+    groups = _groups(chosen)
     labels = _labels(list(groups))
     mixed = {model for difference in protocol_differences(chosen) for model in difference.values}
     return [
@@ -76,6 +81,28 @@ def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:
         for key, arms in sorted(groups.items(), key=lambda group: _size(group[1]))
         for pairs in _model_pairs(labels[key], baseline, arms, {MIXED_LADDER} if key[0] in mixed else set())
     ]
+
+
+def arms_of(curves: Sequence[Curve], baseline: str) -> dict[tuple[str, str], tuple[Curve, ...]]:
+    """The compared runs, diverged ones included, by the model's label in gains and the variant.
+
+    Raises:
+        ValueError: as `pair_up`.
+    """
+    groups = _groups(comparable(curves, baseline))
+    labels = _labels(list(groups))
+    return {(labels[key], name): tuple(seeds.values()) for key, arms in groups.items() for name, seeds in arms.items()}
+
+
+def _groups(chosen: Sequence[Curve]) -> dict[tuple[str, str], dict[str, dict[int, Curve]]]:
+    """Curves by model and cohort, variant and seed."""
+    groups: dict[tuple[str, str], dict[str, dict[int, Curve]]] = {}
+    for curve in chosen:
+        seeds = groups.setdefault((curve.model, curve.cohort), {}).setdefault(curve.variant, {})
+        if curve.seed in seeds:
+            raise ValueError(f"{curve} repeats {seeds[curve.seed]}: leave one of the two out, or number their seeds")
+        seeds[curve.seed] = curve
+    return groups
 
 
 def _model_pairs(model: str, baseline: str, arms: Mapping[str, dict[int, Curve]], warned: set[str]) -> list[Pairs]:

@@ -25,7 +25,7 @@ _TIMED = ("train-time", "step-time", "kernel-time", "decode-latency", "gpu-hours
 
 FLAGS = {
     "metric-differs": "the two are ratios of different things",
-    "other-reference": "the literature's gain is over another option than algoprog's baseline has",
+    "other-reference": "the literature's gain is over another option than the measured one's baseline has",
     "other-knobs": "the variant changes knobs of the option",
     "no-interval": "the measured gain has no interval, so agreement cannot be judged",
     "no-literature": "no reported gain is for this option or combination",
@@ -51,17 +51,20 @@ class Comparison:
         return not {"metric-differs", "other-reference", "other-knobs", "no-literature", "not-measured"} & {*self.flags}
 
 
-def compare(measured: Sequence[Gain], rows: Sequence[Row] | None = None) -> list[Comparison]:
+def compare(
+    measured: Sequence[Gain], rows: Sequence[Row] | None = None, *, baseline: str = BASELINE
+) -> list[Comparison]:
     """Every row with every measured gain of its option, then the measured gains that no row is for.
 
-    The baseline's own gains and gains without a value are left out. The rows default to all of the literature.
+    The gains are over `baseline`, whose own are left out, and so are those without a value. The rows default to all of
+    the literature.
     """
     rows = literature_rows() if rows is None else rows
-    gains = [gain for gain in measured if gain.variant != BASELINE and gain.ceg is not None]
+    gains = [gain for gain in measured if gain.variant != baseline and gain.ceg is not None]
     result = []
     for row in rows:
         found = [gain for gain in gains if row.option is not None and _option(gain.variant) == row.option]
-        result += [_compare(row, gain) for gain in found] or [Comparison(row, None, ("not-measured",), None)]
+        result += [_compare(row, gain, baseline) for gain in found] or [Comparison(row, None, ("not-measured",), None)]
     options = {row.option for row in rows}
     others = [gain for gain in gains if _option(gain.variant) not in options]
     return [*result, *(Comparison(None, gain, ("no-literature",), None) for gain in others)]
@@ -92,17 +95,23 @@ def _rank(comparison: Comparison) -> tuple[bool, int, bool]:
     return "metric-differs" in comparison.flags, place, gain.kind == "bound"
 
 
-def _compare(row: Row, gain: Gain) -> Comparison:
+def _compare(row: Row, gain: Gain, baseline: str) -> Comparison:
     flags = []
     if MEASURED_METRICS.get(gain.cost) != row.metric:
         flags.append("metric-differs")
-    if row.axis is not None and row.reference != REFERENCES[row.axis]:
+    if not _same_reference(row, baseline):
         flags.append("other-reference")
     if gain.variant != row.option:
         flags.append("other-knobs")
     if gain.kind != "bound" and (gain.ci_low is None or gain.ci_high is None):
         flags.append("no-interval")
     return Comparison(row, gain, tuple(flags), None if flags else _meets(row, gain))
+
+
+def _same_reference(row: Row, baseline: str) -> bool:
+    """Whether a gain over a baseline of this name is one over the row's own reference, as far as that is known."""
+    ours = baseline == BASELINE and (row.axis is None or row.reference == REFERENCES[row.axis])
+    return ours or baseline == row.reference
 
 
 def _meets(row: Row, gain: Gain) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from algoprog.ceg.curves import Curve, curves_from_runs
+from algoprog.ceg.curves import DATA, Curve, common_costs, curves_from_runs
 from algoprog.ceg.estimator.by_loss import GainByLoss, gains_by_loss
 from algoprog.ceg.fit.smoothing import long_enough
+from algoprog.ceg.frontier import join_sizes
 from algoprog.ceg.gains import ESTIMATORS, Gain, compute_gains
 from algoprog.ceg.interactions import Interaction, interactions
 from algoprog.ceg.ladder.predict import Prediction, predict
@@ -45,13 +46,19 @@ class Evidence:
 
 
 def gather(
-    gains: Sequence[Gain], runs: Sequence[Run], *, cost: str, confidence: float, curves: Sequence[Curve] | None = None
+    gains: Sequence[Gain],
+    runs: Sequence[Run],
+    *,
+    cost: str,
+    confidence: float,
+    curves: Sequence[Curve] | None = None,
+    floors: Mapping[str, NoiseFloor] | None = None,
 ) -> Evidence:
     """All evidence at one cost axis.
 
     On a ladder every model stands once: at the best learning rate of each variant where rates were swept; a model that
-    was run at other different settings leaves no ladder. `curves` are those of the runs: fits that were made of them
-    before are not made again.
+    was run at other different settings leaves no ladder. `curves` are those of the runs, and `floors` what noise scores
+    at this cost: what was made of them before is not made again.
     """
     baseline = gains[0].baseline if gains else BASELINE
     every = [curve for curve in curves or curves_from_runs(runs) if _usable(curve, cost)]
@@ -65,14 +72,15 @@ def gather(
     )
     lines = gains_by_loss(curves, cost=cost, baseline=baseline, confidence=confidence)
     parts = interactions(curves, cost=cost, baseline=baseline, confidence=confidence)
-    ladder = _ladder(curves, baseline)
+    ladder = _ladder(join_sizes(curves, baseline), baseline)
+    floors = noise_floors(curves, cost=cost, baseline=baseline) if floors is None else floors
     return Evidence(
         named(estimates),
         named(lines),
         tuple(_slopes(ladder, cost, baseline, confidence)),
         tuple(_predictions(ladder, cost, baseline, confidence)),
         named(parts),
-        by_display_name(noise_floors(curves, cost=cost, baseline=baseline), runs),
+        by_display_name(floors, runs),
         tuple(named.tuning(tuning) for tuning in found),
         by_rate_section(every, found, cost=cost, baseline=baseline, confidence=confidence),
         tuple(protocol_differences(curves)),
@@ -97,8 +105,9 @@ class _Models:
 
 def _usable(curve: Curve, cost: str) -> bool:
     """Whether gains can be read off the curve, or a trial was; a diverged one is kept for its flag."""
-    axes = {cost, "seconds"}
-    return curve.diverged or curve.role == SEARCH or all(long_enough(curve, axis) for axis in axes)
+    axes = [axis for axis in dict.fromkeys((cost, "seconds")) if axis in curve.costs]
+    end = len(curve.val_loss) == 1 and DATA not in curve.protocol  # of a table of end points
+    return end or curve.diverged or curve.role == SEARCH or all(long_enough(curve, axis) for axis in axes)
 
 
 def _ladder(curves: Sequence[Curve], baseline: str) -> list[Curve]:
@@ -113,7 +122,8 @@ def _ladder(curves: Sequence[Curve], baseline: str) -> list[Curve]:
 def _slopes(ladder: Sequence[Curve], cost: str, baseline: str, confidence: float) -> list[ScaleDependence]:
     if len({curve.model for curve in ladder}) < MODELS_FOR_A_SLOPE:
         return []
-    axes = [axis for axis in dict.fromkeys((cost, "seconds")) if _spread(ladder, axis, baseline)]
+    known = common_costs(ladder)
+    axes = [axis for axis in dict.fromkeys((cost, "seconds")) if axis in known and _spread(ladder, axis, baseline)]
     found = [scale_dependence(ladder, cost=axis, baseline=baseline, confidence=confidence) for axis in axes]
     return [row for rows in found for row in in_order(rows)]
 

@@ -14,6 +14,7 @@ from algoprog.report.words.naming import order_variants
 from algoprog.runs.record import BASELINE, DIVERGED, Record, Run
 
 if TYPE_CHECKING:  # scipy comes with it, which takes seconds
+    from algoprog.ceg.curves import Curve
     from algoprog.ceg.gains import Gain
 
 T = TypeVar("T")
@@ -24,17 +25,19 @@ ESTIMATORS = ("iso_loss", "paper")
 
 @dataclass(frozen=True)
 class Arm:
-    """One variant at one model: its seeds and its gains."""
+    """One variant at one model: its seeds and its gains; `curves` stand for its runs where it has no records."""
 
     variant: str
     runs: tuple[Run, ...]
     gains: tuple[Gain, ...]
     execution_only: bool
+    curves: tuple[Curve, ...] = ()
 
     @property
     def final_loss(self) -> float | None:
         """Mean over the seeds of the last validation loss; None without a finite one."""
-        return _mean([run.record.final_val_loss for run in self.runs])
+        ends = [float(curve.val_loss[-1]) for curve in self.curves if not curve.diverged]
+        return _mean([run.record.final_val_loss for run in self.runs] if self.runs else ends)
 
     @property
     def min_loss(self) -> float | None:
@@ -44,12 +47,14 @@ class Arm:
     @property
     def n_diverged(self) -> int:
         """Number of seeds that diverged."""
+        if not self.runs:
+            return sum(curve.diverged for curve in self.curves)
         return sum(run.record.status == DIVERGED for run in self.runs)
 
     @property
     def diverged(self) -> bool:
         """Whether every seed diverged."""
-        return self.n_diverged == len(self.runs) > 0
+        return self.n_diverged == len(self.runs or self.curves) > 0
 
     def gain(self, estimator: str, cost: str) -> Gain | None:
         """The value to show: the primary one, else the auxiliary, else the bound."""
@@ -88,6 +93,11 @@ class Group:
         return next((arm for arm in self.arms if arm.variant == variant), None)
 
     @property
+    def known(self) -> bool:
+        """Whether there are curves of any arm to be drawn."""
+        return any(arm.runs or arm.curves for arm in self.arms)
+
+    @property
     def reference(self) -> Arm | None:
         """The baseline's arm."""
         return self.arm(self.baseline)
@@ -104,25 +114,37 @@ class Group:
     @property
     def compute(self) -> float | None:
         """Training FLOPs of the baseline, mean over its seeds."""
-        runs = self.reference.runs if self.reference else tuple(self.runs)
-        return _mean([run.record.train_flops for run in runs])
+        arms = (self.reference,) if self.reference else self.arms
+        runs = [run.record.train_flops for arm in arms for run in arm.runs]
+        return _mean(runs or [float(c.costs["flops"][-1]) for arm in arms for c in arm.curves if "flops" in c.costs])
 
 
-def summarise(gains: Sequence[Gain], runs: Sequence[Run]) -> list[Group]:
+def summarise(gains: Sequence[Gain], runs: Sequence[Run], curves: Sequence[Curve] = ()) -> list[Group]:
     """Groups in order of their parameters; what has gains but no runs (or the reverse) is kept.
 
     Where learning rates were swept, only the runs at the best rate of each variant are shown, as the gains use them.
+    `curves` are shown of what has no records.
     """
-    runs = tuned_runs(runs, gains[0].baseline if gains else BASELINE)
+    baseline = gains[0].baseline if gains else BASELINE
+    runs = tuned_runs(runs, baseline)
     labels = cohort_labels([run.record for run in runs])
     renamed = model_labels(runs)
     gains = [replace(gain, model=renamed.get(gain.model, gain.model)) for gain in gains]
+    shown = {(renamed.get(model, model), name): own for (model, name), own in _arms_of(curves, baseline).items()}
     by_label: dict[str, list[Run]] = {}
     for run in runs:
         by_label.setdefault(labels[run.record.cohort], []).append(run)
     names = dict.fromkeys([*by_label, *(gain.model for gain in gains)])
-    groups = [_group(name, [g for g in gains if g.model == name], by_label.get(name, [])) for name in names]
+    groups = [_group(name, [g for g in gains if g.model == name], by_label.get(name, []), shown) for name in names]
     return sorted(groups, key=lambda g: (g.n_params is None, g.n_params or 0, g.label))
+
+
+def _arms_of(curves: Sequence[Curve], baseline: str) -> Mapping[tuple[str, str], tuple[Curve, ...]]:
+    if not curves:
+        return {}
+    from algoprog.ceg.pairing import arms_of  # here: scipy comes with it, which takes seconds
+
+    return arms_of(curves, baseline)
 
 
 def model_labels(runs: Sequence[Run]) -> dict[str, str]:
@@ -151,16 +173,20 @@ def cohort_labels(records: Sequence[Record]) -> dict[str, str]:
     return labels
 
 
-def _group(label: str, gains: Sequence[Gain], runs: Sequence[Run]) -> Group:
+def _group(
+    label: str, gains: Sequence[Gain], runs: Sequence[Run], curves: Mapping[tuple[str, str], tuple[Curve, ...]]
+) -> Group:
     baseline = gains[0].baseline if gains else BASELINE
     variants = order_variants([g.variant for g in gains] + [run.record.variant for run in runs])
-    axes = {run.record.variant: run.record.axes for run in runs}
+    axes = {name: own[0].axes for (model, name), own in curves.items() if model == label}
+    axes |= {run.record.variant: run.record.axes for run in runs}
     arms = tuple(
         Arm(
             name,
             tuple(sorted((r for r in runs if r.record.variant == name), key=lambda r: r.record.seed)),
             tuple(g for g in gains if g.variant == name),
             execution_only(name, axes.get(name, {}), baseline, axes.get(baseline, {})),
+            curves.get((label, name), ()),
         )
         for name in variants
     )

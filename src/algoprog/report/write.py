@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.gains import Gain
+from algoprog.ceg.noise_floor import NoiseFloor
 from algoprog.report.evidence import Evidence, gather
 from algoprog.report.figures.draw import draw_figures, write_figures
 from algoprog.report.figures.style import styles
@@ -29,6 +30,7 @@ def write_report(
     extra: Sequence[Section] = (),
     curves: Sequence[Curve] | None = None,
     inputs: str | None = None,
+    floors: Mapping[str, NoiseFloor] | None = None,
 ) -> Path:
     """Write `figures/*.svg`, `figures/*.png` and `report.html`; returns the page's path.
 
@@ -40,15 +42,19 @@ def write_report(
         confidence: level that the gains' intervals were computed for.
         command: the command line of the whole sweep, or several of them, one a line; shown for repeating it.
         extra: sections to show after those of the sweep, such as the literature.
-        curves: those of the runs, where fits that were made of them are to be used again.
+        curves: those of the runs, where fits that were made of them are to be used again, or in place of runs.
         inputs: fingerprint of what the page is drawn from, which it carries.
+        floors: what `noise_floors` returned at this cost axis, where it was asked before.
     """
-    groups = summarise(gains, runs)
+    groups = summarise(gains, runs, () if runs else curves or ())
     baselines = [group.baseline for group in groups] or [BASELINE]
     looks = styles([arm.variant for group in groups for arm in group.arms], baselines[0])
-    evidence = gather(gains, runs, cost=cost, confidence=confidence, curves=curves) if gains else Evidence()
+    evidence = (
+        gather(gains, runs, cost=cost, confidence=confidence, curves=curves, floors=floors) if gains else Evidence()
+    )
     shown = [*sections(evidence, groups, looks, cost=cost, confidence=confidence), *extra]
-    costs = dict.fromkeys((cost, "seconds")) if gains else ()
+    measured = {gain.cost for gain in gains}
+    costs = [name for name in dict.fromkeys((cost, "seconds")) if name in measured]
     others = {section.stem: section.drawing for section in shown if section.drawing is not None}
     figures = draw_figures(groups, looks, costs=costs, others=others)
     page = render(

@@ -59,6 +59,7 @@ SWEEP_FILE = "sweep.json"
 CHOICES_FILE = "choices.json"
 """What the searches of a sweep chose, and the trials that they chose by."""
 GAINS_CSV, GAINS_JSON, REPORT_FILE = "gains.csv", "gains.json", "report.html"
+CURVES_CSV = "curves.csv"  # the curves behind a published table
 FIGURES = "figures"  # folder of the figures beside the report
 
 COSTS: dict[str, str] = {"flops": "flops", "tokens": "tokens", "steps": "step", "seconds": "seconds"}

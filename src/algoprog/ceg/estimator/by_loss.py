@@ -49,7 +49,7 @@ def gains_by_loss(
     found = []
     for group in pair_up(curves, baseline):
         usable, _ = group.long_enough(cost)
-        if group.variant == baseline or not usable:
+        if group.variant == baseline or not usable or usable[0][0].sizes:
             continue
         trends = [paired_trends(base, arm, cost)[:2] for base, arm in usable]
         losses = _common_losses([trend for pair in trends for trend in pair], points)

@@ -10,6 +10,7 @@ import numpy as np
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.ends import BUDGET_MISMATCH, ends_alone, mid_schedule
 from algoprog.ceg.estimator.estimate import SAME_LOSS, CostAt, Estimate, Target, compare
+from algoprog.ceg.estimator.frontier import between_frontiers
 from algoprog.ceg.estimator.reach import Meeting, Reach, meeting, reaches, settling_budget
 from algoprog.ceg.fit.smoothing import exponent_odds, paired_trends, too_few
 from algoprog.ceg.fit.trend import Trend
@@ -30,6 +31,7 @@ class IsoLoss:
     ends at one loss (see `reach`); ends that differ by two `seed_sd` (nats) or 5 % of cost at most meet, and the slope
     corrects the rest. Where they do not meet the runs' own curves are read, flagged `mid-schedule` and
     `budget-mismatch`. Whether they do is decided by each pair alone, unless `over` has decided for all seeds together.
+    Of frontiers, which are the ends of several sizes, laws are compared instead (see `frontier`).
     """
 
     seed_sd: float = 0.0
@@ -46,6 +48,8 @@ class IsoLoss:
         Raises:
             ValueError: a curve lacks the cost axis or has fewer than four usable evaluations, or two ends.
         """
+        if baseline.sizes:
+            return between_frontiers(baseline, variant, cost, target)
         pair = _Pair.of(baseline, variant, cost, target)
         decided = self.decided or _meeting([pair], self.seed_sd)
 
@@ -56,6 +60,8 @@ class IsoLoss:
 
     def over(self, pairs: Sequence[tuple[Curve, Curve]], cost: str, target: Target) -> IsoLoss:
         """The estimator for these pairs, one a seed, with their meeting decided once."""
+        if pairs[0][0].sizes:
+            return self
         return replace(self, decided=_meeting([_Pair.of(*pair, cost, target) for pair in pairs], self.seed_sd))
 
     def along(self, baseline: Curve, variant: Curve, cost: str, loss: float) -> Estimate:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from algoprog.ceg.curves import compared_rows
+from algoprog.ceg.curves import Curve, common_costs, compared_rows
 from algoprog.report.summary import Arm
 from algoprog.runs.record import COSTS, DIVERGED, Run
 
@@ -16,7 +17,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Band:
-    """Mean validation loss over the seeds with its range, at the same evaluations on every cost axis."""
+    """Mean validation loss over the seeds with its range, at the same evaluations on every cost axis that is known."""
 
     costs: dict[str, Array]
     mean: Array
@@ -46,6 +47,8 @@ class Broken:
 
 def band(arm: Arm) -> Band | None:
     """The band over the arm's finished seeds; None where no seed finished with a finite loss."""
+    if not arm.runs:
+        return _of_curves([curve for curve in arm.curves if not curve.diverged])
     runs = [run for run in arm.runs if run.record.status != DIVERGED and np.isfinite(run.curve["val_loss"]).any()]
     if not runs:
         return None
@@ -58,15 +61,37 @@ def band(arm: Arm) -> Band | None:
     return Band(costs, loss.mean(axis=0), loss.min(axis=0), loss.max(axis=0), len(runs))
 
 
+def _of_curves(curves: Sequence[Curve]) -> Band | None:
+    """The band over runs of which the curves alone are known, along the first cost axis that all have."""
+    axes = common_costs(curves)
+    if not axes:
+        return None
+    own = [curve.points(axes[0]) for curve in curves]
+    grid = max((x for x, _ in own), key=len)
+    grid = grid[grid <= min(x[-1] for x, _ in own)]
+    if not grid.size:
+        return None
+    loss = np.array([np.interp(grid, *points) for points in own])
+    costs = {axis: np.mean([np.interp(grid, c.cost(axes[0]), c.cost(axis)) for c in curves], axis=0) for axis in axes}
+    return Band(costs, loss.mean(axis=0), loss.min(axis=0), loss.max(axis=0), len(curves))
+
+
 def broken(arm: Arm) -> list[Broken]:
     """The finite parts of the arm's diverged seeds."""
-    result = []
+    result = [] if arm.runs else [found for curve in arm.curves if (found := _broken(curve)) is not None]
     for run in arm.runs:
         keep = np.isfinite(run.curve["val_loss"]) & (run.curve["step"] > 0)
         if run.record.status == DIVERGED and keep.any():
             costs = {cost: run.curve[column][keep] for cost, column in COSTS.items()}
             result.append(Broken(costs, run.curve["val_loss"][keep]))
     return result
+
+
+def _broken(curve: Curve) -> Broken | None:
+    keep = np.isfinite(curve.val_loss)
+    if not curve.diverged or not keep.any():
+        return None
+    return Broken({axis: cost[keep] for axis, cost in curve.costs.items()}, curve.val_loss[keep])
 
 
 def _at(run: Run, column: str, steps: Array) -> Array:

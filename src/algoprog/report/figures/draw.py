@@ -32,7 +32,7 @@ def draw_figures(
     groups: Sequence[Group], styles: dict[str, Style], *, costs: Iterable[str], others: Mapping[str, Chart | Figure]
 ) -> list[Drawn]:
     """Loss curves of every group that has runs, the gains at every cost axis, then others by their stems."""
-    figures = {f"loss-{stem}": loss_figure(g, styles) for stem, g in stems(groups).items() if g.runs}
+    figures = {f"loss-{stem}": loss_figure(g, styles) for stem, g in stems(groups).items() if g.known}
     figures |= {f"gain-{cost}": gain_figure(groups, styles, cost) for cost in costs}
     figures |= {stem: chart_figure(other) if isinstance(other, Chart) else other for stem, other in others.items()}
     return [_draw(stem, figure) for stem, figure in figures.items()]

@@ -12,32 +12,43 @@ from algoprog.report.figures.curves import Band, band, broken
 from algoprog.report.figures.drawing import WIDTH, legend, line, log_ticks, point, styled
 from algoprog.report.figures.style import INK, Style
 from algoprog.report.summary import Arm, Group
-from algoprog.report.words.naming import loss, printable
+from algoprog.report.words.naming import COST_TITLES, loss, printable
+from algoprog.runs.record import COSTS
 
 _DECADES = 60.0  # the FLOPs panel shows costs from the end down to this fraction
 
 
 def loss_figure(group: Group, styles: dict[str, Style]) -> Figure:
-    """Loss against steps (linear, as in the paper) and training FLOPs (logarithmic: a gain is a distance)."""
+    """Loss against steps (linear, as in the paper) and training FLOPs (logarithmic: a gain is a distance).
+
+    Curves from elsewhere may know neither: then another cost that all of them know stands in.
+    """
     with styled():
         figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         bands = {arm.variant: found for arm in group.arms if (found := band(arm))}
-        for axes, cost in ((left, "steps"), (right, "flops")):
+        across, along = _costs(list(bands.values()))
+        for axes, cost in ((left, across), (right, along)):
             for arm in group.arms:
                 _draw_arm(axes, arm, bands.get(arm.variant), styles[arm.variant], cost, group.target)
-        _scale(left, right, list(bands.values()))
+        _scale(left, right, list(bands.values()), across, along)
         _draw_target(left, right, group.target)
-        left.set(xlabel="steps", ylabel="validation loss (nats per token)")
-        right.set_xlabel("training FLOPs")
+        left.set(xlabel=COST_TITLES[across], ylabel="validation loss (nats per token)")
+        right.set_xlabel(COST_TITLES[along])
         figure.suptitle(printable(group.label), fontsize=10, color=INK)
         shown = {arm.variant: styles[arm.variant] for arm in group.arms if bands.get(arm.variant) or broken(arm)}
         legend(figure, shown, markers=False)
     return figure
 
 
+def _costs(bands: list[Band]) -> tuple[str, str]:
+    """The cost axes of the linear and of the logarithmic side."""
+    known = [cost for cost in COSTS if all(cost in band.costs for band in bands)]
+    return "steps" if "steps" in known else known[0], known[0]
+
+
 def _draw_arm(axes: Axes, arm: Arm, found: Band | None, style: Style, cost: str, target: float | None) -> None:
-    for part in broken(arm):
+    for part in (part for part in broken(arm) if cost in part.costs):
         axes.plot(part.costs[cost], part.loss, color=style.color, linewidth=0.8, alpha=0.8)
         axes.plot(part.costs[cost][-1:], part.loss[-1:], marker="x", color=style.color, markersize=6)
     if found is None:
@@ -53,16 +64,16 @@ def _draw_arm(axes: Axes, arm: Arm, found: Band | None, style: Style, cost: str,
         axes.plot([crossing], [target], zorder=5, **point(style, size=6.5))
 
 
-def _scale(left: Axes, right: Axes, bands: list[Band]) -> None:
+def _scale(left: Axes, right: Axes, bands: list[Band], across: str, along: str) -> None:
     """Show the last costs on the logarithmic side, and the losses that lie there."""
     left.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     right.set_xscale("log")
     if not bands:
         return
-    ends = {cost: max(float(b.costs[cost][-1]) for b in bands) for cost in ("steps", "flops")}
-    left.set_xlim(0, ends["steps"] * 1.02)
-    right.set_xlim(ends["flops"] / _DECADES, ends["flops"] * 1.15)
-    seen = [b.mean[b.costs["flops"] >= min(ends["flops"] / _DECADES, b.costs["flops"][-1])] for b in bands]
+    ends = {cost: max(float(b.costs[cost][-1]) for b in bands) for cost in (across, along)}
+    left.set_xlim(0, ends[across] * 1.02)
+    right.set_xlim(ends[along] / _DECADES, ends[along] * 1.15)
+    seen = [b.mean[b.costs[along] >= min(ends[along] / _DECADES, b.costs[along][-1])] for b in bands]
     low, high = min(float(v.min()) for v in seen), max(float(v.max()) for v in seen)
     margin = 0.06 * (high - low) or 0.1
     left.set_ylim(low - margin, high + margin)

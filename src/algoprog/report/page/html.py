@@ -35,6 +35,8 @@ def render(
 ) -> str:
     """The whole page; names from records are escaped by the templates, never here."""
     charts = {figure.stem: inline_svg(figure) for figure in figures}
+    measured = {gain.cost for group in groups for arm in group.arms for gain in arm.gains} or {*COSTS}
+    costs = {name: naming.COST_TITLES[name] for name in COSTS if name in measured}
     return (
         _environment()
         .get_template("report.html")
@@ -42,22 +44,32 @@ def render(
             groups=groups,
             verdicts=verdicts(groups, scale, cost=cost, confidence=confidence),
             variants=naming.order_variants(arm.variant for group in groups for arm in group.arms),
-            costs={name: naming.COST_TITLES[name] for name in COSTS},
+            costs=costs,
             cost=cost,
             estimators=ESTIMATORS,
             confidence=confidence,
             charts=charts,
-            data=chart_data(groups, styles, cost=cost)
+            data=chart_data(groups, styles, cost=cost, costs=costs)
             | {"charts": [json_data(section.chart) for section in sections if section.chart]},
             sections=sections,
             own={section.stem for section in sections},
             library=Markup(plotting_library() if charts else ""),
             flags=flag_table(groups),
-            origin=provenance([run.record for group in groups for run in group.runs]),
+            origin=provenance([run.record for group in groups for run in group.runs]) | sources(groups),
             command=command,
             inputs=inputs,
         )
     )
+
+
+def sources(groups: Sequence[Group]) -> dict[str, Any]:
+    """What is known of curves that have no records: how many there are, and their files."""
+    curves = [curve for group in groups for arm in group.arms if not arm.runs for curve in arm.curves]
+    return {
+        "n_curves": len(curves),
+        "n_curve_seeds": len({curve.seed for curve in curves}),
+        "files": list(dict.fromkeys(curve.source for curve in curves if curve.source)),
+    }
 
 
 def inline_svg(figure: Drawn) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,10 +45,12 @@ def plotting_library() -> str:
     return base64.b64encode(packed).decode("ascii")
 
 
-def chart_data(groups: Sequence[Group], styles: dict[str, Style], *, cost: str) -> dict[str, Any]:
+def chart_data(
+    groups: Sequence[Group], styles: dict[str, Style], *, cost: str, costs: Mapping[str, str] = COST_TITLES
+) -> dict[str, Any]:
     """Everything the charts show, as JSON can hold it; an empty colour stands for the text's colour."""
     return {
-        "costs": COST_TITLES,
+        "costs": dict(costs),
         "cost": cost,
         "styles": {name: style_data(style) for name, style in styles.items()},
         "losses": [_losses(group) for group in groups],
@@ -110,7 +112,7 @@ def _arm(arm: Arm, target: float | None) -> dict[str, Any]:
 
 
 def _band(found: Band, target: float | None) -> dict[str, Any]:
-    crossing = {cost: found.crossing(cost, target) for cost in COSTS} if target is not None else {}
+    crossing = {cost: found.crossing(cost, target) for cost in found.costs} if target is not None else {}
     lines = {"mean": _short(found.mean), "low": _short(found.low), "high": _short(found.high)}
     return {"costs": _costs(found.costs), "n": found.n_seeds, "crossing": crossing, **lines}
 

@@ -17,6 +17,7 @@ from algoprog.report.words.words import gain_text, interval_text
 from algoprog.runs.record import Run
 
 if TYPE_CHECKING:  # scipy comes with it, which takes seconds
+    from algoprog.ceg.curves import Curve
     from algoprog.ceg.gains import Gain
     from algoprog.ceg.noise_floor import NoiseFloor
 
@@ -32,6 +33,7 @@ def gains_table(
     confidence: float = 0.9,
     floors: Mapping[str, NoiseFloor] | None = None,
     correlations: Mapping[str, float] | None = None,
+    curves: Sequence[Curve] = (),
 ) -> str:
     """The table of gains at one cost axis, with a compact column for the seconds (or, at seconds, the FLOPs).
 
@@ -42,9 +44,11 @@ def gains_table(
         confidence: level that the gains' intervals were computed for.
         floors: what `noise_floors` returned for this cost axis, to be stated in words.
         correlations: what `seed_correlations` returned, to be stated in words.
+        curves: those that the gains were computed from, for the losses of what has no records.
     """
     tuned = any(gain.trials is not None for gain in gains)  # then the paper's estimator has no column, and no notes
-    groups = summarise([g for g in gains if g.estimator in (ESTIMATORS[:1] if tuned else ESTIMATORS)], runs)
+    shown = ESTIMATORS[:1] if tuned else ESTIMATORS
+    groups = summarise([gain for gain in gains if gain.estimator in shown], runs, curves)
     if not any(group.arms for group in groups):
         return NOTHING
     names = shorten((plain(arm.variant) for group in groups for arm in group.arms), _VARIANT - 1)

@@ -49,6 +49,8 @@ FLAGS: dict[str, str] = {
     "budgets settle it, as schedule=wsd with branches trains them",
     "sharp-decay": "the learning rate was held and then taken down within one run, a knee that smoothing rounds off; "
     "gains may be off by 3 %, compare annealed branches instead",
+    "end-points": "each run is known by its end alone: laws through the ends of several sizes are compared, and the "
+    "interval is by their scatter about the laws, ends less parameters being its degrees of freedom",
     "own-target": "this estimator compares at the variant's last loss, whatever target is asked for",
     "no-floor": "two models cannot show which part of the loss no compute removes, so the predicted loss allows for "
     "any part up to four fifths of the lowest loss",

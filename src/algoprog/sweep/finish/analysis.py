@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from algoprog.ceg.curves import Curve, curves_from_runs
+from algoprog.ceg.curves import Curve, common_costs, curves_from_runs
 from algoprog.ceg.gains import Gain, compute_gains
-from algoprog.ceg.noise_floor import noise_floors
+from algoprog.ceg.noise_floor import NoiseFloor, noise_floors
 from algoprog.ceg.seeds.correlation import seed_correlations
 from algoprog.ceg.write import write_gains
 from algoprog.literature.compare import compare
@@ -17,7 +17,7 @@ from algoprog.report.inputs import drawn_from, fingerprint
 from algoprog.report.tables.table import gains_table
 from algoprog.run.provenance import environment
 from algoprog.runs.calls import read_calls
-from algoprog.runs.record import REPORT_FILE, Run
+from algoprog.runs.record import BASELINE, REPORT_FILE, Run
 from algoprog.runs.views import compared_runs
 from algoprog.sweep.finish.summary_run import log_summary
 
@@ -51,24 +51,57 @@ def analyse(folder: Path, *, wandb: bool | None, redraw: bool) -> None:
     page = folder / REPORT_FILE
     commands = "\n".join(read_calls(folder).commands) or None
     inputs = fingerprint(runs, commands, environment())
+    floors = noise_floors(curves)
     if redraw or inputs is None or drawn_from(page) != inputs:
-        _draw(folder, gains, runs, commands, curves, inputs)
-    table = gains_table(gains, runs, floors=noise_floors(curves), correlations=seed_correlations(curves))
+        _draw(folder, gains, runs, commands, curves, inputs, floors)
+    table = gains_table(gains, runs, floors=floors, correlations=seed_correlations(curves))
     print(f"\n{table}\nGains in {folder / 'gains.csv'} and gains.json, report in {page}", flush=True)
     if wandb is not None:
         log_summary(folder, gains, runs, asked=wandb)
 
 
+def analyse_curves(curves: list[Curve], folder: Path, *, baseline: str, cost: str, command: str) -> None:
+    """The same for curves from elsewhere, on the cost axes that all of them have, into a folder of its own.
+
+    Args:
+        curves: of which no records are known.
+        folder: where gains and report are written.
+        baseline: what gains are measured against.
+        cost: cost axis that the page opens with.
+        command: what gives the page again.
+
+    Raises:
+        ValueError: as `compute_gains`, or the curves do not share the cost axis.
+    """
+    from algoprog.report.write import write_report  # here: drawing has much to import
+
+    for curve in curves:
+        curve.cost(cost)
+    gains = compute_gains(curves, costs=common_costs(curves), baseline=baseline)
+    write_gains(folder, gains)
+    floors, extra = noise_floors(curves, cost=cost, baseline=baseline), [_literature(gains, baseline)]
+    page = write_report(folder, gains, [], cost=cost, command=command, extra=extra, curves=curves, floors=floors)
+    correlations = seed_correlations(curves, baseline)
+    table = gains_table(gains, [], cost=cost, floors=floors, correlations=correlations, curves=curves)
+    print(f"\n{table}\nGains in {folder / 'gains.csv'} and gains.json, report in {page}", flush=True)
+
+
 def _draw(
-    folder: Path, gains: list[Gain], runs: list[Run], commands: str | None, curves: list[Curve], inputs: str | None
+    folder: Path,
+    gains: list[Gain],
+    runs: list[Run],
+    commands: str | None,
+    curves: list[Curve],
+    inputs: str | None,
+    floors: dict[str, NoiseFloor],
 ) -> None:
     from algoprog.report.write import write_report  # here: drawing has much to import
 
     extra = [_literature(gains)]
-    write_report(folder, gains, runs, command=commands, extra=extra, curves=curves, inputs=inputs)
+    write_report(folder, gains, runs, command=commands, extra=extra, curves=curves, inputs=inputs, floors=floors)
 
 
-def _literature(gains: list[Gain]) -> Section:
+def _literature(gains: list[Gain], baseline: str = BASELINE) -> Section:
     """Published gains of the same changes, for the report."""
     from algoprog.literature.figure import literature_figure
     from algoprog.report.page.section import Section
@@ -77,4 +110,4 @@ def _literature(gains: list[Gain]) -> Section:
         "Bars are published ranges, points what this sweep measured. Published values are of different kinds (training"
         " compute, time of a step, latency), models and data: `algoprog literature` gives source and caveat of each."
     )
-    return Section("Literature and measurement", (prose,), figure=literature_figure(compare(gains)))
+    return Section("Literature and measurement", (prose,), figure=literature_figure(compare(gains, baseline=baseline)))
