@@ -6,6 +6,7 @@ import hydra
 from omegaconf import DictConfig
 
 import algoprog.config  # noqa: F401 - registers the schema
+from algoprog.start import start
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -17,7 +18,4 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)  # as shells count; whoever could say more has done so
+    sys.exit(start(main))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from inspect import getattr_static
+from inspect import Parameter, getattr_static, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -14,9 +15,10 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
-from torch.nn import Parameter
+from torch import nn
 
 from algoprog.axes import MODEL
+from algoprog.baseline import get
 from algoprog.config import AUTO, OF_THE_SWEEP
 from algoprog.data.interface import padded_vocab_size
 from algoprog.data.prepare import prepare
@@ -25,8 +27,10 @@ from algoprog.data.windows import TrainWindows, ValidationWindows
 from algoprog.model.dims import Dims
 from algoprog.model.interface.backbone import TRAIN_OVER_FORWARD, Backbone
 from algoprog.model.interface.roles import matrix, vector
+from algoprog.names import check_name
 from algoprog.refusals import refuse
 from algoprog.runs.record import COMPARE, SEARCH
+from algoprog.strangers import refuse_strangers
 from algoprog.training import budget
 from algoprog.variant import cohort, model_name, run_id, variant
 
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("32", "bf16-mixed")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda")
+STRATEGIES = ("auto", "ddp", "fsdp")
 
 
 @dataclass(frozen=True)
@@ -203,7 +208,9 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
     Raises:
         ValueError: the configuration cannot be trained, saying what to change.
     """
+    refuse_strangers(config)
     _check_settings(config)
+    check_name("model.name", str(config["model"]["name"]))
     refuse(config)
     auto_micro_batch = config["micro_batch_size"] == AUTO
     devices = _devices(config, gpus)
@@ -248,6 +255,7 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
         accumulate=_accumulate(config, devices),
         auto_micro_batch=auto_micro_batch,
     )
+    check_name("the name of the run", checked.name)
     checked.evaluation_steps(), checked.branches()  # raise now, not in training
     construct(config, "logger")
     _check_optimizer(config)
@@ -327,6 +335,7 @@ def _called(part: str, knobs: dict[str, Any]) -> Any:
 def _typed(part: str, knobs: dict[str, Any]) -> dict[str, Any]:
     """The knobs as the annotations of the constructor want them: 1e5 as an integer where one is asked for."""
     target = get_object(knobs["_target_"])
+    _check_knobs(part, target, knobs)
     typed = {}
     for name, value in knobs.items():
         try:
@@ -334,7 +343,28 @@ def _typed(part: str, knobs: dict[str, Any]) -> dict[str, Any]:
         except ValidationError as error:
             message = error.errors()[0]["msg"]
             raise ValueError(f"{part}.{name}={value} does not fit: {message[0].lower()}{message[1:]}") from error
+        if isinstance(typed[name], float) and not math.isfinite(typed[name]):
+            raise ValueError(f"{part}.{name}={value} must be a finite number")
+        if isinstance(value, bool) and type(typed[name]) in (int, float):
+            raise ValueError(f"{part}.{name}={str(value).lower()} must be a number")
     return typed
+
+
+def _check_knobs(part: str, target: Any, knobs: dict[str, Any]) -> None:
+    """Refuse knobs that a constructor does not have, and the lack of one that it needs.
+
+    Raises:
+        ValueError: naming it.
+    """
+    parameters = signature(target).parameters
+    own = {name: one for name, one in parameters.items() if one.kind is Parameter.KEYWORD_ONLY}
+    given = [name for name in knobs if name not in ("_target_", "_partial_", "_convert_")]
+    strange = [name for name in given if name not in parameters]
+    if strange and not any(one.kind is Parameter.VAR_KEYWORD for one in parameters.values()):
+        raise ValueError(f"{part}.{strange[0]} is no setting: {part} has {', '.join(own) or 'none'}")
+    missing = [name for name, one in own.items() if name not in knobs and one.default is Parameter.empty]
+    if missing:
+        raise ValueError(f"{part}.{missing[0]} has no value: add {part}.{missing[0]}=... to the command line")
 
 
 @cache
@@ -360,7 +390,9 @@ def _check_settings(config: dict[str, Any]) -> None:
         "role": (config["role"] in (SEARCH, COMPARE), f"{SEARCH} or {COMPARE}"),
         "seed": (0 <= config["seed"] < 2**32, "between 0 and 2^32 - 1"),
         "gradient_clip": (config["gradient_clip"] >= 0, "0 (no clipping) or above"),
+        "evaluation.tokens": (config["evaluation"]["tokens"] >= 1, "at least 1"),
         "trainer.accelerator": (trainer["accelerator"] in ACCELERATORS, f"one of {', '.join(ACCELERATORS)}"),
+        "trainer.strategy": (_is_strategy(trainer["strategy"]), f"one of {', '.join(STRATEGIES)}"),
         "trainer.threads": (trainer["threads"] is None or trainer["threads"] >= 1, "null or at least 1"),
         "trainer.num_nodes": (trainer["num_nodes"] >= 1, "at least 1"),
         "trainer.checkpoint_seconds": (_at_least(trainer["checkpoint_seconds"], 0), "null or at least 0"),
@@ -368,8 +400,16 @@ def _check_settings(config: dict[str, Any]) -> None:
     }
     for name, (fits, wanted) in checks.items():
         if not fits:
-            value = config[name] if name in config else trainer[name.removeprefix("trainer.")]
-            raise ValueError(f"{name}={value} must be {wanted}")
+            raise ValueError(f"{name}={get(config, name)} must be {wanted}")
+
+
+def _is_strategy(name: str) -> bool:
+    """Whether Lightning knows a strategy; it takes seconds to ask."""
+    if name in STRATEGIES:
+        return True
+    from lightning.pytorch.strategies import StrategyRegistry
+
+    return name in StrategyRegistry
 
 
 def _at_least(value: float | None, least: float) -> bool:
@@ -379,7 +419,7 @@ def _at_least(value: float | None, least: float) -> bool:
 def _check_optimizer(config: dict[str, Any]) -> None:
     """Build the optimizer for one vector and one matrix, so that it refuses its knobs now."""
     try:
-        construct(config, "optim")([vector(Parameter(torch.zeros(1))), matrix(Parameter(torch.zeros(1, 1)))])
+        construct(config, "optim")([vector(nn.Parameter(torch.zeros(1))), matrix(nn.Parameter(torch.zeros(1, 1)))])
     except (IndexError, ValueError) as error:
         message = " ".join(str(error).split())
         raise ValueError(f"optim: {message[:1].lower()}{message[1:]}: correct that knob") from error

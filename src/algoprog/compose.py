@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from algoprog.config import conf_dir
+from algoprog.hydra_mistakes import hydra_sentence
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:
@@ -22,4 +23,4 @@ def compose(overrides: Sequence[str]) -> DictConfig:
         try:
             return hydra_compose("config", list(overrides))
         except HydraException as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(hydra_sentence(error)) from error

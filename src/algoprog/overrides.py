@@ -44,6 +44,17 @@ def setting(override: Override) -> str:
     return override.package if override.package in AXES else str(override.get_key_element())
 
 
+def refuse_lists(overrides: list[str]) -> None:
+    """Refuse several options for one axis in one run, of which Hydra would make a mixture.
+
+    Raises:
+        ValueError: a word lists them.
+    """
+    for word in parse(overrides):
+        if setting(word) in AXES and isinstance(word.value(), list):
+            raise ValueError(f"{word.input_line} lists options: choose one, or add -m and leave the brackets out")
+
+
 def without_axes(overrides: list[str]) -> list[str]:
     """The command line of the baseline: every axis, its knobs, the variant, and what a sweep compares taken out.
 

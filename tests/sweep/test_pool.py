@@ -16,12 +16,12 @@ from algoprog.sweep.engine import process
 from tests.sweep.conftest import Run, wait_until
 
 DEATHS = {
-    "exception": "RuntimeError: planted fault of two lines",
+    "exception": "RuntimeError: raised in fate.py, line 22 (meet)",
     "exit3": "exit code 3",
     "exit0": "ended without a record",
     "sigkill": "killed by SIGKILL (out of memory?)",
     "segfault": "killed by SIGSEGV",
-    "memory": "MemoryError",
+    "memory": "MemoryError: raised in fate.py, line 36 (meet)",
 }
 
 
@@ -65,10 +65,11 @@ def test_the_stack_of_a_segfault_is_in_the_log(run: Run, tmp_path: Path) -> None
 
 def test_a_secret_in_an_exception_stays_out_of_the_log(run: Run, tmp_path: Path) -> None:
     faults, _ = run(run="secret 9")
-    assert faults["run"] == "RuntimeError: no access with ***"
+    assert faults["run"] == "RuntimeError: raised in fate.py, line 26 (meet)"
     log = (tmp_path / "run" / "run.log").read_text()
     assert "logged in with ***" in log
     assert "RuntimeError: no access with ***" in log
+    assert (tmp_path / "run" / "run.log").stat().st_mode & 0o777 == 0o600
     assert not [path for path in (tmp_path / "run").iterdir() if b"planted-0f5d7c" in path.read_bytes()]
 
 

@@ -16,10 +16,12 @@ from omegaconf import DictConfig
 
 from algoprog import build
 from algoprog.build import RunSpec
-from algoprog.overrides import parse, subject, with_moved_axes
+from algoprog.overrides import parse, refuse_lists, subject, with_moved_axes
 from algoprog.run.micro_batch import NoRoomError, fitted
-from algoprog.runs.mistake import sentence
+from algoprog.runs.failure import failed
+from algoprog.runs.mistake import exit_code, sentence
 from algoprog.runs.secrets import redact_logs
+from algoprog.strangers import unread
 from algoprog.training.free_memory import free_memory
 from algoprog.training.hardware import gpus_here
 
@@ -35,21 +37,27 @@ def main(cfg: DictConfig) -> float | None:
     """
     hydra_cfg = HydraConfig.get()
     redact_logs()
+    words = list(hydra_cfg.overrides.task)
+    folder = Path(hydra_cfg.runtime.output_dir)
     try:
-        _check_words(list(hydra_cfg.overrides.task))
-        spec = prepare(build.resolve(_with_moved_axes(cfg, list(hydra_cfg.overrides.task))))
+        _check_words(words)
+        spec = prepare(build.resolve(_with_moved_axes(cfg, words)))
         _check_processes(spec, hydra_cfg)
     except (OSError, ValueError) as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(exit_code(error)) from None
+    for line in unread(words):
+        print(f"warning: {line}", file=sys.stderr)
     from algoprog.run.fit import run  # here: lightning takes seconds, and a mistake should be told at once
     from algoprog.training.lock import FolderTakenError
 
     try:
-        return run(spec, Path(hydra_cfg.runtime.output_dir), list(hydra_cfg.overrides.task)).final_val_loss
+        return run(spec, folder, words).final_val_loss
     except (FolderTakenError, NoRoomError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except Exception as error:
+        raise failed(error, folder) from None
 
 
 def _with_moved_axes(cfg: DictConfig, overrides: list[str]) -> DictConfig:
@@ -69,6 +77,7 @@ def _check_words(overrides: list[str]) -> None:
     for word in parse(overrides):
         if subject(word) in ("design", "tune"):
             raise ValueError(f"{word.input_line} is for sweeps: add -m, or leave it out to train a single run")
+    refuse_lists(overrides)
 
 
 def _check_processes(spec: RunSpec, hydra_cfg: HydraConf) -> None:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from typing import Any, TextIO, TypeVar
 
-HIDDEN = "***"
-SHORTEST = 8
-"""Shorter values of the environment are words that occur anywhere."""
+from algoprog.runs.addresses import HIDDEN, without_user_info
+from algoprog.runs.secret_values import known
 
-_NAME = re.compile(r"(^AWS_.*(KEY|TOKEN|SECRET))|(TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS)$", re.IGNORECASE)
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@'\"]+@")
-_SECRET = r"(?:api[_-]?key|(?<!per_)token|secret|passw(?:or)?d|credentials?)"
+_SECRET = (
+    r"(?:(?:api|access|account|auth|encryption|private|secret|signing|ssh)[_-]?key|(?<!per_)token|secret"
+    r"|passw(?:or)?d|passphrase|credentials?)"
+)
 _KEY = re.compile(rf"{_SECRET}$", re.IGNORECASE)
 """The end of a setting's name whose value is a secret; `train_flops_per_token` and `tokens` are none."""
 _SHELL, _SHELL_MARK = "'\"'\"'", "\ue000"
 """How `shlex` writes a quote inside quotes, and one letter for it while we look for the ends of values."""
 _QUOTES = f"'\"{_SHELL_MARK}"
 _SET = re.compile(rf"{_SECRET}(?P<quote>[{_QUOTES}\\]*)(?P<mark>=|\s*:[ \t]*)(?=[ \t]*\S)", re.IGNORECASE)
+_HEADER = re.compile(r"(?P<kind>\bBearer|(?i:\bAuthorization\W{1,4}\w+)) +[A-Za-z0-9._~+/=-]{8,}")
 _NOTHING = ("", "null", "none", "true", "false")
 
 Value = TypeVar("Value")
@@ -31,11 +32,11 @@ Value = TypeVar("Value")
 def redacted(value: Value) -> Value:
     """The value with every secret in its texts replaced by `***`, at any depth.
 
-    A secret is the value of an environment variable whose name ends in TOKEN, KEY, SECRET or PASSWORD, the user and
-    password of a URL, whatever stands under a key that ends in token, password or the like, and what `...token=` or
-    `{...token: ` sets on a command line.
+    A secret is the value of an environment variable whose name ends in TOKEN, KEY, SECRET, PASSWORD or the like, the
+    user and password of a URL, whatever stands under a key that ends in token, password or the like, and what
+    `...token=` or `{...token: ` sets on a command line.
     """
-    return _walk(value, _known())
+    return _walk(value, known())
 
 
 class RedactedText(io.TextIOWrapper):
@@ -45,6 +46,43 @@ class RedactedText(io.TextIOWrapper):
         """Write the text without its secrets."""
         super().write(redacted(text))
         return len(text)
+
+
+class Guarded:
+    """Another stream, less the secrets that are written to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text without its secrets."""
+        self.stream.write(redacted(text))
+        return len(text)
+
+    def writelines(self, lines: Sequence[str]) -> None:
+        """Likewise."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a stream can do."""
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def guarded_terminal() -> Iterator[None]:
+    """Let no secret pass to standard output and standard error, or to logs."""
+    before = logging.getLogRecordFactory()
+    redact_logs()
+    try:
+        with redirect_stdout(_guarded(sys.stdout)), redirect_stderr(_guarded(sys.stderr)):
+            yield
+    finally:
+        logging.setLogRecordFactory(before)
+
+
+def _guarded(stream: Any) -> Any:
+    return stream if isinstance(stream, Guarded | RedactedText) else Guarded(stream)
 
 
 def redact_logs() -> None:
@@ -61,29 +99,29 @@ def _record(*args: Any, **knobs: Any) -> logging.LogRecord:
     return record
 
 
-def _walk(value: Any, known: list[str]) -> Any:
+def _walk(value: Any, found: re.Pattern[str] | None) -> Any:
     if isinstance(value, str):
-        return _clean(value, known)
+        return _clean(value, found)
     if isinstance(value, Mapping):
-        return {_walk(key, known): _under(key, item, known) for key, item in value.items()}
+        return {_walk(key, found): _under(key, item, found) for key, item in value.items()}
     if isinstance(value, tuple):
-        return tuple(_walk(item, known) for item in value)
+        return tuple(_walk(item, found) for item in value)
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [_walk(item, known) for item in value]
+        return [_walk(item, found) for item in value]
     return value
 
 
-def _under(key: Any, value: Any, known: list[str]) -> Any:
+def _under(key: Any, value: Any, found: re.Pattern[str] | None) -> Any:
     """The value of a key: nothing of it where the key names a secret, unless it says only whether there is one."""
     if isinstance(key, str) and _KEY.search(key):
         return value if value is None or isinstance(value, bool) or value == "" else HIDDEN
-    return _walk(value, known)
+    return _walk(value, found)
 
 
-def _clean(text: str, known: list[str]) -> str:
-    for secret in known:
-        text = text.replace(secret, HIDDEN)
-    text = _URL.sub(rf"\g<scheme>{HIDDEN}@", text)
+def _clean(text: str, found: re.Pattern[str] | None) -> str:
+    if found:
+        text = found.sub(HIDDEN, text)
+    text = _HEADER.sub(rf"\g<kind> {HIDDEN}", without_user_info(text))
     return _without_settings(text) if _SET.search(text.replace(_SHELL, _SHELL_MARK)) else text
 
 
@@ -133,9 +171,3 @@ def _end(text: str, start: int, ends: str) -> int:
         at += 1
     at = min(at, len(text))
     return at - (text[at - 1] == "," and at > start + 1)
-
-
-def _known() -> list[str]:
-    """Secrets of the environment, the longest first: one may be part of another."""
-    found = {value for name, value in os.environ.items() if _NAME.search(name) and len(value) >= SHORTEST}
-    return sorted(found, key=len, reverse=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from algoprog.runs.secrets import redacted
+from algoprog.runs.mistake import fault
 
 STATUS_FILE = "status.json"
 
@@ -106,10 +106,8 @@ def mark(folder: Path, state: str, *, attempt: int, reason: str | None) -> None:
 
 
 def one_line(exception: BaseException) -> str:
-    """An exception's type and message as a status holds them."""
-    text = " ".join(redacted(str(exception)).split())
-    name = type(exception).__name__
-    return (f"{name}: {text}" if text else name)[:300]
+    """What a status may say of an exception."""
+    return fault(exception)[:300]
 
 
 def _finite(value: object) -> bool:

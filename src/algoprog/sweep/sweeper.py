@@ -15,9 +15,9 @@ from omegaconf import DictConfig
 
 from algoprog.overrides import quoted
 from algoprog.runs.calls import begin_call, end_call
-from algoprog.runs.mistake import sentence
+from algoprog.runs.mistake import exit_code, sentence
 from algoprog.sweep.design.jobs import Job, jobs
-from algoprog.sweep.plan.announce import tell, tell_refused
+from algoprog.sweep.plan.announce import tell, tell_refused, tell_unread
 from algoprog.sweep.plan.placement import placement
 from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside, views
 from algoprog.sweep.plan.room import hand_over
@@ -53,6 +53,7 @@ class Sweeper(BasicSweeper):
         assert self.hydra_context is not None
         outlive_readers()
         with _mistakes():
+            tell_unread(arguments)
             wanted = jobs(self.config, arguments, self.params, self.hydra_context.config_loader)
             tune, own = tune_of(self.config), self._own()
             start = (
@@ -111,10 +112,10 @@ def _mistakes() -> Iterator[None]:
     """Turn what the user can mend into one sentence.
 
     Raises:
-        SystemExit: there was such a mistake (2).
+        SystemExit: there was such a mistake (2), or the disk is full (1).
     """
     try:
         yield
     except (OSError, ValueError) as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(exit_code(error)) from None

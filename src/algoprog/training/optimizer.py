@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,6 +35,20 @@ class Recipe(ABC):
 
         They are charged to the run beside those of the model. Elementwise work is not counted, as in the model.
         """
+
+
+def check_knobs(*, lr: float, betas: Sequence[float], eps: float, weight_decay: float) -> tuple[float, float]:
+    """The two decays of Adam's running means, once every knob of it is known to make sense.
+
+    Raises:
+        ValueError: one does not, named as the command line names it.
+    """
+    for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
+        if not 0 <= value < math.inf:
+            raise ValueError(f"optim.{name}={value} must be a number of at least 0")
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise ValueError(f"optim.betas={list(betas)} must be two numbers, each at least 0 and below 1")
+    return betas[0], betas[1]
 
 
 def groups(parameters: Sequence[Declared], *, weight_decay: float) -> list[dict[str, Any]]:

@@ -21,11 +21,16 @@ class LayerNorm(Norm):
         site: where it stands.
         eps: added to the variance.
 
+    Raises:
+        ValueError: `eps` is negative.
+
     Source: Ba et al. 2016 (arXiv 1607.06450).
     """
 
     def __init__(self, site: Site, *, eps: float) -> None:
         super().__init__(site)
+        if eps < 0:
+            raise ValueError(f"eps={eps} of norm=ln must be at least 0")
         self.eps = eps
         self.gain = Parameter(torch.ones(site.width))
         self.bias = Parameter(torch.zeros(site.width)) if site.dims.bias else None

@@ -21,11 +21,16 @@ class RMSNorm(Norm):
         site: where it stands.
         eps: added to the mean square.
 
+    Raises:
+        ValueError: `eps` is negative.
+
     Source: Zhang and Sennrich 2019 (arXiv 1910.07467).
     """
 
     def __init__(self, site: Site, *, eps: float) -> None:
         super().__init__(site)
+        if eps < 0:
+            raise ValueError(f"eps={eps} of norm=rmsnorm must be at least 0")
         self.eps = eps
         self.gain = Parameter(torch.ones(site.width))
 

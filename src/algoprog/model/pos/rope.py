@@ -17,7 +17,7 @@ class RotaryPosition(NoParameters, Position):
         theta: base of the geometric series of wavelengths.
 
     Raises:
-        ValueError: the heads have an odd width.
+        ValueError: the heads have an odd width, or the base is not positive.
 
     Source: Su et al. 2021 (arXiv 2104.09864), section 3.4; the halves of a head are paired as in GPT-NeoX.
     """
@@ -33,6 +33,8 @@ class RotaryPosition(NoParameters, Position):
                 f"pos=rope needs heads of even width, but model.d_model={dims.d_model} over"
                 f" model.n_heads={dims.n_heads} gives {dims.d_head}: change one of the two"
             )
+        if theta <= 0:
+            raise ValueError(f"pos=rope: pos.theta={theta} must be above 0")
         frequency = theta ** -(torch.arange(0, dims.d_head, 2, dtype=torch.float64) / dims.d_head)
         angle = torch.arange(dims.seq_len, dtype=torch.float64)[:, None] * frequency
         angle = torch.cat((angle, angle), dim=-1)

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from algoprog import build
 from algoprog.config import OF_THE_SWEEP
+from algoprog.hydra_mistakes import hydra_sentence
 from algoprog.overrides import parse, subject
 
 Compose = Callable[[list[str]], DictConfig]
@@ -120,7 +121,7 @@ class Composer:
         try:
             found = self.compose(job)
         except HydraException as error:
-            raise ValueError(" ".join(str(error).split())) from error
+            raise ValueError(hydra_sentence(error)) from error
         return OmegaConf.masked_copy(found, [str(key) for key in found if key not in OF_THE_SWEEP])
 
     def _seed_stands_alone(self) -> bool:

@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from algoprog.axes import ALWAYS, AXES
 from algoprog.baseline import option
-from algoprog.overrides import setting, subject, with_moved_axes
+from algoprog.hydra_mistakes import hydra_sentence
+from algoprog.overrides import refuse_lists, setting, subject, with_moved_axes
 from algoprog.sweep.design.compare import compared, moved
 from algoprog.sweep.design.composer import Compose
 from algoprog.sweep.design.exclude import kept
@@ -43,6 +44,7 @@ def jobs(
         ValueError: the design does not make sense, or contradicts the command line.
     """
     typed = _parse(arguments, loader)
+    refuse_lists([word.input_line for word in typed if word.input_line and not word.is_sweep_override()])
     base = {axis: option(config[axis]) for axis in ALWAYS}
     design = read(_with_lists(config, [word for word in typed if subject(word) == "design"]), base)
     own = [word for word in typed if subject(word) not in ("design", "tune")]
@@ -123,7 +125,7 @@ def _parse(words: Sequence[str], loader: ConfigLoader) -> list[Override]:
     try:
         return OverridesParser.create(config_loader=loader).parse_overrides(list(words))
     except HydraException as error:
-        raise ValueError(" ".join(str(error).split())) from error
+        raise ValueError(hydra_sentence(error)) from error
 
 
 def _with_lists(config: DictConfig, typed: Sequence[Override]) -> Any:
@@ -182,7 +184,7 @@ def _plain(design: Design, typed: list[Override], params: Mapping[str, str], loa
     try:
         return [list(job) for job in BasicSweeper.split_arguments([*own, *varied, *typed], None)[0]]
     except HydraException as error:
-        raise ValueError(" ".join(str(error).split())) from error
+        raise ValueError(hydra_sentence(error)) from error
 
 
 def _rows(group: Mapping[str, Sequence[str]]) -> list[Job]:

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from algoprog.overrides import parse, quoted
+from algoprog.runs.failure import RunFailedExit, open_private
 from algoprog.runs.record import LOG_FILE
 from algoprog.runs.secrets import RedactedText
 from algoprog.runs.status import now, one_line
@@ -87,6 +88,9 @@ def work(job: Job, script: str, environment: dict[str, str], attempt: int, tell:
     sys.argv = [script, *job.words]
     try:
         runpy.run_path(script, run_name="__main__")
+    except RunFailedExit as failed:
+        tell.send(failed.told)
+        raise SystemExit(failed.code) from None
     except Exception as error:
         tell.send(one_line(error))
         traceback.print_exc()  # last: a full disk takes no traceback
@@ -94,8 +98,8 @@ def work(job: Job, script: str, environment: dict[str, str], attempt: int, tell:
 
 
 def _log_to(path: Path) -> None:
-    """Everything that is printed from here on goes to the file; what Python prints, without secrets."""
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    """Everything that is printed from here on goes to the file, which its owner alone can read, without secrets."""
+    log = open_private(path)
     for stream in (1, 2):
         os.dup2(log, stream)
     os.close(log)

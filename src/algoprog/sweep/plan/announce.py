@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from algoprog.run import provenance
 from algoprog.run.provenance import environment
 from algoprog.runs.record import Record
 from algoprog.runs.secrets import redacted
+from algoprog.strangers import unread
 from algoprog.sweep.plan.condition import announce
 from algoprog.sweep.plan.expected import expected_time
 from algoprog.sweep.plan.placement import Placement
@@ -60,6 +62,12 @@ def _done_otherwise(planned: Plan, threads: int | None) -> dict[str, list[str]]:
         if differs:
             found.setdefault(differs, []).append(spec.name)
     return found
+
+
+def tell_unread(words: Sequence[str]) -> None:
+    """A line for every word that no part of the program reads, such as a typo behind a `+`."""
+    for line in unread(words):
+        print(f"warning: {line}", file=sys.stderr)
 
 
 def tell_refused(planned: Plan, *, skip_refused: bool) -> None:

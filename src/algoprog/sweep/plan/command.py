@@ -28,11 +28,14 @@ def add_plan(commands: Commands) -> None:
 
 def _plan(options: argparse.Namespace) -> int:
     """Print the plan; the exit code is 2 where the sweep would train nothing because it refuses."""
+    from algoprog.sweep.plan.announce import tell_unread
     from algoprog.sweep.plan.power_command import power_line
     from algoprog.sweep.plan.preview import preview
     from algoprog.sweep.plan.table import plan_table
 
-    found = preview([*options.overrides, *options.multirun], options.records)
+    words = [*options.overrides, *options.multirun]
+    found = preview(words, options.records)
+    tell_unread(words)
     text = json.dumps(found.as_json(), indent=2) + "\n" if options.format == "json" else plan_table(found)
     print(text, end="")
     models, seeds = list(dict.fromkeys(run.model for run in found.runs)), len({run.seed for run in found.runs})

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from algoprog.build import RunSpec
 from algoprog.config import conf_dir
+from algoprog.hydra_mistakes import hydra_sentence
 from algoprog.run.memory import peak_memory
 from algoprog.runs.record import COMPARE, DIVERGED, SEARCH
 from algoprog.runs.secrets import redacted
@@ -141,7 +142,7 @@ def preview(arguments: Sequence[str], records: Path) -> Preview:
         try:
             config = loader.load_configuration("config", list(arguments), run_mode=RunMode.MULTIRUN)
         except HydraException as error:
-            raise ValueError(" ".join(str(error).split())) from error
+            raise ValueError(hydra_sentence(error)) from error
         return _preview(config, loader, records)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared
-from algoprog.training.optimizer import Recipe, groups
+from algoprog.training.optimizer import Recipe, check_knobs, groups
 
 MOMENTS_BYTES = 8
 """The running means of a gradient and of its square, in float32."""
@@ -23,11 +23,15 @@ class AdamW(Recipe):
         eps: added to the root of the mean square.
         weight_decay: decoupled, of what parts declare as decayed.
 
+    Raises:
+        ValueError: a knob is out of range.
+
     Source: Loshchilov and Hutter 2017 (arXiv 1711.05101).
     """
 
     def __init__(self, *, lr: float, betas: Sequence[float], eps: float, weight_decay: float) -> None:
-        self.lr, self.betas, self.eps, self.weight_decay = lr, (betas[0], betas[1]), eps, weight_decay
+        self.betas = check_knobs(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        self.lr, self.eps, self.weight_decay = lr, eps, weight_decay
 
     def __call__(self, parameters: Sequence[Declared]) -> Optimizer:
         """Decayed parameters first, the others second."""

@@ -13,7 +13,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared, Role
-from algoprog.training.optimizer import Combined, Recipe, groups
+from algoprog.training.optimizer import Combined, Recipe, check_knobs, groups
 from algoprog.training.shards import gathered, part
 
 A, B, C = 3.4445, -4.7750, 2.0315
@@ -77,7 +77,7 @@ class Muon(Recipe):
         self.lr, self.weight_decay = lr, weight_decay
         self.matrix = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "ns_steps": ns_steps}
         self.ns_steps = ns_steps
-        self.betas, self.eps = (betas[0], betas[1]), eps
+        self.betas, self.eps = check_knobs(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay), eps
 
     def __call__(self, parameters: Sequence[Declared]) -> Optimizer:
         """Matrices first, the others behind them; of both, what decays first."""

@@ -1,0 +1,56 @@
+"""Settings that nobody reads: what stands behind a `+` and is no setting of algoprog, such as a typo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, get_type_hints
+
+from hydra.core.override_parser.types import Override
+
+from algoprog.config import Baseline, Schema, conf_dir
+from algoprog.hydra_mistakes import no_setting
+from algoprog.overrides import parse, subject
+
+KNOWN = frozenset(field.name for field in fields(Schema))
+"""The top-level settings of every run and every sweep."""
+
+
+def unread(words: Sequence[str]) -> list[str]:
+    """A sentence for every setting on a command line that no part of the program reads.
+
+    A value that another word uses, as in `+width=64 model.d_model=${width}`, is read.
+    """
+    typed = parse(list(words))
+    names = dict.fromkeys(word.key_or_group.partition(".")[0] for word in typed if _is_strange(word))
+    return [
+        f"nothing reads +{name}: {no_setting(name)}"
+        for name in names
+        if not any(f"${{{name}{end}" in word for word in words for end in "}.[")
+    ]
+
+
+def _is_strange(word: Override) -> bool:
+    return not word.is_delete() and subject(word) not in (KNOWN | _groups())
+
+
+@cache
+def _groups() -> frozenset[str]:
+    """The folders of conf/: what can be chosen, whatever it sets."""
+    return frozenset(path.name for path in conf_dir().iterdir() if path.is_dir())
+
+
+def refuse_strangers(config: Mapping[str, Any]) -> None:
+    """Refuse a setting that does not exist below one that does.
+
+    Raises:
+        ValueError: there is one, with those that there are.
+    """
+    for section, hint in {**get_type_hints(Schema), "baseline": Baseline}.items():
+        if not isinstance(hint, type) or not is_dataclass(hint):
+            continue
+        known = {field.name for field in fields(hint)}
+        for name in config.get(section) or ():
+            if name not in known:
+                raise ValueError(no_setting(f"{section}.{name}"))

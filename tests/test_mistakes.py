@@ -1,0 +1,90 @@
+"""What cannot be is told in one sentence that names it, whoever finds it, and before anything is trained."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from algoprog import build
+from algoprog.compose import compose as composed
+from algoprog.names import check_name
+from algoprog.overrides import refuse_lists
+from algoprog.start import hydra_words
+from algoprog.strangers import unread
+from algoprog.training.hardware import Gpus, count_devices
+from tests.configs import TINY_RUN, compose
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["attention=nope"], "Could not find 'attention/nope': choose among dense, gqa, mqa, sparse"),
+        (["attn=mqa"], "attn is no setting: did you mean attention?"),
+        (["optim.lrr=1"], "optim.lrr is no setting: did you mean optim.lr?"),
+        (["model.size=1"], "model.size is no setting: model has bias, d_model"),
+        (["data.path=x"], "data.path belongs to data=c4, fineweb_edu, local"),
+        (["seed=1.5"], "seed=1.5 does not fit: value '1.5' of type 'float' could not be converted to Integer"),
+        (["model.n_layers=null"], "model.n_layers=null does not fit"),
+        (["nope"], "nope is no KEY=VALUE"),
+        (["note=a=b"], "note=a=b is no KEY=VALUE"),
+        (["+seed=1"], "+seed is there already: write seed=... without the plus"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_what_hydra_refuses_is_one_sentence(words: list[str], says: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(says)}") as caught:
+        composed(words)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_nobody_reads_is_told() -> None:
+    assert unread(["+sed=1", "seed=2", "+optim.lr=1"]) == ["nothing reads +sed: sed is no setting: did you mean seed?"]
+    assert unread(["+width=64", "model.d_model=${width}", "variant=ln", "experiment=demo", "norm@final_norm=ln"]) == []
+
+
+def test_words_of_an_agent_are_understood_or_named() -> None:
+    words = ["--optim.lr=0.1", "seed=1", "--config-name=config", "-m", "--multirun"]
+    assert hydra_words(words) == ["optim.lr=0.1", "seed=1", "--config-name=config", "-m", "--multirun"]
+    with pytest.raises(ValueError, match="--fast is no option"):
+        hydra_words(["--fast"])
+    with pytest.raises(ValueError, match="UTF-8"):
+        hydra_words(["+note=\udcff"])
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", ".", "..", "a/b", "/", "../../evil", "a\\b", "a\nb", "\x1b[31m", "a\u2028b", "\u202eb", 300 * "x"]
+)
+def test_a_name_never_leaves_its_folder(name: str) -> None:
+    config = compose(*TINY_RUN)
+    config["model"]["name"] = name
+    with pytest.raises(ValueError, match=r"model\.name=.*: choose a name") as caught:
+        build.spec(config, build.tokens(config))
+    assert str(caught.value).isprintable()
+
+
+def test_a_name_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "planted-0f5d7c")
+    with pytest.raises(ValueError, match=r"model\.name=my-\*\*\* holds a secret"):
+        check_name("model.name", "my-planted-0f5d7c")
+    check_name("model.name", "größer 2")
+
+
+def test_one_run_has_one_option_of_an_axis() -> None:
+    with pytest.raises(ValueError, match="lists options"):
+        refuse_lists(["attention=[mqa,gqa]"])
+    refuse_lists(["optim.betas=[0.9,0.95]", "attention=mqa"])
+
+
+@pytest.mark.parametrize("devices", [[-1], [0, 0], [True], ["0"], [], 0, "0,1", 1.5, True, "²"])
+def test_devices_that_are_no_number_or_list_are_refused(devices: object) -> None:
+    with pytest.raises(ValueError, match="must be a number of at least 1, a list of indices, or auto"):
+        count_devices("gpu", devices, Gpus(4, 4))  # type: ignore[arg-type]
+
+
+def test_listed_devices_are_there() -> None:
+    assert count_devices("gpu", [3, 1], Gpus(4, 4)) == 2
+    with pytest.raises(ValueError, match="a run sees 4"):
+        count_devices("gpu", [4], Gpus(4, 4))
+    with pytest.raises(ValueError, match=r"use trainer\.devices=1"):
+        count_devices("auto", [0], Gpus(0, 0))
