@@ -7,11 +7,19 @@ from dataclasses import replace
 import pytest
 
 from algoprog.report.tables.table import WIDTH, gains_table
+from algoprog.report.words import charges
 from algoprog.report.words.naming import order_variants, shorten
+
+KEY = ("rope", "iso_loss", "primary")
 
 
 def rows(table: str, name: str) -> list[str]:
     return [line for line in table.splitlines() if line.startswith(name + " ")]
+
+
+def unwrapped(table: str) -> list[str]:
+    """Sentences of which continued lines are indented."""
+    return table.replace("\n   ", " ").splitlines()
 
 
 def body(table: str) -> str:
@@ -124,6 +132,24 @@ def test_a_tuned_table_tells_trials_their_cost_and_the_gain_without(write_sweep,
     wide = gains_table(bounds, [*runs, *trials])
     assert {"bound", "untuned", "tried", "CEG(s)"} <= set(wide.splitlines()[4].split())
     assert max(map(len, wide.splitlines())) <= WIDTH
+
+
+def test_an_optimizer_that_is_charged_stands_with_its_gain_on_every_axis(write_sweep, make_gains, sweep):
+    shape = sweep(models=("nano",), variants=("none", "rope"))
+    gains = [replace(g, ceg=g.ceg * {"steps": 1.25, "seconds": 0.5}.get(g.cost, 1.0)) for g in make_gains(shape)]
+    runs = write_sweep(shape)
+    assert "optimizer" not in gains_table(gains, runs)
+    charged = [
+        replace(run, record=replace(run.record, optimizer_flops=0.2 * run.record.train_flops))
+        if run.record.variant == "rope"
+        else run
+        for run in runs
+    ]
+    values = {g.cost: f"{g.ceg:.3f}" for g in gains if (g.variant, g.estimator, g.kind) == KEY}
+    (line,) = [line for line in unwrapped(gains_table(gains, charged)) if "optimizer" in line]
+    assert line.startswith("rope at nano: gain ")
+    assert all(f"{values[cost]} in {word}" in line for cost, word in charges.AXES.items())
+    assert "are 20.0% of its FLOPs" in line
 
 
 def test_a_search_without_records_is_priced_by_the_rows(make_gains, sweep):

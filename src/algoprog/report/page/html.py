@@ -17,6 +17,7 @@ from algoprog.report.page.section import Section
 from algoprog.report.provenance import provenance
 from algoprog.report.summary import ESTIMATORS, Group
 from algoprog.report.words import naming, words
+from algoprog.report.words.charges import charge_sentences
 from algoprog.report.words.verdicts import verdicts
 from algoprog.runs.record import COSTS
 
@@ -43,6 +44,7 @@ def render(
         .render(
             groups=groups,
             verdicts=verdicts(groups, scale, cost=cost, confidence=confidence),
+            charges=list(charge_sentences(groups)),
             variants=naming.order_variants(arm.variant for group in groups for arm in group.arms),
             costs=costs,
             cost=cost,

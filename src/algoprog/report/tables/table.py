@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from algoprog.report.summary import ESTIMATORS, Arm, Group, by_display_name, summarise
+from algoprog.report.words.charges import charge_sentences
 from algoprog.report.words.ends import ends_notes
 from algoprog.report.words.naming import COST_TITLES, count, loss, plain, ratio, shorten
 from algoprog.report.words.noise import floor_sentences
@@ -63,6 +64,7 @@ def gains_table(
         *_legend(groups, cost),
         *tuning_notes(groups, runs),
         *notes.legend(),
+        *charge_sentences(groups),
         *ends_notes(groups, cost),
         *seed_sentences(groups, by_display_name(correlations or {}, runs), cost=cost),
         *(f"Noise floor of {label}: {text}" for label, text in found.items()),

@@ -1,0 +1,34 @@
+"""What optimizers are charged in words: a gain in FLOPs and in steps are not the same where one pays more a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from algoprog.report.summary import ESTIMATORS, Arm, Group
+from algoprog.report.words.naming import plain
+from algoprog.report.words.words import gain_text
+
+AXES = {"flops": "FLOPs", "steps": "steps", "seconds": "seconds"}
+
+
+def charge_sentences(groups: Sequence[Group]) -> Iterator[str]:
+    """One sentence for each variant whose optimizer is charged: its share of the FLOPs, and the gain on every axis."""
+    for group in groups:
+        for arm in group.arms:
+            share, gains = _share(arm), _gains(arm)
+            if share and gains:
+                yield (
+                    f"{plain(arm.variant)} at {plain(group.label)}: gain {', '.join(gains)}; matrix products of its"
+                    f" optimizer are {share:.1%} of its FLOPs"
+                )
+
+
+def _share(arm: Arm) -> float:
+    """Share of the charged FLOPs that the optimizer takes."""
+    total = sum(run.record.train_flops for run in arm.runs)
+    return sum(run.record.optimizer_flops for run in arm.runs) / total if total else 0.0
+
+
+def _gains(arm: Arm) -> list[str]:
+    found = {word: arm.gain(ESTIMATORS[0], cost) for cost, word in AXES.items()}
+    return [f"{gain_text(gain)} in {word}" for word, gain in found.items() if gain]
