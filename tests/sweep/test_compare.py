@@ -28,6 +28,8 @@ NAMES = {
     "schedule=cosine,wsd attention=dense,mqa": {"none", "cosine", "mqa", "mqa+cosine"},
     "baseline=llama attention=gqa norm=ln": {"none", "gqa+ln"},
     "baseline.kernel=flash pos=rope": {"none", "rope"},
+    "backbone=lstm": {"none", "lstm"},
+    "block=pre,post norm=ln": {"ln", "post+ln", "none"},
     "design=paper design.variants=[none,'precision=bf16-mixed+ln']": {"none", "ln+precision=bf16-mixed"},
 }
 """Variants by what is typed."""
@@ -92,6 +94,11 @@ def test_a_baseline_is_a_file_and_the_record_says_which(trained: dict[str, Path]
     assert found["gqa"].choices["attention"] == {"option": "gqa", "group_size": 2}
     assert found["gqa"].choices["schedule"]["option"] == "wsd"
     assert found["gqa"].protocol["model.bias"] is False
+
+
+def test_a_record_holds_no_axis_that_its_backbone_lacks(trained: dict[str, Path]) -> None:
+    found = records(trained["backbone=lstm"])
+    assert found["none"].axes.keys() - found["lstm"].axes.keys() == {"block", "attention", "pos", "mlp", "kernel"}
 
 
 def test_the_record_says_what_it_was_measured_against(trained: dict[str, Path]) -> None:
