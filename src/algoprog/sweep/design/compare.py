@@ -23,7 +23,13 @@ APART = ("seed", "data", "tokenizer", "budget", "evaluation", "variant", "experi
 ROLES = (*APART, *EXECUTION, *COMPARISON, "model", *(f"model.{size}" for size in SIZES))
 
 
-def compared(jobs: Sequence[Job], compose: Compose, tuned: Sequence[str], moved: Mapping[str, Any]) -> list[Job]:
+def compared(
+    jobs: Sequence[Job],
+    compose: Compose,
+    tuned: Sequence[str],
+    moved: Mapping[str, Any],
+    searched: Sequence[str] = (),
+) -> list[Job]:
     """The jobs, each with what it is measured against where that is not the baseline's file alone.
 
     Args:
@@ -31,13 +37,16 @@ def compared(jobs: Sequence[Job], compose: Compose, tuned: Sequence[str], moved:
         compose: Hydra's composition.
         tuned: settings that are chosen for every variant.
         moved: axes, with their knobs, that an experiment set otherwise than the baseline's file.
+        searched: tuned settings that the sweep searches, whose typed values are a grid and no value of a run.
     """
     several = {model: tuple(_several(own, tuned)) for model, own in _by_model(jobs).items()}
     if not moved and not any(several.values()) and not any(_types(job, "optim") for job in jobs):
         return [list(job) for job in jobs]
     composer = Composer(compose, [*jobs, *(_plain(job, several[_model(job)]) for job in jobs)])
     return [
-        told for model, own in _by_model(jobs).items() for told in _Model(composer, own, several[model], moved).told()
+        told
+        for model, own in _by_model(jobs).items()
+        for told in _Model(composer, own, several[model], moved, searched).told()
     ]
 
 
@@ -111,9 +120,14 @@ class _Model:
     """The jobs of one model, and what is compared among them."""
 
     def __init__(
-        self, composer: Composer, jobs: Sequence[Job], several: Sequence[str], moved: Mapping[str, Any]
+        self,
+        composer: Composer,
+        jobs: Sequence[Job],
+        several: Sequence[str],
+        moved: Mapping[str, Any],
+        searched: Sequence[str],
     ) -> None:
-        self.composer, self.jobs, self.moved = composer, jobs, moved
+        self.composer, self.jobs, self.moved, self.searched = composer, jobs, moved, searched
         self.several = several
         configs = [config for job in jobs if (config := self._composed(job)) is not None]
         listed = {key: [get(config, key) for config in configs] for key in several}
@@ -156,16 +170,16 @@ class _Model:
             usual = get(base, key)
             found[key] = usual if usual in values else values[0]
         other = option(config["optim"]) != baseline_of(config)["optim"]
-        usual_optim = reference_part(config, "optim")
-        moved = {**base["optim"], **{knob: usual_optim[knob] for knob in _tuned_knobs(config) if knob in usual_optim}}
-        if other and moved != usual_optim:
-            found["optim"] = moved
+        preset_optim = reference_part(config, "optim")
+        own = {**base["optim"], **{knob: preset_optim[knob] for knob in _knobs(self.searched) if knob in preset_optim}}
+        if other and own != preset_optim:
+            found["optim"] = own
         return {**{axis: found[axis] for axis in AXES if axis in found}, **found}
 
 
-def _tuned_knobs(config: Mapping[str, Any]) -> list[str]:
-    """The tuned settings of the optimizer: no part of what is compared, so a rate that was typed moves nothing."""
-    return [key.partition(".")[2] for key in config.get("tuned") or () if key.startswith("optim.")]
+def _knobs(tuned: Sequence[str]) -> list[str]:
+    """The knobs of the optimizer among tuned settings."""
+    return [key.partition(".")[2] for key in tuned if key.startswith("optim.")]
 
 
 def _own_rates(job: Job, config: Mapping[str, Any]) -> Iterator[str]:
@@ -174,7 +188,7 @@ def _own_rates(job: Job, config: Mapping[str, Any]) -> Iterator[str]:
     if name == baseline_of(config)["optim"] or not _types(job, "optim"):
         return
     usual, typed = preset("optim", name), {setting(word) for word in parse(job)}
-    for knob in _tuned_knobs(config):
+    for knob in _knobs(config.get("tuned") or ()):
         key = f"optim.{knob}"
         if key not in typed and knob in usual and config["optim"][knob] != usual[knob]:
             yield f"{key}={literal(usual[knob])}"

@@ -73,7 +73,8 @@ def _compared(found: list[Job], config: DictConfig, typed: Sequence[Override], l
         return loader.load_sweep_config(config, words)
 
     spelled = [with_moved_axes(job) for job in found]
-    return compared(spelled, compose, [str(key) for key in config.tuned], _moved(config, typed, compose))
+    searched = [str(key) for key in config.tune.get("space") or ()]
+    return compared(spelled, compose, [str(key) for key in config.tuned], _moved(config, typed, compose), searched)
 
 
 def _moved(config: DictConfig, typed: Sequence[Override], compose: Compose) -> dict[str, Any]:
