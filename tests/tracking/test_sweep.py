@@ -13,6 +13,7 @@ import pytest
 from algoprog.ceg.write import COLUMNS
 from algoprog.runs.record import COMPARE, CURVE_COLUMNS, SEARCH
 from algoprog.runs.store import load_runs
+from algoprog.tracking.readback import read
 from tests.e2e.conftest import TINY
 from tests.tracking.standin import ENTITY, KEY, StandIn
 from tests.warm import ALGOPROG, TRAIN, program
@@ -51,7 +52,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
     for words in (["init", "-q", "."], ["remote", "add", "origin", f"https://me:{IN_REMOTE}@example.org/x.git"]):
         subprocess.run(["git", *words], cwd=root, check=True)
     folder = root / "multirun" / "2026-01-31" / "12-00-00"
-    words = [*TINY, "pos=rope", "budget.steps=6", "logger=wandb", *SEARCHED, f"hydra.sweep.dir={folder}"]
+    words = [*TINY, "mlp=moe", "budget.steps=6", "logger=wandb", *SEARCHED, f"hydra.sweep.dir={folder}"]
     knobs = ["logger.timeout=5", f"logger.tags=['https://me:{IN_KNOB}@example.org/board']"]
     knobs += [f"+auth.password={NESTED[0]}", f"+box={{api_key: {NESTED[1]}, secret: 'a, {NESTED[2]}'}}"]
     environment = {**server.environment(), **PLANTED}
@@ -63,24 +64,25 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
 
 def test_history_equals_the_curve_row_by_row(swept: Swept) -> None:
     runs = load_runs(swept.folder)
-    assert len(runs) == 4  # a trial and a compared run of the baseline and of rope
+    assert len(runs) == 4  # a trial and a compared run of the baseline and of moe
     for own in runs:
         (stored,) = [r for r in swept.server.runs.values() if r.values().get("run_id") == own.record.run_id]
         rows = stored.rows()
         assert [row["_step"] for row in rows] == list(range(len(rows)))
-        for column in CURVE_COLUMNS:
-            assert repr([float(row[column]) for row in rows]) == repr(own.curve[column].tolist())
+        assert set(CURVE_COLUMNS) < own.curve.keys() or own.record.variant == "none"
+        for column, values in own.curve.items():
+            assert repr([float(row[column]) for row in rows]) == repr(values.tolist())
         assert stored.state == "finished"
 
 
 def test_columns_to_group_by(swept: Swept) -> None:
-    ropes = [own for own in load_runs(swept.folder) if own.record.variant == "rope"]
-    (own,) = [own for own in ropes if own.record.role == COMPARE]
+    experts = [own for own in load_runs(swept.folder) if own.record.variant == "moe"]
+    (own,) = [own for own in experts if own.record.role == COMPARE]
     (stored,) = [r for r in swept.server.runs.values() if r.values().get("run_id") == own.record.run_id]
     config, record = stored.values(), own.record
     expected = {
         **record.axes,
-        "variant": "rope",
+        "variant": "moe",
         "model": record.model,
         "seed": 0,
         "role": "compare",
@@ -140,6 +142,14 @@ def test_gains_read_back_are_those_of_the_folder(swept: Swept) -> None:
     assert json.loads(theirs.stdout) == json.loads(own.stdout)
 
 
+def test_curves_read_back_hold_what_the_parts_reported(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in swept.server.environment().items():
+        monkeypatch.setenv(name, value)
+    own = {run.record.run_id: run.curve for run in load_runs(swept.folder) if run.record.role == COMPARE}
+    theirs = {run.record.run_id: run.curve for run in read(f"{ENTITY}/algoprog/2026-01-31/12-00-00")}
+    assert {key: {*theirs[key]} for key in own} == {key: {*curve} for key, curve in own.items()}
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [
@@ -156,7 +166,7 @@ def test_what_cannot_be_read_is_one_sentence(swept: Swept, path: str, words: str
 
 
 def test_sending_again_doubles_nothing_and_sends_what_is_lost(swept: Swept) -> None:
-    (own,) = [own for own in load_runs(swept.folder) if own.record.variant == "rope"]
+    (own,) = [own for own in load_runs(swept.folder) if own.record.variant == "moe"]
     (stored,) = [r for r in swept.server.runs.values() if r.values().get("run_id") == own.record.run_id]
     expected = [{column: row[column] for column in CURVE_COLUMNS} for row in stored.rows()]
     stored.history = {line: row for line, row in stored.history.items() if line < 2}

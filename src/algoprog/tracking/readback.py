@@ -66,6 +66,7 @@ def _run(run: WandbRun, source: str) -> Run:
     missing = [column for column in CURVE_COLUMNS if not rows or column not in rows[0]]
     if missing:
         raise ValueError(f"{source} lacks {missing} in its history: send it again with `algoprog wandb-sync FOLDER`")
-    more = [name for name in rows[0] if name == OPTIMIZER_FLOPS]
+    own = {OPTIMIZER_FLOPS, *(key.rpartition(" ")[2] for key in record.stats)}  # a statistic's name behind its layer's
+    more = [name for name in rows[0] if name in own]
     curve = {column: np.array([float(row[column]) for row in rows]) for column in (*CURVE_COLUMNS, *more)}
     return Run(record, curve, Path(source))
