@@ -9,8 +9,10 @@ from typing import Any
 
 import hypothesis
 import pytest
+import scipy.linalg  # noqa: F401 - for the BLAS that it loads, besides numpy's
 import torch
 from jaxtyping import install_import_hook
+from threadpoolctl import threadpool_limits
 
 # Before anything imports the model: from here on its shapes and types are checked at every call.
 install_import_hook("algoprog.model", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
@@ -20,9 +22,11 @@ hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """The order of a sum depends on the number of threads."""
+def one_thread() -> Iterator[None]:
+    """The order of a sum depends on the number of threads, and those of tiny matrices only wait for each other."""
     torch.set_num_threads(1)
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
