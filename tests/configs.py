@@ -72,10 +72,16 @@ def options(axis: str) -> list[str]:
 
 def part(axis: str, option: str, **knobs: Any) -> dict[str, Any]:
     """The yaml of an option, with some knobs changed."""
-    config = OmegaConf.to_container(OmegaConf.load(conf_dir() / AXES[axis].group / f"{option}.yaml"))
-    assert isinstance(config, dict)
+    config = copy.deepcopy(_option(AXES[axis].group, option))
     assert knobs.keys() <= config.keys()
     return {**config, **knobs}
+
+
+@cache
+def _option(group: str, option: str) -> dict[str, Any]:
+    config = OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{option}.yaml"))
+    assert isinstance(config, dict)
+    return config
 
 
 def cases(axis: str) -> list[dict[str, Any]]:
