@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,11 +31,19 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return result(folder)
 
 
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run killed behind its fourth checkpoint; no test may change it."""
+    folder = tmp_path_factory.mktemp("stopped")
+    assert finish(folder, *WORDS, faults={"step": 5})[0] == -9
+    assert [path.name for path in checkpoints(folder)] == ["000000000003.ckpt", "000000000004.ckpt"]
+    return folder
+
+
 @pytest.fixture
-def killed(tmp_path: Path) -> Path:
-    """A run killed behind its fourth checkpoint."""
-    assert finish(tmp_path, *WORDS, faults={"step": 5})[0] == -9
-    assert [path.name for path in checkpoints(tmp_path)] == ["000000000003.ckpt", "000000000004.ckpt"]
+def killed(stopped: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
