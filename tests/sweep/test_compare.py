@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +13,8 @@ from algoprog.config import conf_dir
 from algoprog.runs.record import Record, Run
 from algoprog.runs.views import compared_runs
 from tests.configs import options, part
-from tests.e2e.conftest import ROOT, TINY
+from tests.e2e.conftest import TINY
+from tests.warm import TRAIN, program
 
 HERE = ("hydra/launcher=basic", "~hydra.callbacks.gains", "hydra.sweeper.reuse=null", "budget.steps=6", "model=nano")
 """Every run in one process, and no report: only the names and gains of what was trained are asked for."""
@@ -56,10 +54,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     words = [[f"hydra.sweep.dir={found[lines[0]]}", *TINY, *HERE, *line.split()] for lines in FOLDERS for line in lines]
     (base / "lines.json").write_text(json.dumps(words))
     script = Path(__file__).parent / "planted" / "sweeps.py"
-    command = [sys.executable, str(script), str(ROOT / "train.py"), str(conf_dir()), str(base / "lines.json")]
-    result = subprocess.run(
-        command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, timeout=1200, check=False
-    )
+    result = program(str(script), TRAIN, str(conf_dir()), str(base / "lines.json"))
     assert result.returncode == 0, result.stderr
     return found
 

@@ -67,7 +67,7 @@ def test_a_finished_sweep_needs_no_memory(
     train: Program,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    words = ("-m", *TINY_RUN, "budget.steps=2", f"hydra.sweep.dir={tmp_path}")
+    words = ("-m", *TINY_RUN, "budget.steps=2", "~hydra.callbacks.gains", f"hydra.sweep.dir={tmp_path}")
     assert train(*words).returncode == 0
     result = train(*words, "hydra.launcher.memory=1e8")
     assert result.returncode == 0, result.stderr
