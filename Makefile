@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PY := .venv/bin/python
+SHARED := -n auto --dist loadfile --no-loadscope-reorder
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && touch $@
@@ -12,9 +13,9 @@ setup: .venv/.installed  ## make .venv and install into it
 demo: setup  ## four arms on real text, tuned, three seeds, annealed ends: a table of gains in minutes
 	$(PY) train.py -m experiment=demo
 test: setup  ## the fast tests
-	$(PY) -m pytest -n auto -m 'not slow and not cluster'
+	$(PY) -m pytest $(SHARED) -m 'not slow and not cluster'
 test-slow: setup  ## the tests that take longer
-	$(PY) -m pytest -n auto -m slow
+	$(PY) -m pytest $(SHARED) -m slow
 test-cluster: setup  ## the same sweep on a real Slurm and a real Ray of this machine; docs/clusters.md
 	$(PY) -m tests.cluster.missing && $(PY) -m pytest -m cluster tests/cluster
 lint: setup  ## ruff, mypy --strict, import-linter

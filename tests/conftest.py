@@ -21,6 +21,14 @@ hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, d
 hypothesis.settings.load_profile("tests")
 
 
+STARTING_PROCESSES = ("sweep", "e2e", "training", "tracking")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders whose files take long come first, so that the last worker is not left with one of them."""
+    items.sort(key=lambda item: item.path.parent.name not in STARTING_PROCESSES)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     """The order of a sum depends on the number of threads, and those of tiny matrices only wait for each other."""
