@@ -96,6 +96,7 @@ def _add_ceg(commands: Commands) -> None:
         help="sd of a run's last loss over seeds, where it is known: it gives variants of one seed an interval",
     )
     ceg.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    ceg.add_argument("--save-curves", type=Path, metavar="FILE", help="write the curves that were read as one CSV")
     ceg.add_argument(
         "--interactions", action="store_true", help="below the table: do the gains of joined changes multiply?"
     )
@@ -164,12 +165,16 @@ def _confidence(text: str) -> float:
 def _ceg(options: argparse.Namespace) -> int:
     from algoprog.ceg.curves import common_costs
     from algoprog.ceg.gains import compute_gains
+    from algoprog.ceg.tables.save import curves_csv
     from algoprog.ceg.write import gains_csv, gains_json
+    from algoprog.runs.store import write_atomic
 
     if options.interactions and options.format != "table":
         raise ValueError("--interactions is a table: leave --format out")
     options.estimator = tuple(dict.fromkeys(options.estimator or DEFAULT_ESTIMATORS))
     runs = curves(options)
+    if options.save_curves is not None:
+        write_atomic(options.save_curves, curves_csv(runs))
     beside = "flops" if options.cost == "seconds" else "seconds"  # the table's second cost axis
     known = options.format == "table" and beside in common_costs(runs)
     gains = compute_gains(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from algoprog.runs.record import COMPARE, CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, SCHEMA_VERSION
+from algoprog.ceg.curves import curves_from_runs
+from algoprog.runs.record import COMPARE, COSTS, CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, SCHEMA_VERSION
 from algoprog.runs.store import (
     append_curve,
     find_runs,
@@ -101,6 +104,47 @@ def test_a_record_of_the_fourth_schema_knows_its_options_without_knobs(folder: P
     record = load_run(folder).record
     assert record.choices["norm"] == {"option": "ln"}
     assert (record.baseline, record.against) == ("gpt2_paper", {})
+
+
+@pytest.mark.parametrize("key", ["facts", "stats", "against", "beside", "mfu", "overrides", "flags", "reason"])
+def test_a_key_that_was_not_kept_yet_is_not_known(folder: Path, key: str) -> None:
+    raw = json.loads((folder / RECORD_FILE).read_text())
+    del raw[key]
+    (folder / RECORD_FILE).write_text(json.dumps(raw))
+    assert not getattr(load_run(folder).record, key)
+
+
+def test_a_key_that_is_not_known_is_passed_over(folder: Path) -> None:
+    record = load_run(folder).record
+    raw = json.loads((folder / RECORD_FILE).read_text())
+    raw["data"]["val_bytes"] = 5
+    (folder / RECORD_FILE).write_text(json.dumps({**raw, "carbon": 3}))
+    assert load_run(folder).record == record
+
+
+@pytest.mark.parametrize("column", sorted({*CURVE_COLUMNS} - {"step", "val_loss"}))
+def test_a_column_that_was_not_kept_yet_is_not_known(folder: Path, column: str) -> None:
+    whole = load_run(folder).curve
+    with (folder / CURVE_FILE).open(newline="") as file:
+        rows = [{name: value for name, value in row.items() if name != column} for row in csv.DictReader(file)]
+    lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+    (folder / CURVE_FILE).write_text("\n".join(lines) + "\n")
+    run = load_run(folder)
+    assert tuple(run.curve) == CURVE_COLUMNS
+    assert np.isnan(run.curve[column]).all() or (column == "annealed" and not run.curve[column].any())
+    assert all(np.array_equal(run.curve[name], whole[name], equal_nan=True) for name in CURVE_COLUMNS if name != column)
+    (curve,) = curves_from_runs([run])
+    axis = next((axis for axis, name in COSTS.items() if name == column), None)
+    assert {*curve.costs} == {*COSTS} - {axis}
+
+
+def test_a_curve_that_an_older_program_began_goes_on(tmp_path: Path) -> None:
+    (tmp_path / CURVE_FILE).write_text("step,val_loss\n0,5.0\n")
+    append_curve(tmp_path, {"step": 1, "val_loss": 4.0, "busiest": 0.5})
+    append_curve(tmp_path, {"step": 2, "val_loss": 3.0})
+    curve = read_curve(tmp_path / CURVE_FILE)
+    assert curve["val_loss"].tolist() == [5, 4, 3]
+    assert np.isnan(curve["busiest"]).tolist() == [True, False, True]
 
 
 def test_a_record_of_a_newer_program_is_kept(folder: Path) -> None:

@@ -167,6 +167,7 @@ def _curve(run: Run) -> Curve:
     if (fault := cost_fault("step", run.curve["step"][rows])) is not None:
         raise ValueError(f"{run.path / CURVE_FILE} has {fault.what}: move its folder away and run it again")
     annealed = run.curve["annealed"] > 0
+    kept = {axis: run.curve[column][rows] for axis, column in COSTS.items()}
     flags = record.flags if record.status != DIVERGED or DIVERGED in record.flags else (*record.flags, DIVERGED)
     if annealed.sum() < 2 and _decays_sharply(run.curve["lr"]):
         flags = (*flags, SHARP_DECAY)
@@ -175,7 +176,7 @@ def _curve(run: Run) -> Curve:
         model=record.model,
         seed=record.seed,
         val_loss=run.curve["val_loss"][rows],
-        costs={axis: _rising(run.curve[column][rows]) for axis, column in COSTS.items()},
+        costs={axis: _rising(cost) for axis, cost in kept.items() if not np.isnan(cost).all()},
         cohort=record.cohort,
         flags=flags,
         axes=record.axes,
@@ -230,7 +231,7 @@ def _protocol(record: Record) -> dict[str, Any]:
 
 def _decays_sharply(rate: Array) -> bool:
     """Whether a learning rate was held and then taken down at the end: a knee that no trend is built for."""
-    peak = float(rate.max())
+    peak = float(rate.max())  # NaN where no rate was recorded
     return peak > 0 and bool(rate[-1] < AT_PEAK * peak) and float((rate >= AT_PEAK * peak).mean()) >= STABLE_SHARE
 
 

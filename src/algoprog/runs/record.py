@@ -7,7 +7,8 @@ evaluation) and `record.json` (renamed into place last: its presence means "done
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -79,6 +80,12 @@ CURVE_COLUMNS = (
 )
 
 """Columns of every curve; behind them stand those that a run has more: `optimizer_flops`, statistics of its parts."""
+
+ANNEALED = "annealed"
+"""The column that marks the ends."""
+
+NEEDED_COLUMNS = ("step", "val_loss")
+"""Without these there is no curve; of the others a run has none that was recorded before they were."""
 
 OPTIMIZER_FLOPS = "optimizer_flops"
 """Of `flops`, the matrix products of the optimizer; without them there is no such column."""
@@ -155,13 +162,14 @@ class Record:
     def from_json(cls, raw: dict[str, Any]) -> Record:
         """Rebuild a record from its JSON object.
 
+        Keys that this program does not know are passed over, and what a program of before did not know is taken as
+        not known: neither is damage.
+
         Raises:
-            ValueError: a key is missing or unknown, a value has another type, or the schema is newer than this program.
+            ValueError: a key without which it is no record is missing, a value has another type, or the schema is newer
+                than this program.
         """
-        raw = _migrated(raw)
-        wanted = {f.name for f in fields(cls)}
-        if wanted != raw.keys():
-            raise ValueError(f"keys missing {sorted(wanted - raw.keys())}, unknown {sorted(raw.keys() - wanted)}")
+        raw = _known(cls, _migrated(raw))
         _check_types(cls, raw)
         if raw["role"] not in (SEARCH, COMPARE):
             raise ValueError(f"role is {raw['role']!r}, neither {SEARCH} nor {COMPARE}")
@@ -185,16 +193,39 @@ def _migrated(raw: Any) -> Raw:
     return {**raw, "schema_version": SCHEMA_VERSION}
 
 
+def _known(cls: type, raw: Raw) -> Raw:
+    """The keys of a record that are known here; a missing one is None, empty or no list where its type allows that."""
+    nothing = {name: value for name, hint in _hints(cls).items() for value in (_absent(hint),) if value != ()}
+    found = {**nothing, **{name: raw[name] for name in _hints(cls) if name in raw}}
+    if missing := sorted(_hints(cls).keys() - found.keys()):
+        raise ValueError(f"keys missing {missing}")
+    return found
+
+
+def _absent(hint: Any) -> Any:
+    """What stands for a value that was not recorded; an empty tuple where nothing can."""
+    return next((value for value in (None, {}, []) if _fits(value, hint)), ())
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
 def _data_info(raw: Any) -> DataInfo:
-    if not isinstance(raw, dict) or {f.name for f in fields(DataInfo)} != raw.keys():
-        raise ValueError("data is no object with the keys of a data set")
+    if not isinstance(raw, dict):
+        raise ValueError(f"data is {raw!r}, no object")
+    try:
+        raw = _known(DataInfo, raw)
+    except ValueError as error:
+        raise ValueError(f"data is no data set: {error}") from error
     _check_types(DataInfo, raw)
     return DataInfo(**raw)
 
 
 def _check_types(cls: type, raw: dict[str, Any]) -> None:
     """Refuse JSON values that are not of their fields' types; `data` is looked into by itself."""
-    for name, hint in get_type_hints(cls).items():
+    for name, hint in _hints(cls).items():
         if hint is not DataInfo and not _fits(raw[name], hint):
             raise ValueError(f"{name} is {raw[name]!r}, not of type {getattr(hint, '__name__', hint)}")
 

@@ -16,7 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algoprog.runs.record import CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, NewerSchemaError, Record, Run
+from algoprog.runs.record import (
+    ANNEALED,
+    CURVE_COLUMNS,
+    CURVE_FILE,
+    NEEDED_COLUMNS,
+    RECORD_FILE,
+    NewerSchemaError,
+    Record,
+    Run,
+)
 from algoprog.runs.secrets import redacted
 
 
@@ -49,14 +58,31 @@ def record_json(record: Record, indent: int | None = None) -> str:
 
 
 def append_curve(folder: Path, row: Mapping[str, float | int]) -> None:
-    """Append one evaluation to `curve.csv`; the header comes with the first row."""
+    """Append one evaluation to `curve.csv`; the header comes with the first row.
+
+    A curve that an older program began is written anew where the row has columns that it lacks.
+    """
     path = folder / CURVE_FILE
-    new = not path.exists()
+    header = _first_line(path)
+    if header and not row.keys() <= {*header}:
+        before = read_curve(path)
+        rows = [dict(zip(before, values, strict=True)) for values in zip(*before.values(), strict=True)]
+        return write_curve(folder, [*rows, row])
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, _header([row]))
-        if new:
+        writer = csv.DictWriter(file, header or _header([row]))
+        if not header:
             writer.writeheader()
         writer.writerow(row)
+    return None
+
+
+def _first_line(path: Path) -> list[str]:
+    """The columns that a curve was begun with; none where there is no curve."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return next(csv.reader(file), [])
+    except FileNotFoundError:
+        return []
 
 
 def write_curve(folder: Path, rows: Sequence[Mapping[str, float | int]]) -> None:
@@ -69,28 +95,37 @@ def write_curve(folder: Path, rows: Sequence[Mapping[str, float | int]]) -> None
 
 
 def _header(rows: Sequence[Mapping[str, float | int]]) -> tuple[str, ...]:
-    """The columns of every curve, then those that this one has more; every row has the same."""
-    return (*CURVE_COLUMNS, *(name for name in (rows[0] if rows else ()) if name not in CURVE_COLUMNS))
+    """The columns of every curve, then those that any row has more."""
+    return tuple(dict.fromkeys([*CURVE_COLUMNS, *(name for row in rows for name in row)]))
 
 
 def read_curve(path: Path) -> dict[str, NDArray[np.float64]]:
     """One float64 array a column of `curve.csv`: those of every curve, and those that a run has more.
 
+    Columns that were not kept when the run was made are NaN, and no row is an annealed end; so are empty cells.
+
     Raises:
-        ValueError: a column is missing or a cell is no number, naming file, line and remedy.
+        ValueError: there are no steps or losses, or a cell is no number, naming file and remedy.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (csv.Error, OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read ({error}): move its folder away and run it again") from error
-    missing = [c for c in CURVE_COLUMNS if not rows or c not in rows[0]]
+    missing = [c for c in NEEDED_COLUMNS if not rows or c not in rows[0]]
     if missing:
         raise ValueError(f"{path} has no rows or lacks the columns {missing}: move its folder away and run it again")
     try:
-        return {c: np.array([float(row[c]) for row in rows]) for c in rows[0]}
+        return whole_curve({c: np.array([float(row[c] or "nan") for row in rows]) for c in rows[0]})
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): move its folder away and run it again") from error
+
+
+def whole_curve(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """A curve with every column, those that were not kept when it was recorded as NaN and without annealed ends."""
+    unknown = np.full(len(columns[NEEDED_COLUMNS[0]]), np.nan)
+    kept = {name: columns.get(name, unknown) for name in CURVE_COLUMNS}
+    return {**kept, **columns, ANNEALED: np.nan_to_num(kept[ANNEALED])}
 
 
 def load_run(folder: Path) -> Run:

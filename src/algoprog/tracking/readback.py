@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from algoprog.runs.record import CURVE_COLUMNS, OPTIMIZER_FLOPS, Record, Run
+from algoprog.runs.record import CURVE_COLUMNS, NEEDED_COLUMNS, OPTIMIZER_FLOPS, Record, Run
+from algoprog.runs.store import whole_curve
 from algoprog.tracking.session import RECORD_COLUMN, has_key, quiet
 
 if TYPE_CHECKING:
@@ -63,10 +64,10 @@ def _run(run: WandbRun, source: str) -> Run:
         rows = sorted(run.scan_history(use_cache=False), key=lambda row: int(row["_step"]))
     except Exception as error:
         raise _Refused(" ".join(str(error).split("<")[0].split())[:160]) from error
-    missing = [column for column in CURVE_COLUMNS if not rows or column not in rows[0]]
+    missing = [column for column in NEEDED_COLUMNS if not rows or column not in rows[0]]
     if missing:
         raise ValueError(f"{source} lacks {missing} in its history: send it again with `algoprog wandb-sync FOLDER`")
     own = {OPTIMIZER_FLOPS, *(key.rpartition(" ")[2] for key in record.stats)}  # a statistic's name behind its layer's
-    more = [name for name in rows[0] if name in own]
-    curve = {column: np.array([float(row[column]) for row in rows]) for column in (*CURVE_COLUMNS, *more)}
-    return Run(record, curve, Path(source))
+    known = [name for name in rows[0] if name in own or name in CURVE_COLUMNS]
+    columns = {name: np.array([float(row.get(name, "nan")) for row in rows]) for name in known}
+    return Run(record, whole_curve(columns), Path(source))

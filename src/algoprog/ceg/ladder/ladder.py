@@ -87,6 +87,8 @@ def _rungs(curves: Sequence[Curve], cost: str, baseline: str) -> tuple[Rungs, di
     flags: dict[str, set[str]] = {}
     for group in pair_up(curves, baseline):
         usable, warnings = group.long_enough(cost)
+        if usable and usable[0][0].sizes:
+            raise ValueError("these are ends of sizes, one evaluation each: a prediction needs the curve of every size")
         flags.setdefault(group.variant, set()).update(warnings)
         for base, arm in usable:
             trend = trend_of(arm, cost)

@@ -89,6 +89,8 @@ def require(path: Path, header: Sequence[str], found: Mapping[str, str]) -> None
     Raises:
         ValueError: a column is missing; names it, what the file has, and how to rename.
     """
+    if {"ceg", "estimator"} <= {*header}:
+        raise ValueError(f"{path} is a table of gains, which were computed already: name the curves that they are of")
     missing = [name for name in REQUIRED if name not in found]
     if not missing and any(column in found for column in COSTS.values()):
         return
