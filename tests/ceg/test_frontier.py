@@ -80,6 +80,16 @@ def test_a_variant_that_was_trained_at_small_sizes_alone_is_compared_there():
     assert row_of(small).ceg == pytest.approx(1.5, rel=0.1)
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.05])
+def test_ends_that_do_not_fall_tell_no_cost(slope):
+    flat = [end(name, place, 3.0 + slope * place) for name in ("none", "arm") for place in range(7)]
+    row = row_of(flat)
+    assert row.ci_low is None
+    assert "poor-fit" in row.flags
+    (base,) = [r for r in compute_gains(flat, costs=("flops",), estimators=("iso_loss",)) if r.variant == "none"]
+    assert base.ceg == 1.0
+
+
 def test_seeds_are_compared_in_pairs():
     rng = np.random.default_rng(0)
     runs = [

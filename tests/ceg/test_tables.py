@@ -10,6 +10,7 @@ import pytest
 
 from algoprog.ceg.ends import join_budgets
 from algoprog.ceg.gains import compute_gains
+from algoprog.ceg.noise_floor import aa_variants
 from algoprog.ceg.sources import read_source
 from algoprog.ceg.tables import read_table
 from algoprog.cli import main
@@ -131,6 +132,30 @@ def test_a_seed_that_is_lost_throughout_is_a_diverged_row(tmp_path, word):
     assert row.ceg == pytest.approx(2.0, rel=0.02)
 
 
+def test_a_seed_that_explodes_is_diverged_without_a_nan(tmp_path):
+    rows = [{**row, "seed": seed} for seed in (0, 1, 2) for row in TWO]
+    lost = [row for row in rows if (row["variant"], row["seed"]) == ("arm", 1) and row["step"] > 300]
+    for row in lost:
+        row["val_loss"] = 8.5
+    curves = read_table(write(tmp_path / "c.csv", rows))
+    assert [(curve.variant, curve.seed) for curve in curves if curve.diverged] == [("arm", 1)]
+
+
+def test_an_arm_with_another_kernel_and_another_knob_is_no_test_of_noise(tmp_path):
+    arms = {"ln": ("math", 1.2), "gelu(expansion=8.0)+flash": ("flash", 1.4), "flash": ("flash", 1.0)}
+    rng = np.random.default_rng(0)
+    rows = [
+        {**row, "seed": seed, "kernel": kernel, "val_loss": row["val_loss"] + 0.002 * rng.normal()}
+        for seed in range(3)
+        for name, (kernel, gain) in {"none": ("math", 1.0), **arms}.items()
+        for row in lines(name, gain)
+    ]
+    curves = read_table(write(tmp_path / "c.csv", rows))
+    assert aa_variants(curves) == ("flash",)
+    found = {row.variant: row for row in compute_gains(curves, costs=("steps",), estimators=("iso_loss",))}
+    assert {name for name, row in found.items() if row.finding} == {"ln", "gelu(expansion=8.0)+flash"}
+
+
 def test_losses_that_end_before_their_run_are_nan_as_tables_write_it(tmp_path):
     rows = [{**row, "val_loss": ""} if row["variant"] == "arm" and row["step"] > 300 else row for row in TWO]
     none, arm = read_table(write(tmp_path / "c.csv", rows))
@@ -188,6 +213,30 @@ def test_a_rate_that_falls_to_nothing_is_a_schedule(tmp_path):
     rows = [{**row, "lr": 1 - row["step"] / 400} for row in lines("none")]
     (curve,) = read_table(write(tmp_path / "c.csv", rows))
     assert np.flatnonzero(curve.ends).tolist() == [37, 38, 39]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.replace("none,m", '"none,m', 1), r"c\.csv is no CSV text .*: export it again"),
+        (lambda t: t.replace(",", "|"), r"c\.csv separates its columns by bars"),
+        (lambda t: t.replace("arm,m", '"a\n' + "r" * 200 + 'm",m', 1), r"a\\nr+\.\. .m, seed 0.* one evaluation only"),
+        (lambda t: t.replace("m,10", ",10", 1), r"c\.csv line 2: model is empty"),
+        (lambda t: t.replace("val_loss", "train loss"), r"--rename 'train loss'=val_loss"),
+    ],
+)
+def test_mistakes_of_others_are_one_sentence(tmp_path, change, message):
+    path = tmp_path / "c.csv"
+    path.write_text(change(text(TWO)))
+    with pytest.raises(ValueError, match=message) as error:
+        read_table(path)
+    assert "\n" not in str(error.value)
+
+
+def test_trials_alone_are_not_compared(tmp_path):
+    rows = [{**row, "role": "search"} for row in TWO]
+    with pytest.raises(ValueError, match=r"all runs in .*c\.csv are trials of a search"):
+        gain_of(write(tmp_path / "c.csv", rows))
 
 
 def test_what_spreadsheets_add_is_passed_over(tmp_path):

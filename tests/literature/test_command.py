@@ -51,6 +51,18 @@ def test_a_sweep_stands_beside_the_literature(curves):
     assert "Measured gains and the literature" in run(curves, "table")
 
 
+def test_gains_over_another_baseline(curves):
+    curves.write_text(curves.read_text().replace("none,small", "learned,small"))
+    with pytest.raises(ValueError, match="choose --baseline among learned, rope"):
+        run(curves, "json")
+    rows = [row for row in json.loads(run(curves, "json", baseline="learned")) if row["variant"] == "rope"]
+    flags = {row["advance"]: row["flags"] for row in rows if row["cost"] == "flops"}
+    assert flags["RoPE over learned"] == []  # its own reference is called so
+    curves.write_text(curves.read_text().replace("learned,small", "other,small"))
+    rows = [row for row in json.loads(run(curves, "json", baseline="other")) if row["variant"] == "rope"]
+    assert all("other-reference" in row["flags"] for row in rows)
+
+
 def test_mistakes_get_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="choose among table, json, csv"):
         run(None, "xml")

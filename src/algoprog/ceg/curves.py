@@ -25,6 +25,9 @@ SHARP_DECAY = "sharp-decay"
 END_SHARE = 0.95
 """An evaluation is the end of its budget when at least this share of the schedule that leads to it is spent."""
 
+LONGEST = 80
+"""Characters of a name that messages repeat."""
+
 AT_PEAK, STABLE_SHARE = 0.999, 0.4
 """A run whose learning rate stays at its peak for this share of the evaluations and ends below it decays sharply."""
 
@@ -71,7 +74,7 @@ class Curve:
             raise ValueError(f"{self}: its columns have different lengths {sorted(lengths)}")
 
     def __str__(self) -> str:
-        name = f"{self.variant} ({self.model}, seed {self.seed})"
+        name = f"{_named(self.variant)} ({_named(self.model)}, seed {self.seed})"
         return f"{name} in {self.source}" if self.source else name
 
     @property
@@ -120,6 +123,12 @@ class Curve:
     def _usable(self, axis: str) -> Mask:
         cost = self.cost(axis)
         return np.asarray((cost > 0) & np.isfinite(cost) & (self.val_loss > 0) & np.isfinite(self.val_loss))
+
+
+def _named(text: str) -> str:
+    """A name as a sentence can hold it: on one line, and not longer than one."""
+    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}.."
 
 
 class Fault(NamedTuple):

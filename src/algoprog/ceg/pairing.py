@@ -51,9 +51,12 @@ def comparable(curves: Sequence[Curve], baseline: str) -> list[Curve]:
     """What is compared of all runs: those at their tuned settings, budgets and end points joined.
 
     Raises:
-        ValueError: end points are too few, or repeated.
+        ValueError: end points are too few or repeated, or all runs are trials of a search.
     """
-    return join_sizes(join_budgets(tuned(curves, baseline)), baseline)
+    chosen = tuned(curves, baseline)
+    if curves and not chosen:
+        raise ValueError(f"all runs{_place(curves)} are trials of a search, which are not compared: finish the sweep")
+    return join_sizes(join_budgets(chosen), baseline)
 
 
 def pair_up(curves: Sequence[Curve], baseline: str) -> list[Pairs]:

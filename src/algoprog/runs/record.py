@@ -195,16 +195,13 @@ def _migrated(raw: Any) -> Raw:
 
 def _known(cls: type, raw: Raw) -> Raw:
     """The keys of a record that are known here; a missing one is None, empty or no list where its type allows that."""
-    nothing = {name: value for name, hint in _hints(cls).items() for value in (_absent(hint),) if value != ()}
-    found = {**nothing, **{name: raw[name] for name in _hints(cls) if name in raw}}
+    found: Raw = {}
+    for name, hint in _hints(cls).items():
+        for value in [raw[name]] if name in raw else [value for value in (None, {}, []) if _fits(value, hint)]:
+            found.setdefault(name, value)
     if missing := sorted(_hints(cls).keys() - found.keys()):
         raise ValueError(f"keys missing {missing}")
     return found
-
-
-def _absent(hint: Any) -> Any:
-    """What stands for a value that was not recorded; an empty tuple where nothing can."""
-    return next((value for value in (None, {}, []) if _fits(value, hint)), ())
 
 
 @cache

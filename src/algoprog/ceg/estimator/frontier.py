@@ -11,7 +11,7 @@ from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.estimate import Estimate, Target, compare
 from algoprog.ceg.fit.frontier_law import LEAST_FREE, FrontierLaws, fit_frontiers
 
-FEW = "few-points"
+FEW, POOR_FIT = "few-points", "poor-fit"
 
 
 def between_frontiers(baseline: Curve, variant: Curve, cost: str, target: Target) -> Estimate:
@@ -23,16 +23,18 @@ def between_frontiers(baseline: Curve, variant: Curve, cost: str, target: Target
     laws, last = _laws(baseline, variant, cost), [_log_end(curve, cost) for curve in (baseline, variant)]
     lowest = laws.loss(0, last[0]), laws.loss(1, last[1])
     wanted = lowest[0] if target in ("final", "min") else float(target)
-    few = (FEW,) if laws.free < LEAST_FREE else ()
+    if baseline is variant:
+        return Estimate(wanted, 0.0, lambda: 0.0)
+    said = ((FEW,) if laws.free < LEAST_FREE else ()) + (() if laws.falls else (POOR_FIT,))
     found = compare(
         wanted,
         lowest,
         (lambda loss: laws.log_cost(0, loss), lambda loss: laws.log_cost(1, loss)),
         (last[0], last[1]),
-        lambda loss: 0.0 if baseline is variant else laws.log_sd(loss),
-        lambda at: (*few, *_beyond(at, baseline, variant, cost)),
+        laws.log_sd,
+        lambda at: (*said, *_beyond(at, baseline, variant, cost)),
     )
-    return replace(found, degrees=laws.free if laws.free >= LEAST_FREE else None)
+    return replace(found, degrees=laws.free if laws.known else None)
 
 
 _LAWS: WeakKeyDictionary[Curve, WeakKeyDictionary[Curve, dict[str, FrontierLaws]]] = WeakKeyDictionary()

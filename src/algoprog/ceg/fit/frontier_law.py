@@ -13,6 +13,9 @@ from algoprog.ceg.curves import Array
 LEAST_FREE = 3
 """Degrees of freedom below which the scatter about a law says nothing of its error."""
 
+FLAT = 1e-6
+"""A fall of ln loss that is none."""
+
 STEEPEST, FLATTEST = 2.0, 0.005
 """Exponents that are tried at most and at least."""
 
@@ -33,6 +36,12 @@ class FrontierLaws:
     covariance: Array
     free: int
     centre: float
+    falls: bool  # whether both fall by more than they scatter, without which no cost belongs to a loss
+
+    @property
+    def known(self) -> bool:
+        """Whether the scatter tells an error."""
+        return self.falls and self.free >= LEAST_FREE
 
     def log_cost(self, arm: int, loss: float) -> float:
         """Ln of the cost at which the baseline (0) or the variant (1) ends at a loss; inf for one it never reaches."""
@@ -43,8 +52,8 @@ class FrontierLaws:
         return float(np.exp(_log_loss(self.theta, np.array([arm]), np.array([log_cost - self.centre]))[0]))
 
     def log_sd(self, loss: float) -> float:
-        """Standard error of ln CEG at a loss, by the delta method; inf where too few ends are left to tell it."""
-        if self.free < LEAST_FREE:
+        """Standard error of ln CEG at a loss, by the delta method; inf where the ends do not tell it."""
+        if not self.known:
             return float("inf")
         steps = _STEP * np.eye(len(self.theta)) * np.maximum(np.abs(self.theta), 1.0)
         moved = [_log_gain(self.theta + step, loss) - _log_gain(self.theta - step, loss) for step in steps]
@@ -78,7 +87,10 @@ def fit_frontiers(cost: Sequence[Array], loss: Sequence[Array]) -> FrontierLaws:
     if free > 0:
         jacobian = found.jac[:, inside]
         covariance[np.ix_(inside, inside)] = np.linalg.pinv(jacobian.T @ jacobian) * float(2 * found.cost) / free
-    return FrontierLaws(found.x, covariance, free, centre)
+    scatter = float(np.sqrt(np.mean(residual(found.x) ** 2)))
+    fitted = [_log_loss(found.x, arm, x - centre)[arm == side] for side in (0, 1)]
+    falls = all(float(side[0] - side[-1]) > max(2 * scatter, FLAT) for side in fitted)
+    return FrontierLaws(found.x, covariance, free, centre, falls)
 
 
 def _start(arm: Array, x: Array, y: Array, *, own: bool) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 
 from algoprog.runs.record import COSTS
 
@@ -91,6 +92,10 @@ def require(path: Path, header: Sequence[str], found: Mapping[str, str]) -> None
     """
     if {"ceg", "estimator"} <= {*header}:
         raise ValueError(f"{path} is a table of gains, which were computed already: name the curves that they are of")
+    if not header:
+        raise ValueError(
+            f"{path} has no columns: write one line or object an evaluation, with its cells by their names"
+        )
     missing = [name for name in REQUIRED if name not in found]
     if not missing and any(column in found for column in COSTS.values()):
         return
@@ -99,7 +104,7 @@ def require(path: Path, header: Sequence[str], found: Mapping[str, str]) -> None
         what = f"a column of cost, {_joined(list(COSTS.values()), 'or')}"
     wanted = missing[0] if missing else COSTS["steps"]
     raise ValueError(
-        f"{path} lacks {what}: add what is missing, or name yours by --rename {_example(header, found)}={wanted}"
+        f"{path} lacks {what}: add what is missing, or name yours by --rename {quote(_example(header, found))}={wanted}"
         f" (its columns are {_joined(header, 'and')})"
     )
 
@@ -128,7 +133,7 @@ def _likeliest(path: Path, header: Sequence[str], ours: str) -> str | None:
     best = [name for name, rank in ranks.items() if rank == min(ranks.values())]
     if len(best) > 1 and ours in (*REQUIRED, SEED):  # of others, all but the first one pass for the same
         names = f"{best[0]!r} and {best[1]!r}"
-        raise ValueError(f"{path} has two columns for {ours}, {names}: choose one by --rename {best[0]}={ours}")
+        raise ValueError(f"{path} has two columns for {ours}, {names}: choose one by --rename {quote(best[0])}={ours}")
     return best[0] if best else None
 
 

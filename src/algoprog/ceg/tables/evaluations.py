@@ -109,9 +109,9 @@ def _evaluation(
 def _rate(where: str, column: str, text: str) -> float | None:
     """The learning rate of a line; None without the column or with an empty cell."""
     rate = number(where, column, text) if text else math.nan
-    if text and not (math.isfinite(rate) and rate >= 0):
+    if math.isinf(rate) or rate < 0:
         raise ValueError(f"{where}: {column} is {text!r}, not a rate above zero: correct that cell")
-    return rate if text else None
+    return None if math.isnan(rate) else rate
 
 
 def _annealed(where: str, column: str, text: str) -> bool:

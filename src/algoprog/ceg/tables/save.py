@@ -7,8 +7,8 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 
+from algoprog.axes import SAME_FUNCTION
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.same_function import SAME_FUNCTION
 from algoprog.ceg.tables import columns as names
 from algoprog.runs.record import COSTS, SEARCH
 

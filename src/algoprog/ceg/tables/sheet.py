@@ -14,6 +14,8 @@ JSON_LINES = (".jsonl", ".ndjson", ".json")
 SUFFIXES = (".csv", ".tsv", ".tab", *JSON_LINES)
 """Names of the files that are read as a table."""
 
+_MARKS = {";": "semicolons", "|": "bars"}
+
 
 @dataclass(frozen=True)
 class Line:
@@ -62,8 +64,8 @@ def _delimited(path: Path, text: str) -> Sheet:
     except csv.Error as error:
         raise ValueError(f"{path} is no CSV text ({error}): export it again as UTF-8 CSV") from error
     header = tuple(name.strip() for name in rows[0][1]) if rows else ()
-    if len(header) == 1 and ";" in header[0]:
-        raise ValueError(f"{path} separates its columns by semicolons: save it with commas and decimal points")
+    if len(header) == 1 and (mark := next((word for sign, word in _MARKS.items() if sign in header[0]), None)):
+        raise ValueError(f"{path} separates its columns by {mark}: save it with commas and decimal points")
     if twice := sorted({name for name in header if name and header.count(name) > 1}):
         raise ValueError(f"{path} has two columns named {twice[0]!r}: rename or delete one of them")
     for number, row in rows[1:]:
@@ -74,7 +76,7 @@ def _delimited(path: Path, text: str) -> Sheet:
 
 def _rows(text: str, delimiter: str) -> Iterator[tuple[int, Sequence[str]]]:
     """Rows that hold anything, each with the number of the line on which it ends."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     for row in reader:
         if any(cell.strip() for cell in row):
             yield reader.line_num, row

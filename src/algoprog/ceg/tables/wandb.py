@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.tables.columns import VARIANT, cost_of, find_columns, is_loss
@@ -17,7 +18,7 @@ from algoprog.ceg.tables.sheet import Line, Sheet
 from algoprog.runs.record import COSTS
 
 SEPARATOR = " - "
-_SEED = re.compile(r"^(?P<name>.*?)[-_ (,]*\bseed[-_ =]?(?P<seed>\d+)\)?$", re.IGNORECASE)
+_SEED = re.compile(r"^(?P<name>.*?)[-_ (,]+seed[-_ =]?(?P<seed>\d+)\)?$", re.IGNORECASE)
 _EXAMPLE = "'compact - rope - val/loss'"
 
 
@@ -70,7 +71,7 @@ def read_chart(sheet: Sheet, rename: Mapping[str, str]) -> list[Curve]:
         if not axes:
             raise ValueError(
                 f"{sheet.path} has no column that counts steps, tokens, FLOPs or seconds: name its x axis by --rename"
-                f" {sheet.header[0]}=step, or =tokens, =flops, =seconds"
+                f" {quote(sheet.header[0])}=step, or =tokens, =flops, =seconds"
             )
         lines = [_evaluation(sheet, line, column, axes) for line in sheet.lines if line.cells.get(column.name, "")]
         if not lines:
