@@ -39,7 +39,9 @@ def test_what_hydra_refuses_is_one_sentence(words: list[str], says: str) -> None
 
 
 def test_what_nobody_reads_is_told() -> None:
-    assert unread(["+sed=1", "seed=2", "+optim.lr=1"]) == ["nothing reads +sed: sed is no setting: did you mean seed?"]
+    assert unread(["+sed=1", "seed=2", "+optim.lr=1"]) == [
+        "nothing reads +sed, for sed is no setting: did you mean seed?"
+    ]
     assert unread(["+width=64", "model.d_model=${width}", "variant=ln", "experiment=demo", "norm@final_norm=ln"]) == []
 
 

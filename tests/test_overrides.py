@@ -48,3 +48,8 @@ def test_changed_sizes_are_context() -> None:
 def test_quoted_text_comes_back_as_it_was(text: str) -> None:
     (override,) = parse([f"key={quoted(text)}"])
     assert override.value() == text
+
+
+def test_a_knob_that_is_added_to_an_axis_is_none_of_the_baseline() -> None:
+    words = ["attention._target_=fault.Fault", "+attention.at=8", "~mlp.expansion", "+width=3", "seed=1"]
+    assert without_axes(words) == ["+width=3", "seed=1"]

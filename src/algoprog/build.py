@@ -281,12 +281,14 @@ def module(spec: RunSpec) -> LanguageModel:
 
     model = gpt(spec.config, dims_of(spec.config, spec.tokens))
     model.init_weights(spec.seed)
+    lengths = spec.tokens.token_bytes
     return LanguageModel(
         model,
         optimizer=construct(spec.config, "optim"),
         schedule=construct(spec.config, "schedule"),
         total_steps=spec.total_steps,
         bytes_per_token=spec.tokens.info.val_bytes_per_token,
+        token_bytes=None if lengths is None else torch.from_numpy(lengths),
         compiled=spec.config["trainer"]["compile"],
     )
 

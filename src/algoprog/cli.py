@@ -8,13 +8,15 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
-from algoprog.runs.mistake import sentence
+from algoprog.runs.mistake import OF_THE_DISK, exit_code, sentence
 from algoprog.runs.record import BASELINE, COSTS
+from algoprog.runs.secrets import guarded_terminal
 from algoprog.sweep.finish.report_command import add_report
 from algoprog.sweep.finish.source_command import add_source, add_table, curves
 from algoprog.sweep.finish.wandb_command import add_wandb
@@ -31,20 +33,38 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command; the exit code is 0, or 2 after one sentence on what to change, 130 after Ctrl-C."""
+    """Run one sub-command; the exit code is 0, or 2 after one sentence on what to change, 130 after Ctrl-C.
+
+    It is 1 after one sentence where the disk is full.
+    """
     _speak_utf8()
     options = _parser().parse_args(arguments)
+    with guarded_terminal():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         with threadpool_limits(limits=1, user_api="blas"):  # matrices are tiny here: threads only wait for each other
-            return int(options.action(options))
+            code = int(options.action(options))
+        sys.stdout.flush()  # now, while a disk that is full can be told of
+        return code
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return 0
     except (OSError, ValueError) as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
-        return 2
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+            _silence()
+        return exit_code(error)
     except KeyboardInterrupt:
         return 130
+
+
+def _silence() -> None:
+    """Let what is still to be written vanish: Python would try again as it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _speak_utf8() -> None:

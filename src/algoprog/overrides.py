@@ -40,8 +40,15 @@ def subject(override: Override) -> str:
 
 
 def setting(override: Override) -> str:
-    """The setting that an override changes; an axis that borrows a group of options goes by its own name."""
-    return override.package if override.package in AXES else str(override.get_key_element())
+    """The setting that an override changes; an axis that borrows a group of options goes by its own name.
+
+    A knob that is added to an axis, as in `+attention.at=8`, is one of the axis.
+    """
+    if override.package in AXES:
+        return str(override.package)
+    key = str(override.get_key_element())
+    bare = key.lstrip("+~")
+    return bare if bare.partition(".")[0] in AXES else key
 
 
 def refuse_lists(overrides: list[str]) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from algoprog.hydra_mistakes import hydra_sentence
+from algoprog.runs.failure import with_traceback
 from algoprog.runs.mistake import FAULT, MISTAKE, exit_code, fault, sentence
 from algoprog.runs.secrets import guarded_terminal
 
@@ -36,9 +39,11 @@ def start(main: Callable[[], object]) -> int:
         except (HydraException, OmegaConfBaseException) as error:
             return _told(hydra_sentence(error), MISTAKE)
         except (OSError, ValueError) as error:
-            return _told(sentence(error), exit_code(error))
+            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error  # as where logs cannot be opened
+            return _told(sentence(cause), exit_code(cause))
         except Exception as error:
-            return _told(fault(error), FAULT)
+            log = Path(tempfile.gettempdir(), f"algoprog-{os.getuid()}.log")
+            return _told(fault(error) + with_traceback(error, log), FAULT)
     return 0
 
 

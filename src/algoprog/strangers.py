@@ -23,15 +23,16 @@ def unread(words: Sequence[str]) -> list[str]:
     A value that another word uses, as in `+width=64 model.d_model=${width}`, is read.
     """
     typed = parse(list(words))
-    names = dict.fromkeys(word.key_or_group.partition(".")[0] for word in typed if _is_strange(word))
+    names = dict.fromkeys(word.key_or_group.partition(".")[0] for word in typed if is_strange(word))
     return [
-        f"nothing reads +{name}: {no_setting(name)}"
+        f"nothing reads +{name}, for {no_setting(name)}"
         for name in names
         if not any(f"${{{name}{end}" in word for word in words for end in "}.[")
     ]
 
 
-def _is_strange(word: Override) -> bool:
+def is_strange(word: Override) -> bool:
+    """Whether a word of the command line adds a setting that is none of ours."""
     return not word.is_delete() and subject(word) not in (KNOWN | _groups())
 
 

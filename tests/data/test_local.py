@@ -103,10 +103,19 @@ def test_odd_texts_survive(tmp_path: Path) -> None:
         ("absent.txt", None, "does not exist .*correct data.path"),
         ("empty.txt", b"", "is empty: put text into it"),
         ("empty.jsonl", b"", "is empty: put text into it"),
-        ("book.pdf", b"%PDF", "no file of a known kind: give .txt, .jsonl, .parquet, .arrow"),
+        ("book.pdf", b"%PDF", "no file of a known kind: give .txt, .jsonl, .parquet, .arrow.*1 .pdf file"),
         ("latin.txt", b"caf\xe9 " * 100, "not UTF-8 text: convert it"),
-        ("latin.jsonl", b'{"text": "caf\xe9"}', "not one JSON object a line"),
-        ("broken.jsonl", b'{"text": "a"}\n{"text": ', "not one JSON object a line"),
+        ("latin.jsonl", b'{"text": "caf\xe9"}', "line 1 of .* is not one JSON object a line .it is no UTF-8 text"),
+        ("broken.jsonl", b'{"text": "a"}\n{"text": ', "line 2 of .* is not one JSON object a line"),
+        (
+            "deep.jsonl",
+            b'{"text": "a"}\n' + b"[" * 200_000,
+            "line 2 of .* one JSON object a line .RecursionError",
+        ),
+        ("broken.txt.gz", b"\x1f\x8bno", "cannot be unpacked"),
+        ("broken.json", b'[{"text": "a"}, {]', "broken.json is not JSON"),
+        ("other.json", b'[{"text": "a"}, {"body": "a"}]', "entry 2 of .* has no key 'text'"),
+        ("latin.md", b"ok\n\ncaf\xe9 " * 100, "line 3 of .* is not UTF-8 text"),
         ("list.jsonl", b"[1]", "has no key 'text' but list: set data.text_column"),
         (
             "other.jsonl",
@@ -146,3 +155,52 @@ def test_settings_out_of_range_are_one_sentence(tmp_path: Path) -> None:
     for fraction in (0.0, 0.6):
         with pytest.raises(ValueError, match=r"data\.val_fraction"):
             corpus_of(tmp_path, val_fraction=fraction)
+
+
+def text_of(path: Path | str) -> str:
+    return "".join(text for _, text in corpus_of(path).documents(0))
+
+
+def test_what_is_hidden_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("seen")
+    for folder in (".ipynb_checkpoints", "inner/.cache/deep"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "copy.txt").write_text("hidden")
+    (tmp_path / ".hidden.txt").write_text("hidden")
+    assert text_of(tmp_path) == "seen"
+
+
+def test_links_are_followed_once(tmp_path: Path) -> None:
+    elsewhere, root = tmp_path / "elsewhere", tmp_path / "root"
+    (elsewhere / "inner").mkdir(parents=True)
+    root.mkdir()
+    (elsewhere / "inner" / "b.txt").write_text("linked")
+    (root / "a.txt").write_text("own")
+    (root / "again.txt").symlink_to(root / "a.txt")
+    for name in ("one", "two"):
+        (root / name).symlink_to(elsewhere)
+    (elsewhere / "inner" / "round").symlink_to(root)
+    assert text_of(root) == "ownlinked"
+
+
+def test_packed_text_is_read(tmp_path: Path) -> None:
+    import gzip
+
+    import pyarrow as pa
+
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress("größer ".encode()))
+    (tmp_path / "b.jsonl.zst").write_bytes(pa.Codec("zstd").compress(b'{"text": "packed"}\n', asbytes=True))
+    assert text_of(tmp_path) == "größer packed"
+    (tmp_path / "a.txt").write_text("größer ")
+    with pytest.raises(ValueError, match=r"a\.txt lies beside a\.txt\.gz"):
+        text_of(tmp_path)
+
+
+def test_other_kinds_are_read_by_name_or_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "README.md").write_text("about it")
+    (tmp_path / "rows.json").write_text('[{"text": "one"}, "two"]')
+    assert text_of(tmp_path) == "text"
+    assert "1 .json file and 1 .md file passed over" in capsys.readouterr().err
+    assert text_of(tmp_path / "README.md") == text_of(f"{tmp_path}/*.md") == "about it"
+    assert text_of(tmp_path / "rows.json") == "onetwo"

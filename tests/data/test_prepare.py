@@ -226,3 +226,37 @@ def test_a_big_file_is_hashed_again_when_it_changed(store: TokenStore, monkeypat
     os.utime(store.folder / "train.bin")
     with pytest.raises(ValueError, match=r"damaged train\.bin"):
         TokenStore(store.folder)
+
+
+ODD_TEXTS = [
+    "漢字かな交じり文",
+    "🏳️‍🌈👩‍👩‍👧‍👦",
+    "a\x00b\x00\x00",
+    "\ufeffvalue\ufffd",
+    "half a pair \ud83d",
+    "é\u0301\u200b",
+    "<|endoftext|>",
+]
+
+
+@pytest.mark.parametrize("tokenizer", [BytesTokenizer(), BpeTokenizer(vocab_size=300, train_bytes=100_000)])
+def test_every_byte_of_a_text_counts_once(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """Also where tokens split a character, which no decoded token shows."""
+    path = tmp_path / "odd.jsonl"
+    path.write_text("".join(json.dumps({"text": f"{text} {n}"}) + "\n" for n in range(40) for text in ODD_TEXTS))
+    store = prepare(corpus_of(path), tokenizer, tmp_path / "cache", progress=False)
+    documents = list(corpus_of(path).documents(0))
+    lengths = store.token_bytes
+    assert lengths is not None
+    assert lengths[store.meta.vocab_size - 1] == 0
+    for split, tokens in (("train", store.train), ("val", store.val)):
+        assert lengths[tokens].sum() == sum(len(text.encode()) for side, text in documents if side == split)
+    assert store.info.val_bytes_per_token == lengths[store.val].sum() / len(store.val)
+
+
+def test_folders_of_former_times_get_their_lengths(store: TokenStore, jsonl: Path, tmp_path: Path) -> None:
+    (store.folder / "token_bytes.npy").unlink()
+    assert store.token_bytes is None
+    again = prepare(corpus_of(jsonl), BytesTokenizer(), tmp_path, progress=False)
+    assert again.token_bytes is not None
+    assert again.token_bytes.tolist() == [1] * 256 + [0]

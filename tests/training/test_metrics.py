@@ -37,6 +37,16 @@ def test_unequal_batches_are_weighed_by_their_tokens() -> None:
     assert result["bits_per_byte"] == pytest.approx(direct / math.log(2) / BYTES_PER_TOKEN, rel=1e-12)
 
 
+def test_bits_per_byte_are_those_of_the_bytes_scored() -> None:
+    metric = LanguageModelLoss(1.0)
+    metric.update(torch.tensor(2.0), 3, 12)
+    metric.update(torch.tensor(4.0), 1, 0)  # the end of a text
+    assert metric.compute()["bits_per_byte"] == pytest.approx(10 / math.log(2) / 12)
+    metric.reset()
+    metric.update(torch.tensor(4.0), 1, 0)
+    assert math.isnan(metric.compute()["bits_per_byte"])
+
+
 def test_devices_add_up() -> None:
     """What two devices saw is what one would have seen."""
     pairs = batches(3, 50, 7, 20)

@@ -1,19 +1,19 @@
-"""The user's own text: .txt, .jsonl, .parquet and .arrow files."""
+"""The user's own text: .txt, .jsonl, .parquet and .arrow files, text also as .gz or .zst, and .md and .json by name."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from functools import cached_property
-from glob import glob
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
+from algoprog.data.files import LINES, TABLES, find_files, how, kind, opened, refuse_odd_bytes
 from algoprog.data.interface import Corpus, Document, digest
 from algoprog.data.tokens import file_sha256
 
-SUFFIXES = (".txt", ".jsonl", ".parquet", ".arrow")
+JSON = ".json"
 CHUNKS_HELD_OUT = 10  # of every .txt file that is cut into chunks
 
 
@@ -50,7 +50,7 @@ class LocalCorpus(Corpus):
 
     @cached_property
     def _fingerprint(self) -> str:
-        files = [(path.suffix.lower(), file_sha256(path)) for path in self._files]
+        files = [(how(path), file_sha256(path)) for path in self._files]
         return digest("local", files, self._text_column, self._every, CHUNKS_HELD_OUT)
 
     def documents(self, start: int) -> Iterator[Document]:
@@ -63,40 +63,18 @@ class LocalCorpus(Corpus):
             yield "val" if number % self._every == self._every // 2 else "train", text
 
     def _texts(self) -> Iterator[str]:
-        few = sum(path.suffix.lower() == ".txt" for path in self._files) < self._every
+        whole = {path for path in self._files if kind(path) not in (*LINES, *TABLES, JSON)}
+        few = len(whole) < self._every
         for path in self._files:
-            suffix = path.suffix.lower()
-            if suffix == ".txt":
+            if path in whole:
                 text = _read_text(path)
                 yield from cut_text(text, self._every * CHUNKS_HELD_OUT) if few else [text]
-            elif suffix == ".jsonl":
+            elif kind(path) in LINES:
                 yield from _json_texts(path, self._text_column)
+            elif kind(path) == JSON:
+                yield from _array_texts(path, self._text_column)
             else:
                 yield from _arrow_texts(path, self._text_column)
-
-
-def find_files(path: str) -> list[Path]:
-    """The corpus files at a path or glob, sorted.
-
-    Raises:
-        ValueError: there are none, or nothing is in them.
-    """
-    kinds = ", ".join(SUFFIXES)
-    if not path:
-        raise ValueError(f"data=local needs data.path: give a file, a folder or a glob of {kinds}")
-    root = Path(path).expanduser()
-    if root.is_dir():
-        found = [p for p in root.rglob("*") if not p.name.startswith(".")]
-    else:
-        found = [root] if root.exists() else [Path(p) for p in glob(str(root), recursive=True)]  # noqa: PTH207 - may be absolute
-    if not found and not root.is_dir():
-        raise ValueError(f"data.path={path} does not exist (seen from {Path.cwd()}): correct data.path")
-    files = sorted(p for p in found if p.is_file() and p.suffix.lower() in SUFFIXES)
-    if not files:
-        raise ValueError(f"data.path={path} holds no file of a known kind: give {kinds}")
-    if not any(p.stat().st_size for p in files):
-        raise ValueError(f"data.path={path} is empty: put text into it or correct data.path")
-    return files
 
 
 def cut_text(text: str, n_chunks: int) -> list[str]:
@@ -111,20 +89,39 @@ def cut_text(text: str, n_chunks: int) -> list[str]:
 
 
 def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: convert it to UTF-8") from error
+    with opened(path) as file:
+        text = file.read()
+    refuse_odd_bytes(text, str(path))
+    return text
 
 
 def _json_texts(path: Path, column: str) -> Iterator[str]:
-    with path.open(encoding="utf-8-sig") as file:
-        try:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield _text_of(json.loads(line), column, f"line {number} of {path}")
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} is not one JSON object a line ({error}): correct that line") from error
+    with opened(path) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                where = f"line {number} of {path}"
+                yield _text_of(_parsed(line, where, "one JSON object a line"), column, where)
+
+
+def _array_texts(path: Path, column: str) -> Iterator[str]:
+    """The texts of one JSON value: an array of objects or of texts, or one object."""
+    where = str(path)
+    content = _parsed(_read_text(path), where, "JSON")
+    for number, row in enumerate(content if isinstance(content, list) else [content], 1):
+        yield row if isinstance(row, str) else _text_of(row, column, f"entry {number} of {where}")
+
+
+def _parsed(text: str, where: str, what: str) -> Any:
+    try:
+        text.encode()
+        return json.loads(text)
+    except UnicodeEncodeError:
+        why = "it is no UTF-8 text"
+    except json.JSONDecodeError as error:
+        why = f"{error.msg[:1].lower()}{error.msg[1:]} at column {error.colno}"
+    except (RecursionError, ValueError) as error:  # nested without end; a number of thousands of digits
+        why = type(error).__name__
+    raise ValueError(f"{where} is not {what} ({why}): correct it")
 
 
 def _text_of(row: Any, column: str, where: str) -> str:

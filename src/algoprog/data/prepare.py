@@ -6,12 +6,13 @@ describes them. The folder's name is keyed by its content, and it appears by a r
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from algoprog.data.interface import END_OF_TEXT, Corpus, Document, Split, Tokenizer, digest
-from algoprog.data.tokens import FILES, META_FILE, Meta, TokenStore, file_sha256, token_dtype
+from algoprog.data.tokens import FILES, LENGTHS_FILE, META_FILE, Meta, TokenStore, file_sha256, token_dtype
 from algoprog.runs.store import write_atomic
 
 if TYPE_CHECKING:
@@ -60,7 +61,31 @@ def prepare(corpus: Corpus, tokenizer: Tokenizer, cache_dir: Path, *, progress: 
         with FileLock(f"{folder}.lock"):  # the kernel frees it when its holder is killed
             if not folder.exists():
                 _build(corpus, tokenizer, cache_dir, folder, progress=progress)
-    return TokenStore(folder)
+    store = TokenStore(folder)
+    if store.token_bytes is None:
+        with suppress(OSError, ValueError):  # a cache of former times that cannot be written, or ranks that are away
+            _write_lengths(tokenizer.encoding(corpus, Path(cache_dir).expanduser()), folder)
+    return store
+
+
+def token_lengths(encoding: tiktoken.Encoding) -> NDArray[np.int64]:
+    """Bytes of text that each token stands for, from its own bytes: tokens may split a character.
+
+    Their sum over the tokens of a text is the length of the text; its end counts 0.
+    """
+    lengths = np.zeros(encoding.n_vocab, np.int64)
+    for token in range(encoding.n_vocab):
+        with suppress(KeyError):  # a number that no token has
+            lengths[token] = len(encoding.decode_single_token_bytes(token))
+    lengths[encoding.encode_single_token(END_OF_TEXT)] = 0
+    return lengths
+
+
+def _write_lengths(encoding: tiktoken.Encoding, folder: Path) -> None:
+    """Rename the file into place: several processes may write it at once."""
+    content = io.BytesIO()
+    np.save(content, token_lengths(encoding))
+    write_atomic(folder / LENGTHS_FILE, content.getvalue())
 
 
 def token_folder(corpus: Corpus, tokenizer: Tokenizer, cache_dir: Path) -> Path:
@@ -100,6 +125,7 @@ def _build(corpus: Corpus, tokenizer: Tokenizer, cache_dir: Path, folder: Path, 
         train_sha256=file_sha256(partial / FILES["train"]),
         val_sha256=file_sha256(partial / FILES["val"]),
     )
+    _write_lengths(encoding, partial)
     write_atomic(partial / META_FILE, json.dumps(asdict(meta), indent=2) + "\n")
     partial.rename(folder)
     (folder / PROGRESS_FILE).unlink()
@@ -115,7 +141,7 @@ def _tokenize(
 ) -> Progress:
     """Append the tokens of every batch that is not in `folder` yet, committing after each."""
     done = _resume(folder, dtype)
-    encode = _encoder(encoding, dtype)
+    encode, lengths = _encoder(encoding, dtype), token_lengths(encoding)
     batches = _batches(corpus.documents(done.documents))
     with ExitStack() as stack:
         files = {split: stack.enter_context((folder / name).open("ab")) for split, name in FILES.items()}
@@ -134,7 +160,7 @@ def _tokenize(
             if not (batch := next(batches, None)):
                 break
             before = done.train_tokens
-            _append(batch, list(pool.map(encode, [text for _, text in batch])), files, done)
+            _append(batch, list(pool.map(encode, [text for _, text in batch])), files, done, lengths)
             done.train_tokens = min(done.train_tokens, corpus.max_tokens or done.train_tokens)
             _commit(folder, done)
             bar.update(done.train_tokens - before)
@@ -147,15 +173,16 @@ def _append(
     tokens: list[NDArray[np.unsignedinteger]],
     files: Mapping[Split, IO[bytes]],
     done: Progress,
+    lengths: NDArray[np.int64],
 ) -> None:
     """Write one batch through to the disk and count it."""
-    for (split, text), ids in zip(batch, tokens, strict=True):
+    for (split, _), ids in zip(batch, tokens, strict=True):
         files[split].write(ids.tobytes())
         if split == "train":
             done.train_tokens += len(ids)
         elif len(ids):  # a blank text leaves nothing
             done.val_tokens += len(ids)
-            done.val_bytes += len(text.encode("utf-8", "replace"))
+            done.val_bytes += int(lengths[ids].sum())
     done.documents += len(batch)
     for file in files.values():
         file.flush()

@@ -18,6 +18,8 @@ from algoprog.runs.store import write_atomic
 FILES: dict[Split, str] = {"train": "train.bin", "val": "val.bin"}
 META_FILE = "meta.json"
 VERIFIED_FILE = "verified.json"
+LENGTHS_FILE = "token_bytes.npy"
+"""Bytes of text that each token stands for, 0 for the end of a text; folders of former times have none at first."""
 
 ALWAYS_HASHED_BYTES = 2**24
 """Files up to 16 MiB are hashed whenever they are opened; bigger ones when size or mtime changed since."""
@@ -65,6 +67,14 @@ class TokenStore:
             val_tokens=self.meta.val_tokens,
             val_bytes_per_token=self.meta.val_bytes_per_token,
         )
+
+    @property
+    def token_bytes(self) -> NDArray[np.int64] | None:
+        """Bytes of text of each token; None where nobody could say."""
+        with suppress(OSError, ValueError):
+            found: NDArray[np.int64] = np.load(self.folder / LENGTHS_FILE, allow_pickle=False)
+            return found if found.shape == (self.meta.vocab_size,) and found.dtype == np.int64 else None
+        return None
 
     def _open(self, split: Split, n_tokens: int) -> NDArray[np.unsignedinteger]:
         path = self.folder / FILES[split]

@@ -18,7 +18,7 @@ from algoprog import build
 from algoprog.build import RunSpec
 from algoprog.overrides import parse, refuse_lists, subject, with_moved_axes
 from algoprog.run.micro_batch import NoRoomError, fitted
-from algoprog.runs.failure import failed
+from algoprog.runs.failure import failed, keep_logs_private
 from algoprog.runs.mistake import exit_code, sentence
 from algoprog.runs.secrets import redact_logs
 from algoprog.strangers import unread
@@ -37,6 +37,7 @@ def main(cfg: DictConfig) -> float | None:
     """
     hydra_cfg = HydraConfig.get()
     redact_logs()
+    keep_logs_private()
     words = list(hydra_cfg.overrides.task)
     folder = Path(hydra_cfg.runtime.output_dir)
     try:
@@ -57,7 +58,9 @@ def main(cfg: DictConfig) -> float | None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except Exception as error:
-        raise failed(error, folder) from None
+        ended = failed(error, folder)
+        alone = hydra_cfg.mode is RunMode.RUN or hydra_cfg.runtime.choices.get("hydra/launcher") in OWN_PROCESS
+        raise ended if alone else RuntimeError(ended.told) from None  # other runs follow in this process
 
 
 def _with_moved_axes(cfg: DictConfig, overrides: list[str]) -> DictConfig:

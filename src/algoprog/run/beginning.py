@@ -11,6 +11,7 @@ from pathlib import Path
 import lightning as L
 from omegaconf import OmegaConf
 
+from algoprog import written
 from algoprog.build import RunSpec
 from algoprog.config import read_config
 from algoprog.run.micro_batch import sizes, tried
@@ -18,7 +19,6 @@ from algoprog.run.outcome import surroundings
 from algoprog.run.provenance import described, differences
 from algoprog.run.rank_agreement import Decision
 from algoprog.runs.record import CONFIG_FILE, CURVE_FILE, RECORD_FILE, Record
-from algoprog.runs.secrets import redacted
 from algoprog.runs.store import load_run, write_atomic, write_curve
 from algoprog.training import checkpoint, parallel
 from algoprog.training.checkpoint import Checkpoint
@@ -41,7 +41,7 @@ def is_same(spec: RunSpec, folder: Path) -> bool:
         return True  # not written yet: ask again
     except ValueError as error:
         raise FolderTakenError(f"another program is writing to {folder}, and {error}") from None
-    return determining(redacted(spec.config)) == determining(redacted(other))
+    return determining(written.settings(spec.config)) == determining(written.settings(other))
 
 
 def decide(spec: RunSpec, folder: Path, trainer: L.Trainer, module: Callable[[], LanguageModel]) -> Decision:
@@ -98,7 +98,7 @@ def _prepare(spec: RunSpec, folder: Path, trainer: L.Trainer, module: LanguageMo
     shapes = {name: value.shape for name, value in module.state_dict().items()}
     resume = checkpoint.latest(folder, (spec.run_id, spec.former_id), spec.n_devices, shapes)
     (folder / RECORD_FILE).unlink(missing_ok=True)
-    write_atomic(folder / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(redacted(spec.config))))
+    write_atomic(folder / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(written.settings(spec.config))))
     checkpoint.forget(folder, after=resume)
     if resume is None:
         (folder / CURVE_FILE).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.utils.data import DataLoader
 
-from algoprog import build
+from algoprog import build, written
 from algoprog.baseline import option
 from algoprog.build import RunSpec
 from algoprog.run import rank_agreement
@@ -229,7 +229,7 @@ def _columns(spec: RunSpec) -> dict[str, Any]:
         **{key: environment()[key] for key in ("git_commit", "git_dirty")},
         "n_params": spec.n_params,
         "train_flops_per_token": spec.flops_per_token,
-        "settings": {key: value for key, value in spec.config.items() if key != "logger"},
+        "settings": {key: value for key, value in written.settings(spec.config).items() if key != "logger"},
     }
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
 
-from algoprog import build
+from algoprog import build, written
 from algoprog.axes import AXES
 from algoprog.baseline import against, baseline_name, has, option
 from algoprog.build import RunSpec
-from algoprog.overrides import context
 from algoprog.run import gates
 from algoprog.run.provenance import environment
 from algoprog.runs.record import BESIDE, COMPARE, DIVERGED, FINISHED, Record
+from algoprog.runs.secrets import redacted
 from algoprog.training import hardware
 from algoprog.training.callbacks.curve import Curve
 from algoprog.variant import protocol
@@ -55,14 +55,15 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
     speed = curve.clock.steps_per_second(steps) * spec.tokens_per_step
     peak = hardware.peak_flops(outcome.device, spec.config["precision"])
     passes = tokens / spec.tokens.info.train_tokens
+    shown = written.settings(spec.config)
     return Record(
         run_id=spec.run_id,
         cohort=spec.cohort,
         variant=spec.variant,
         axes={axis: option(spec.config[axis]) for axis in build.axes_of(spec.config)},
-        choices=_choices(spec.config),
+        choices=_choices(shown),
         baseline=baseline_name(spec.config),
-        against=against(spec.config),
+        against=against(shown),
         model=spec.model,
         seed=spec.seed,
         status=DIVERGED if curve.diverged else FINISHED,
@@ -87,7 +88,7 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
         mfu=speed * spec.flops_per_token / (peak * outcome.n_devices) if peak else None,
         peak_memory_bytes=hardware.peak_memory_bytes(outcome.device),
         n_devices=outcome.n_devices,
-        data=spec.tokens.info,
+        data=replace(spec.tokens.info, name=redacted(spec.tokens.info.name)),
         flags=gates.flags(
             diverged=curve.diverged is not None,
             val_losses=losses,
@@ -98,15 +99,15 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
             attention_density=spec.attention_density or 0.0,
             single_end=spec.role == COMPARE and spec.anneals and not spec.branches(),
         ),
-        context=context(overrides),
-        overrides=tuple(overrides),
+        context=written.changed(overrides),
+        overrides=tuple(written.words(overrides)),
         environment={
             **surroundings(spec, outcome.device),
             "n_devices": outcome.n_devices,
             "dead_parameters": list(outcome.dead),
             "resumed": outcome.resumed,  # of every checkpoint that the run went on from: step, commit, what differed
         },
-        protocol=protocol(spec.config),
+        protocol=protocol(shown),
         role=spec.role,
         beside=_beside(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

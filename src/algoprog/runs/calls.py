@@ -14,7 +14,6 @@ from typing import Any
 from filelock import FileLock
 
 from algoprog.runs.record import COMPARE, SEARCH, SWEEP_FILE
-from algoprog.runs.secrets import redacted
 from algoprog.runs.status import now
 from algoprog.runs.store import write_atomic
 
@@ -78,8 +77,8 @@ def begin_call(
 
     Args:
         folder: the sweep's folder.
-        command: the command line of the whole sweep.
-        runs: overrides of every run by the name of its folder.
+        command: the command line of the whole sweep, as it may be written down.
+        runs: overrides of every run by the name of its folder, likewise.
         expected: how many there will be at least, where some have no names yet.
         views: how it sees finished runs whose records say otherwise.
 
@@ -135,4 +134,4 @@ def _tuples(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write(folder: Path, content: Calls) -> None:
-    write_atomic(folder / SWEEP_FILE, json.dumps(redacted(asdict(content)), indent=2) + "\n")
+    write_atomic(folder / SWEEP_FILE, json.dumps(asdict(content), indent=2) + "\n")

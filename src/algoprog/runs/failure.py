@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from algoprog.runs.mistake import FAULT, fault
+from algoprog.runs.mistake import FAULT, OF_THE_DISK, fault, sentence
 from algoprog.runs.record import LOG_FILE
 from algoprog.runs.secrets import redacted
 
@@ -25,11 +26,29 @@ class RunFailedExit(SystemExit):
 
 def failed(error: Exception, folder: Path) -> RunFailedExit:
     """Write the traceback to the log of the run and one line to the terminal."""
-    told, log = fault(error), folder / LOG_FILE
-    with suppress(OSError):  # the disk may be full
-        append_private(log, "".join(traceback.format_exception(error)))
-    print(f"error: {told}: the traceback is in {log}", file=sys.stderr)
+    told = fault(error)
+    if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+        print(f"error: {sentence(error)}", file=sys.stderr)
+    else:
+        print(f"error: {told}{with_traceback(error, folder / LOG_FILE)}", file=sys.stderr)
     return RunFailedExit(told)
+
+
+def with_traceback(error: BaseException, log: Path) -> str:
+    """Where the traceback was put, as the end of a sentence; empty where no disk takes it."""
+    try:
+        append_private(log, "".join(traceback.format_exception(error)))
+    except OSError:
+        return ""
+    return f": the traceback is in {log}"
+
+
+def keep_logs_private() -> None:
+    """Let nobody else read the files that `logging` writes to."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            with suppress(OSError):
+                Path(handler.baseFilename).chmod(OWNER_ALONE)
 
 
 def append_private(path: Path, text: str) -> None:

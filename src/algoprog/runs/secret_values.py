@@ -114,7 +114,8 @@ def _runs(value: str) -> list[str]:
 
 def _whitespace() -> str:
     """Whitespace however it is written or wrapped."""
-    return r"(?:\s|\\+[nrt]|\\+(?=\s)|\\+x0[9aAdD]|\\+u000[9aAdD]|\+|%0[9aAdD]|%20|&#(?:9|10|13|x9|x[aA]|x[dD]);)+"
+    in_python, in_address = r"\\+[nrt]|\\+x0[9aAdD]|\\+u000[9aAdD]", r"\+|%(?:25)*(?:0[9aAdD]|20|2[bB])"
+    return rf"(?:\s|\\+(?=\s)|{in_python}|{in_address}|&#(?:9|10|13|x9|x[aA]|x[dD]);)+"
 
 
 @cache
@@ -123,7 +124,7 @@ def _letter(letter: str) -> str:
     if letter.isascii() and (letter.isalnum() or letter in "_-.~"):
         return re.escape(letter)
     code = ord(letter)
-    ways = [rf"\\*{re.escape(letter)}", _percent(letter), rf"\\+(?:x{code:02x}|u{code:04x}|U{code:08x}|0?{code:03o})"]
+    ways = [re.escape(letter), _percent(letter), rf"\\+(?:x{code:02x}|u{code:04x}|U{code:08x}|0?{code:03o})"]
     if code > 0xFFFF:
         high, low = (code - 0x10000 >> 10) + 0xD800, (code - 0x10000 & 0x3FF) + 0xDC00
         ways.append(rf"\\+u{high:04x}\\+u{low:04x}")
@@ -131,7 +132,7 @@ def _letter(letter: str) -> str:
     named = html.escape(letter)
     ways += [named] if named.startswith("&") and "#" not in named else []
     ways += {"'": [r"'\"'\"'", r"'\\+''", "''", "&apos;"], '"': ['""'], "\\": [r"\\+"]}.get(letter, [])
-    return f"(?i:{'|'.join(sorted(ways, key=len, reverse=True))})"
+    return rf"\\*(?i:{'|'.join(sorted(ways, key=len, reverse=True))})"
 
 
 def _percent(letter: str) -> str:

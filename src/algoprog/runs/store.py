@@ -9,6 +9,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,28 @@ from algoprog.runs.record import (
 from algoprog.runs.secrets import redacted
 
 
-def write_atomic(path: Path, content: str) -> None:
-    """Write a text file so that a reader sees the old content or the new, never a part."""
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path):
+        _write_atomic(path, content)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the disk name the file, which `write` itself does not know."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def _write_atomic(path: Path, content: str | bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         umask = os.umask(0)
@@ -53,8 +69,8 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def record_json(record: Record, indent: int | None = None) -> str:
-    """The record as JSON, without secrets; null for numbers that do not exist."""
-    return json.dumps(_finite(redacted(asdict(record))), indent=indent, allow_nan=False)
+    """The record as JSON; null for numbers that do not exist. It was made of nothing that may not be seen."""
+    return json.dumps(_finite(asdict(record)), indent=indent, allow_nan=False)
 
 
 def append_curve(folder: Path, row: Mapping[str, float | int]) -> None:
@@ -68,7 +84,7 @@ def append_curve(folder: Path, row: Mapping[str, float | int]) -> None:
         before = read_curve(path)
         rows = [dict(zip(before, values, strict=True)) for values in zip(*before.values(), strict=True)]
         return write_curve(folder, [*rows, row])
-    with path.open("a", newline="", encoding="utf-8") as file:
+    with naming(path), path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, header or _header([row]))
         if not header:
             writer.writeheader()
@@ -146,7 +162,7 @@ def load_run(folder: Path) -> Run:
 
 def sweep_name(folder: Path) -> str:
     """Name of a sweep that tells it apart: its path below `multirun`, else the folder's own name."""
-    parts = folder.resolve().parts
+    parts = redacted(folder.resolve().parts)
     if "multirun" in parts[:-1]:
         return "/".join(parts[len(parts) - parts[::-1].index("multirun") :])
     return parts[-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from omegaconf import DictConfig
 
+from algoprog import written
 from algoprog.overrides import quoted
 from algoprog.runs.calls import begin_call, end_call
 from algoprog.runs.mistake import exit_code, sentence
@@ -73,7 +73,7 @@ class Sweeper(BasicSweeper):
         assert self.config is not None
         return Sweep(
             folder=Path(self.config.hydra.sweep.dir),
-            command=shlex.join(["python", *sys.argv]),
+            command=written.command(sys.argv[0], sys.argv[1:]),
             compose=self._compose,
             placement=placement(self.config),
             reuse=self.reuse,

@@ -72,7 +72,7 @@ def start(account: Account, folder: Path, **labels: Any) -> wandb.Run:
     import wandb
 
     mode = account.chosen
-    labels = redacted(labels)
+    labels = {**labels, **{name: redacted(labels[name]) for name in ("name", "tags") if name in labels}}
     shared = {"dir": folder, "project": account.project, "entity": account.entity, "reinit": "create_new", **labels}
     if mode != "disabled":  # then nothing takes its place
         _forget(folder.glob(f"wandb/offline-run-*-{labels['id']}"))

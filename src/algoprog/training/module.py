@@ -37,6 +37,7 @@ class LanguageModel(L.LightningModule):
         schedule: factor on the peak learning rate.
         total_steps: optimizer steps of the run.
         bytes_per_token: of the validation text.
+        token_bytes: of every token; None where they are not known.
         compiled: run the model through torch.compile.
     """
 
@@ -49,6 +50,7 @@ class LanguageModel(L.LightningModule):
         total_steps: int,
         bytes_per_token: float,
         compiled: bool,
+        token_bytes: Int[Tensor, " vocab"] | None = None,
     ) -> None:
         super().__init__()
         self.gpt = gpt
@@ -61,6 +63,15 @@ class LanguageModel(L.LightningModule):
         self.gradients = GradientsSeen(name for name, _ in gpt.named_parameters())
         # Kept out of the module tree: the compiled model shares the parameters of `gpt`.
         self.__dict__["apply_gpt"] = torch.compile(gpt) if compiled else gpt
+        self.__dict__["token_bytes"] = token_bytes  # not in checkpoints, and not sent round with every step
+
+    def bytes_of(self, targets: Int[Tensor, "batch seq"]) -> int | None:
+        """Bytes of text that tokens stand for; None where nobody knows."""
+        table = self.__dict__["token_bytes"]
+        if table is None:
+            return None
+        table = self.__dict__["token_bytes"] = table.to(targets.device)
+        return int(table[targets].sum())
 
     def loss(self, batch: Batch, reports: Reports | None = None) -> Float[Tensor, ""]:
         """Mean cross-entropy in nats; `reports` takes what the parts tell beside it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,15 @@ class RunFolder(Callback):
         """Make it.
 
         Raises:
-            SystemExit: it cannot be made (2); one sentence says what to change.
+            SystemExit: it cannot be made (2, or 1 on a full disk); one sentence says what to change.
         """
-        from algoprog.runs.mistake import sentence
+        from algoprog.runs.mistake import exit_code, sentence
 
         try:
             Path(config.hydra.run.dir).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             print(f"error: hydra.run.dir: {sentence(error)}", file=sys.stderr)
-            raise SystemExit(2) from None
+            raise SystemExit(exit_code(error)) from None
 
 
 class Gains(Callback):
@@ -54,38 +53,52 @@ class Gains(Callback):
         Raises:
             SystemExit: a run or the analysis failed (1), or nothing can be analysed (2): what could be computed stands.
         """
+        from algoprog.runs.mistake import fault
         from algoprog.runs.secrets import redacted
-        from algoprog.runs.store import find_runs
 
         folder = Path(config.hydra.sweep.dir)
-        failed, code = _failures(folder), 0
         try:
-            if failed and not any(find_runs(folder)):
-                print("no run has finished: there is nothing to analyse", file=sys.stderr)
-            else:
-                code = _analyse(folder)
-        finally:
-            for line in failed:
-                print(redacted(line), file=sys.stderr)
+            failed = _failures(folder)
+            code = _analyse_what_finished(folder, failed)
+        except Exception as error:  # Hydra would turn it into a warning, and exit with 0
+            print(f"error: the sweep cannot be summed up ({fault(error)}): the runs are kept", file=sys.stderr)
+            raise SystemExit(1) from None
+        for line in failed:
+            print(redacted(line), file=sys.stderr)
         if code or failed:
             raise SystemExit(1 if failed else code)
 
 
+def _analyse_what_finished(folder: Path, failed: list[str]) -> int:
+    from algoprog.runs.store import find_runs
+
+    if failed and not any(find_runs(folder)):
+        print("no run has finished: there is nothing to analyse", file=sys.stderr)
+        return 0
+    return _analyse(folder)
+
+
 def _analyse(folder: Path) -> int:
     """The exit code of the analysis; Hydra would turn an exception into a warning and exit with 0."""
+    from algoprog.runs.failure import with_traceback
+    from algoprog.runs.mistake import OF_THE_DISK, fault, sentence
     from algoprog.sweep.finish.analysis import analyse
 
+    path = folder / ERROR_FILE
     try:
+        path.unlink(missing_ok=True)
         analyse(folder, wandb=False, redraw=False)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {sentence(error)}", file=sys.stderr)
         return 2
     except Exception as error:
-        path = folder / ERROR_FILE
-        path.write_text(traceback.format_exc(), encoding="utf-8")
-        print(f"error: the gains could not be computed ({error!r}): the runs are kept, see {path}", file=sys.stderr)
+        what = "error: the gains could not be computed"
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+            print(f"{what}, the runs are kept: {sentence(error)}", file=sys.stderr)
+        else:
+            where = with_traceback(error, path)
+            print(f"{what} ({fault(error)}): the runs are kept{where}", file=sys.stderr)
         return 1
-    (folder / ERROR_FILE).unlink(missing_ok=True)
     return 0
 
 

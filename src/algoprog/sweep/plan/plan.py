@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from algoprog import written
 from algoprog.axes import AXES
 from algoprog.baseline import against, baseline_name, baseline_of
 from algoprog.build import RunSpec
@@ -127,7 +128,7 @@ def views(planned: Plan) -> list[dict[str, Any]]:
             "cohort": spec.cohort,
             "model": spec.model,
             "baseline": baseline_name(spec.config),
-            "against": against(spec.config),
+            "against": against(written.settings(spec.config)),
         }
         record = planned.records[spec.run_id]
         if view := view_of(record, seen):

@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from algoprog import written
 from algoprog.build import RunSpec
 from algoprog.config import conf_dir
 from algoprog.hydra_mistakes import hydra_sentence
@@ -176,7 +177,7 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
         skip_refused=bool(knobs.get("skip_refused")),
         at_once=planned.at_once,
         runs=runs,
-        refused=redacted(planned.refused),
+        refused=[(written.words(words), redacted(reason)) for words, reason in planned.refused],
         further=further,
     )
 
@@ -218,7 +219,7 @@ def _runs(
                 seconds_from=known.n_runs if known else 0,
                 state=UNSETTLED if open_yet else REUSED if spec.run_id in reused else _state(planned, spec, sweep_dir),
                 added=spec.run_id in added,
-                overrides=redacted(overrides),
+                overrides=written.words(overrides),
                 role=spec.role,
             )
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from algoprog import written
 from algoprog.runs.calls import begin_call, extend_call
 from algoprog.runs.record import FINISHED, RECORD_FILE
 from algoprog.runs.store import load_run
@@ -133,8 +134,8 @@ class Phases:
 
 
 def named(planned: Plan) -> dict[str, list[str]]:
-    """The words of every run of a plan by the name of its folder."""
-    return {spec.name: words for spec, words in (*planned.done, *planned.reused, *planned.todo)}
+    """The words of every run of a plan, as they may be written down, by the name of its folder."""
+    return {spec.name: written.words(words) for spec, words in (*planned.done, *planned.reused, *planned.todo)}
 
 
 def _ended(folder: Path, planned: Plan, words: Job) -> Trained:

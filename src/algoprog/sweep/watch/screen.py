@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from algoprog.ceg.curves import LEARNING_RATE
 from algoprog.runs.record import LOG_FILE, SEARCH
+from algoprog.runs.secrets import Guarded
 from algoprog.runs.store import load_run
 from algoprog.sweep.watch.status import SweepView, table
 
@@ -70,14 +71,21 @@ class _Lasting(io.TextIOWrapper):
             os.close(nowhere)
 
 
+_KEPT: list[_Lasting] = []
+"""Streams whose end would close those below them."""
+
+
 def outlive_readers() -> None:
     """From now on a reader of our output that goes away, such as `head`, ends nothing."""
-    sys.stdout, sys.stderr = (
-        stream
-        if isinstance(stream, _Lasting)
-        else _Lasting(stream.buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True)
-        for stream in (sys.stdout, sys.stderr)
-    )
+    sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
+
+
+def _lasting(stream: Any) -> Any:
+    if isinstance(stream, Guarded) and isinstance(stream.stream, _Lasting):
+        return stream
+    lasting = _Lasting(stream.buffer, encoding=stream.encoding, errors=stream.errors, line_buffering=True)
+    _KEPT.append(lasting)
+    return Guarded(lasting)
 
 
 class Lines:

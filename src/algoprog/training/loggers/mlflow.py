@@ -101,6 +101,6 @@ def _run(client: MlflowClient, experiment: str, labels: RunLabels) -> tuple[str,
         return run_id, len(client.get_metric_history(run_id, "val_loss"))
     tags = {IDENTITY: identity, "mlflow.runName": labels.name, "sweep": labels.group}
     run_id = str(client.create_run(experiment, tags=tags).info.run_id)
-    for name, value in flat(redacted(labels.config)).items():
+    for name, value in flat(labels.config).items():
         client.log_param(run_id, name.replace("(", "").replace(")", ""), str(value)[:500])
     return run_id, 0

@@ -6,7 +6,6 @@ import json
 
 from lightning.pytorch.loggers import Logger
 
-from algoprog.runs.secrets import redacted
 from algoprog.training.loggers.interface import RunLabels, flat, replay, require
 
 FOLDER = "tensorboard"
@@ -29,6 +28,6 @@ class TensorBoard:
         for stale in (labels.folder / FOLDER).glob("events.out.tfevents.*"):
             stale.unlink()
         logger = TensorBoardLogger(save_dir=labels.folder, name="", version=FOLDER)
-        text = json.dumps(flat(redacted(labels.config)), indent=2, default=str)
+        text = json.dumps(flat(labels.config), indent=2, default=str)
         logger.experiment.add_text("config", f"```\n{text}\n```")
         return replay(logger, labels.rows())
