@@ -6,7 +6,7 @@ SHARED := -n auto --dist loadfile --no-loadscope-reorder
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && touch $@
 
-.PHONY: help setup demo test test-slow test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos gpu-smoke format clean
+.PHONY: help setup demo test test-slow fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos gpu-smoke format clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
@@ -16,6 +16,8 @@ test: setup  ## the fast tests
 	$(PY) -m pytest $(SHARED) -m 'not slow and not cluster'
 test-slow: setup  ## the tests that take longer
 	$(PY) -m pytest $(SHARED) -m slow
+fuzz: setup  ## odd curves by the ten thousand, minutes: one sentence or a right answer
+	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/fuzz
 test-cluster: setup  ## the same sweep on a real Slurm and a real Ray of this machine; docs/clusters.md
 	$(PY) -m tests.cluster.missing && $(PY) -m pytest -m cluster tests/cluster
 lint: setup  ## ruff, mypy --strict, import-linter

@@ -245,6 +245,13 @@ def test_what_spreadsheets_add_is_passed_over(tmp_path):
     assert gain_of(path) == pytest.approx(2.0, rel=0.02)
 
 
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_comments_and_empty_lines_in_front_of_the_header_are_passed_over(tmp_path, delimiter):
+    path = tmp_path / "c.csv"
+    path.write_text("\n# exported, by hand\n\n" + text(TWO).replace(",", delimiter))
+    assert gain_of(path) == pytest.approx(2.0, rel=0.02)
+
+
 def test_the_table_of_a_csv_shows_losses(tmp_path, capsys):
     rows = [{**row, "flops": row["step"], "seed": seed} for row in TWO for seed in (0, 1)]
     rows = [*rows, *({**row, "variant": "lost", "val_loss": "nan"} for row in rows if row["variant"] == "arm")]

@@ -61,7 +61,7 @@ def budgets_on(axes: Sequence[str], groups: Sequence[Lines]) -> dict[str, dict[s
     found: dict[str, dict[str, float]] = {}
     for axis in axes:
         said = {name: value for name in ends if (value := _number(name)) > 0}
-        if any(END_SHARE <= ends[name][axis] / value <= 1 / END_SHARE for name, value in said.items()):
+        if any(END_SHARE * value <= ends[name][axis] <= value / END_SHARE for name, value in said.items()):
             found[axis] = said
     return found
 

@@ -57,7 +57,7 @@ def read_sheet(path: Path) -> Sheet:
 
 
 def _delimited(path: Path, text: str) -> Sheet:
-    first = text.split("\n", 1)[0]
+    first = next((line for line in text.split("\n") if _counts(line)), "")
     tabs = path.suffix.lower() in (".tsv", ".tab") or ("\t" in first and "," not in first)
     try:
         rows = list(_rows(text, "\t" if tabs else ","))
@@ -75,11 +75,18 @@ def _delimited(path: Path, text: str) -> Sheet:
 
 
 def _rows(text: str, delimiter: str) -> Iterator[tuple[int, Sequence[str]]]:
-    """Rows that hold anything, each with the number of the line on which it ends."""
+    """Rows that hold anything, from the header on, each with the number of the line on which it ends."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header = False
     for row in reader:
-        if any(cell.strip() for cell in row):
+        header = header or (bool(row) and _counts("".join(row)))
+        if header and any(cell.strip() for cell in row):
             yield reader.line_num, row
+
+
+def _counts(line: str) -> bool:
+    """Whether a line may be a header: neither empty nor a comment in front of it."""
+    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def _objects(path: Path, text: str) -> Sheet:
