@@ -8,6 +8,7 @@ import pytest
 from algoprog.ceg.curves import curves_from_runs
 from algoprog.ceg.gains import ESTIMATORS, compute_gains
 from algoprog.ceg.ladder.scale import scale_dependence
+from algoprog.ceg.noise_floor import NoiseFloor
 from algoprog.report.evidence import Evidence, gather
 from algoprog.report.figures.chart import Series
 from algoprog.report.figures.charts_gain import by_loss_chart, scale_chart
@@ -40,6 +41,12 @@ def test_everything_is_gathered_in_the_order_of_the_models(evidence):
 
 def test_models_that_cost_the_same_make_no_ladder(evidence):
     assert {row.cost for row in evidence.scale} == {"flops"}  # the fixture's models all take as many seconds
+
+
+def test_a_noise_floor_that_is_known_is_not_measured_again(measured):
+    known = {"nano": NoiseFloor("nano", "flops", 0.5, 9, 9)}
+    found = gather(measured.gains, measured.runs, cost="flops", confidence=0.9, curves=measured.curves, floors=known)
+    assert found.floors == known
 
 
 def test_nothing_is_gathered_from_too_little(write_sweep, sweep, measured):

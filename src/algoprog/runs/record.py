@@ -197,8 +197,9 @@ def _known(cls: type, raw: Raw) -> Raw:
     """The keys of a record that are known here; a missing one is None, empty or no list where its type allows that."""
     found: Raw = {}
     for name, hint in _hints(cls).items():
-        for value in [raw[name]] if name in raw else [value for value in (None, {}, []) if _fits(value, hint)]:
-            found.setdefault(name, value)
+        nothing: tuple[Any, ...] = (None, {}, [])
+        known = [raw[name]] if name in raw else [value for value in nothing if _fits(value, hint)]
+        found.update(zip([name], known, strict=False))
     if missing := sorted(_hints(cls).keys() - found.keys()):
         raise ValueError(f"keys missing {missing}")
     return found
