@@ -113,13 +113,12 @@ def count_devices(accelerator: str, devices: int | str | list[int], gpus: Gpus) 
                 " number, for example trainer.devices=1"
             )
         return (gpus.a_run or 1) if on_gpu else 1
-    listed = isinstance(devices, list)
     wanted = _indices(devices) if isinstance(devices, list) else int(devices) if str(devices).isdecimal() else 0
     if wanted < 1:
         raise ValueError(f"trainer.devices={devices} must be a number of at least 1, a list of indices, or auto")
-    if listed and not on_gpu:
+    if isinstance(devices, list) and not on_gpu:
         raise ValueError(f"trainer.devices={devices} lists GPUs, and there is a CPU: use trainer.devices={wanted}")
-    if listed and gpus.a_run is not None and max(devices) >= gpus.a_run >= wanted:
+    if isinstance(devices, list) and gpus.a_run is not None and max(devices) >= gpus.a_run >= wanted:
         raise ValueError(f"trainer.devices={devices} counts GPUs from 0, and a run sees {gpus.a_run}: name one of them")
     if on_gpu and gpus.a_run is not None and wanted > gpus.a_run:
         raise ValueError(_too_few(wanted, devices, gpus))
