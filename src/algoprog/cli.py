@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from algoprog.runs.mistake import OF_THE_DISK, exit_code, sentence
 from algoprog.runs.record import BASELINE, COSTS
 from algoprog.runs.secrets import guarded_terminal
+from algoprog.sweep.finish.predict_command import add_predict
 from algoprog.sweep.finish.report_command import add_report
 from algoprog.sweep.finish.source_command import add_source, add_table, curves
 from algoprog.sweep.finish.wandb_command import add_wandb
@@ -79,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_data(commands)
     _add_ceg(commands)
-    _add_predict(commands)
+    _add_comparison(add_predict(commands))
     _add_literature(commands)
     add_power(commands)
     add_plan(commands)
@@ -123,23 +124,6 @@ def _add_ceg(commands: Commands) -> None:
     ceg.set_defaults(action=_ceg)
 
 
-def _add_predict(commands: Commands) -> None:
-    predict = commands.add_parser(
-        "predict", help="predict the gains at a held-out larger model and score the prediction"
-    )
-    add_source(predict, "as for ceg")
-    predict.add_argument("--holdout", type=_holdout, default="largest", help="model=NAME or largest (default)")
-    predict.add_argument(
-        "--law",
-        choices=("auto", "compute", "params_data"),
-        default="auto",
-        help="loss as a function of compute, or of parameters and data, which needs several annealed budgets a model"
-        " (default: auto, params_data where it can be fitted)",
-    )
-    _add_comparison(predict)
-    predict.set_defaults(action=_predict)
-
-
 def _add_literature(commands: Commands) -> None:
     literature = commands.add_parser("literature", help="published gains with their sources, beside measured ones")
     literature.add_argument("sweep", nargs="?", type=Path, help="folder or CSV whose gains are compared")
@@ -166,10 +150,6 @@ def _target(text: str) -> str | float:
     if not 0 < loss < math.inf:
         raise argparse.ArgumentTypeError(f"{text} must be final, min or a loss in nats above 0 such as 3.5")
     return loss
-
-
-def _holdout(text: str) -> str:
-    return text.removeprefix("model=")
 
 
 def _confidence(text: str) -> float:
@@ -245,20 +225,6 @@ def _interactions(runs: Sequence[Curve], options: argparse.Namespace) -> str:
         estimator=ESTIMATORS[options.estimator[0]],
     )
     return "\n" + interactions_table(found, confidence=options.confidence)
-
-
-def _predict(options: argparse.Namespace) -> int:
-    from algoprog.ceg.ladder.predict import predict
-    from algoprog.ceg.ladder.scale import scale_dependence
-    from algoprog.report.tables.prediction import predictions_table
-    from algoprog.report.tables.scale import scale_table
-
-    runs = curves(options)
-    shared = {"cost": options.cost, "baseline": options.baseline, "confidence": options.confidence}
-    found = predict(runs, holdout=options.holdout, law=options.law, **shared)
-    print(predictions_table(found, confidence=options.confidence))
-    print(scale_table(scale_dependence(runs, **shared), confidence=options.confidence), end="")
-    return 0
 
 
 def _literature(options: argparse.Namespace) -> int:

@@ -93,7 +93,7 @@ def test_prediction_of_the_largest_model_is_scored():
 
 def test_prediction_from_two_models_has_no_floor():
     (found,) = predict(ladder(0.0, models=MODELS[:3]), holdout="mini")
-    assert found.flags == ("extrapolated", "no-floor")
+    assert found.flags == ("extrapolated", "no-floor", "may-turn")
 
 
 @pytest.mark.parametrize(("holdout", "message"), [("huge", "hold out one of"), ("micro", "two at least")])

@@ -54,6 +54,19 @@ def test_predict_scores_itself_on_the_largest_model(curves: Path, capsys: pytest
     assert "hold out one of nano, micro, mini" in capsys.readouterr().err
 
 
+def test_a_forecast_is_written_and_scored(curves: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small, path = tmp_path / "small.csv", tmp_path / "forecast.json"
+    lines = curves.read_text(encoding="utf-8").splitlines(keepends=True)
+    small.write_text("".join(line for line in lines if ",mini," not in line), encoding="utf-8")
+    assert main(["predict", str(small), "--forecast", str(path)]) == 2
+    assert "--at 1e18" in capsys.readouterr().err
+    cost = max(float(line.split(",")[lines[0].strip().split(",").index("flops")]) for line in lines[1:])
+    assert main(["predict", str(small), "--at", f"{cost:.17g}", "--forecast", str(path)]) == 0
+    assert "sha256" in capsys.readouterr().out
+    assert main(["predict", str(curves), "--score", str(path)]) == 0
+    assert "prediction intervals hold" in " ".join(capsys.readouterr().out.split())
+
+
 def test_literature_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["literature"]) == 0
     assert "RoPE" in capsys.readouterr().out

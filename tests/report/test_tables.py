@@ -107,12 +107,12 @@ def test_an_open_verdict_says_what_would_settle_it(measured):
 
 def test_predictions_are_scored_and_carry_the_exponents_interval(tables, measured):
     assert "Predicted at mini from nano, micro" in tables["predictions"]
-    first, second = rows(tables["predictions"], "rope")
-    assert first.count("[") == 2
-    assert second.count("x") == 3
+    losses, gains, errors = rows(tables["predictions"], "rope")
+    assert losses.count("[") == gains.count("[") == 2
+    assert errors.count("x") == 3
     assert "than the naive guesses" in flat(tables["predictions"])
     unknown = [replace(row, exponent_low=None, exponent_high=None, ceg=None) for row in predict(measured.curves)]
-    assert "unknown" in rows(predictions_table(unknown), "rope")[0]
+    assert "unknown" in rows(predictions_table(unknown), "rope")[2]
 
 
 def test_interactions_name_each_change_and_the_product(tables):

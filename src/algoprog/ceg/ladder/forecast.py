@@ -13,14 +13,20 @@ Span = tuple[float | None, float | None]
 
 @dataclass(frozen=True)
 class Forecast:
-    """Values and intervals; `log_gain` is inf or -inf where the law never reaches the loss."""
+    """Values and intervals; `log_gain` is inf or -inf where the law never reaches the loss.
+
+    A `span` is a prediction interval: of what will be measured there, with the law's own misfit and the scatter of
+    seeds. A `confidence` is an interval of the law's value there.
+    """
 
     exponent: float
     exponent_span: Span
     loss: float
     loss_span: Span
+    loss_confidence: Span
     log_gain: float
     log_gain_span: Span
+    log_gain_confidence: Span
     flags: tuple[str, ...] = ()
 
 

@@ -1,108 +1,101 @@
-"""Forecasts from compute alone: one law of loss for all variants, and gains that drift along the ladder."""
+"""Forecasts from compute alone: a law of the baseline's loss, and gains of any form along the ladder."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 from algoprog.ceg.curves import Array
-from algoprog.ceg.fit.shared_law import Ends, SharedLaw, fit_shared, replicates
-from algoprog.ceg.ladder.drift import Drift, drift
-from algoprog.ceg.ladder.forecast import Forecast, Span, quantiles
-from algoprog.ceg.ladder.ladder import End, Ladder
+from algoprog.ceg.ladder.forecast import Forecast, quantiles
+from algoprog.ceg.ladder.forms import TURNING
+from algoprog.ceg.ladder.gain_law import GainAhead, Gains, predict_gains
+from algoprog.ceg.ladder.ladder import Ladder
+from algoprog.ceg.ladder.loss_law import LossAhead, Losses, predict_losses
+from algoprog.ceg.ladder.mixture import Mixture
+from algoprog.ceg.ladder.noise import gain_noise, loss_noise, relative, slopes
 
-REPLICATES = 400
+DRAWS = 20_000
+TURNS = 0.25
+"""Probability of the turning form above which a gain is flagged."""
 
-SAME = 1e-7
-"""An ln CEG below which two runs are the same run, computed in another order; as a variance, none at all."""
+TO_TELL = 3
+"""Fitted models below which neither the irreducible loss nor the form of a gain can be told."""
 
 
-def forecast_compute(ladder: Ladder, confidence: float) -> dict[str, Forecast]:
-    """The forecast of every variant that was run at all fitted models."""
-    noise = _noise(ladder)
-    drifts = {variant: _drift(ladder, variant, noise) for variant in ladder.variants}
-    steep = [1.0, *(1 + found.slope for found in drifts.values())]
-    ends = _stack([ladder.ends(variant) for variant in (ladder.baseline, *drifts)], steep)
-    laws = [law := fit_shared(ends), *replicates(law, ends, REPLICATES)]
-    centre = _centre(ladder)
-    places = {variant: ladder.at - centre + _log_price(ladder, variant) for variant in drifts}
-    found = {}
-    for index, (variant, moved) in enumerate(drifts.items(), start=1):
-        degrees = len(ladder.ends(variant)) - len(ladder.fitted)
-        half = _quantile(confidence, degrees) * moved.log_sd
-        span = (moved.log_gain - half, moved.log_gain + half) if np.isfinite(half) else (None, None)
-        found[variant] = _forecast(laws, index, places[variant], moved, span, confidence, ends.has_floor)
-    return found
+def forecast_compute(ladder: Ladder, confidence: float, irreducible: float | None = None) -> dict[str, Forecast]:
+    """The forecast of every variant that was run at all fitted models.
+
+    A variant's loss is the baseline's less what its gain is worth there: the paired gains know far better how a variant
+    bends than its own losses do.
+
+    Raises:
+        ValueError: a given irreducible loss that a run went below.
+    """
+    variants = (ladder.baseline, *ladder.variants)
+    lowest = min(end.loss for variant in variants for end in ladder.ends(variant))
+    if irreducible is not None and not 0 <= irreducible < lowest:
+        raise ValueError(f"an irreducible loss of {irreducible:g} does not lie between 0 and the lowest, {lowest:.4g}")
+    steep = slopes(ladder)
+    base, *rest = (losses_of(ladder, variant) for variant in variants)
+    loss = predict_losses(base, rest, loss_noise(ladder).variances, irreducible)
+    gained = [gains_of(ladder, variant, steep) for variant in ladder.variants]
+    gains = predict_gains(gained, ladder.at, gain_noise(ladder, steep).variances)
+    worth = [gains_of(ladder, variant, steep, by_loss=True) for variant in ladder.variants]
+    apart = predict_gains(worth, ladder.at, gain_noise(ladder, steep).variances)
+    flags = _flags(ladder, irreducible)
+    return {
+        variant: _forecast(gain, variant_loss(loss, nats, float(steep[-1])), loss.exponents[i], confidence, flags)
+        for i, (variant, gain, nats) in enumerate(zip(ladder.variants, gains, apart, strict=True))
+    }
+
+
+def variant_loss(base: LossAhead, apart: GainAhead, slope: float) -> tuple[Array, Array]:
+    """Draws of a variant's loss at the larger model, by the laws and as it is measured."""
+    rng = np.random.default_rng(0)
+    law = base.law.draws(DRAWS, rng) - slope * apart.law.draws(DRAWS, rng)
+    return law, base.measured.draws(DRAWS, rng) - slope * apart.true.draws(DRAWS, rng)
 
 
 def _forecast(
-    laws: list[SharedLaw], arm: int, x: float, moved: Drift, span: Span, confidence: float, has_floor: bool
+    gain: GainAhead, loss: tuple[Array, Array], exponent: Mixture, confidence: float, flags: tuple[str, ...]
 ) -> Forecast:
-    """Losses from the law and its replicates; the exponent's interval has the error of the drift as well."""
-    losses = [float(law.loss(arm, (1 + moved.slope) * x)) for law in laws]
-    slopes = moved.slope + moved.slope_sd * np.random.default_rng(1).normal(size=len(laws))
-    exponents = [law.exponent * (1 + float(slope)) for law, slope in zip(laws[1:], slopes, strict=False)]
+    law, measured = loss
+    turns = ("may-turn",) if gain.odds[TURNING] > TURNS else ()
     return Forecast(
-        exponent=laws[0].exponent * (1 + moved.slope),
-        exponent_span=quantiles(exponents, confidence),
-        loss=losses[0],
-        loss_span=quantiles(losses[1:], confidence),
-        log_gain=moved.log_gain,
-        log_gain_span=span,
-        flags=() if has_floor else ("no-floor",),
+        exponent=exponent.quantile(0.5),
+        exponent_span=exponent.span(confidence),
+        loss=float(np.median(measured)),
+        loss_span=quantiles(measured, confidence),
+        loss_confidence=quantiles(law, confidence),
+        log_gain=gain.measured.quantile(0.5),
+        log_gain_span=gain.measured.span(confidence),
+        log_gain_confidence=gain.law.span(confidence),
+        flags=tuple(dict.fromkeys((*flags, *turns))),
     )
 
 
-def _drift(ladder: Ladder, variant: str, noise: float | None) -> Drift:
-    """The drift of a variant's mean ln CEG a model; with no seeds to compare, evaluation noise is all that is known."""
+def _flags(ladder: Ladder, irreducible: float | None) -> tuple[str, ...]:
+    if len(ladder.fitted) >= TO_TELL:
+        return ()
+    return ("may-turn",) if irreducible is not None else ("no-floor", "may-turn")
+
+
+def gains_of(ladder: Ladder, variant: str, steep: Array, *, by_loss: bool = False) -> Gains:
+    """A variant's mean ln CEG a model, or what it is ahead by in loss over the slope; as many seeds ahead as last."""
     models = [ladder.rungs[variant][model] for model in ladder.fitted]
     base = [ladder.rungs[ladder.baseline][model] for model in ladder.fitted]
     x: Array = np.array([np.mean([end.log_cost for end in ends]) for ends in base])
     y: Array = np.array([np.mean([end.log_gain for end in ends]) for ends in models])
-    if noise is None:
-        noise = float(np.mean([end.estimate.log_sd**2 for ends in models for end in ends]))
-    variance: Array = np.array([noise / len(ends) for ends in models])
-    return drift(x, y, variance, ladder.at)
+    if by_loss:
+        y = np.array([np.mean([end.ahead for end in ends]) for ends in models]) / steep[:-1]
+    seeds = np.array([len(ends) for ends in (*models, models[-1])])
+    return Gains(x, y, relative(steep) ** 2 / seeds)
 
 
-def _log_price(ladder: Ladder, variant: str) -> float:
-    """Ln of what a variant's run costs over what the baseline's does, at the largest fitted model."""
-    model = ladder.fitted[-1]
-    own, base = (np.mean([end.log_cost for end in ladder.rungs[name][model]]) for name in (variant, ladder.baseline))
-    return float(own - base)
-
-
-def _noise(ladder: Ladder) -> float | None:
-    """Variance of one pair's ln CEG within a model, pooled over variants; None with one seed.
-
-    Variants that compute bit for bit what the baseline does are left out: they have no noise to tell of.
-    """
-    groups = [
-        [end.log_gain for end in ladder.rungs[variant][model]] for variant in ladder.variants for model in ladder.fitted
-    ]
-    noisy = [group for group in groups if np.abs(group).max() > SAME] or groups
-    degrees = sum(len(group) - 1 for group in noisy)
-    if not degrees:
-        return None
-    return max(SAME, sum(float(np.var(group)) * len(group) for group in noisy) / degrees)
-
-
-def _quantile(confidence: float, degrees: int) -> float:
-    tail = (1 + confidence) / 2
-    return float(stats.t.ppf(tail, degrees) if degrees > 0 else stats.norm.ppf(tail))
-
-
-def _centre(ladder: Ladder) -> float:
-    return float(np.mean([end.log_cost for end in ladder.ends(ladder.baseline)]))
-
-
-def _stack(arms: list[list[End]], steep: list[float]) -> Ends:
-    """End points of all variants; costs are centred on the baseline's."""
-    centre = float(np.mean([end.log_cost for end in arms[0]]))
-    rows = [
-        (index, factor * (end.log_cost - centre), end.loss)
-        for index, (ends, factor) in enumerate(zip(arms, steep, strict=True))
-        for end in ends
-    ]
-    arm, x, loss = np.array(rows).T
-    return Ends(arm, x, loss)
+def losses_of(ladder: Ladder, variant: str) -> Losses:
+    """The losses of a variant along its own costs; at the larger model it costs as much more as at the last."""
+    models = [ladder.rungs[variant][model] for model in ladder.fitted]
+    x: Array = np.array([np.mean([end.log_cost for end in ends]) for ends in models])
+    y: Array = np.array([np.mean([end.loss for end in ends]) for ends in models])
+    base = np.mean([end.log_cost for end in ladder.rungs[ladder.baseline][ladder.fitted[-1]]])
+    seeds = np.array([len(ends) for ends in (*models, models[-1])])
+    return Losses(x, y, 1 / seeds, ladder.at + float(x[-1] - base))

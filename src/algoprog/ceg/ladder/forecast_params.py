@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 
 from algoprog.ceg.curves import Array, Curve
 from algoprog.ceg.fit.params_data import (
@@ -18,12 +19,15 @@ from algoprog.ceg.ladder.forecast import Forecast, quantiles
 from algoprog.ceg.ladder.ladder import Ladder
 
 REPLICATES = 60
+MISSES = 21
 Row = tuple[int, float, float, float]  # run, parameters, tokens, loss
 
 
 def lacks(ladder: Ladder) -> str:
     """What the law of parameters and data misses here, in words; empty where it can be fitted."""
     rows = {variant: _rows(ladder, variant) for variant in (ladder.baseline, *ladder.variants)}
+    if ladder.held not in ladder.rungs[ladder.baseline]:
+        return "the parameters and tokens of a model to come are not known, which the law params_data needs"
     if any(not found for found in rows.values()):
         return "the runs do not tell their parameters and tokens, which the law params_data needs"
     _, sizes, tokens, _ = np.array(rows[ladder.baseline]).T
@@ -43,17 +47,26 @@ def forecast_params(ladder: Ladder, confidence: float) -> dict[str, Forecast]:
     laws = [law := fit_params_data(points), *replicates(law, points, REPLICATES)]
     base = ladder.rungs[ladder.baseline][ladder.held][0].arm
     log_n, log_d = np.log(_n(base)) - centre_n, np.log(_tokens(base)[-1]) - centre_d
+    misses = _misses(law, points), _gain_misses(ladder, law, centre_n, centre_d)
     found = {}
     for index, variant in enumerate(ladder.variants, start=1):
         place = (log_n + _log_ratio(ladder, variant, "size"), log_d, _log_ratio(ladder, variant, "price"))
-        found[variant] = _forecast(laws, index, log_n, place, confidence)
+        found[variant] = _forecast(laws, index, log_n, place, misses, confidence)
     return found
 
 
 def _forecast(
-    laws: list[ParamsDataLaw], arm: int, log_n: float, place: tuple[float, float, float], confidence: float
+    laws: list[ParamsDataLaw],
+    arm: int,
+    log_n: float,
+    place: tuple[float, float, float],
+    misses: tuple[float, float],
+    confidence: float,
 ) -> Forecast:
-    """CEG = cost of the baseline's tokens over that of the tokens which bring the variant to the baseline's loss."""
+    """CEG = cost of the baseline's tokens over that of the tokens which bring the variant to the baseline's loss.
+
+    What is measured there misses the law as the fitted runs do: `misses` are sds of ln loss and of ln CEG.
+    """
     own_n, log_d, price = place
     logs = [log_d - law.log_tokens(arm, own_n, law.loss(0, log_n, log_d)) - price for law in laws]
     losses = [law.loss(arm, own_n, log_d - price) for law in laws]
@@ -62,10 +75,41 @@ def _forecast(
         exponent=exponents[0],
         exponent_span=quantiles(exponents[1:], confidence),
         loss=losses[0],
-        loss_span=quantiles(losses[1:], confidence),
+        loss_span=quantiles(_missed(np.log(losses[1:]), misses[0], exp=True), confidence),
+        loss_confidence=quantiles(losses[1:], confidence),
         log_gain=logs[0],
-        log_gain_span=quantiles(logs[1:], confidence),
+        log_gain_span=quantiles(_missed(np.array(logs[1:]), misses[1]), confidence),
+        log_gain_confidence=quantiles(logs[1:], confidence),
     )
+
+
+def _missed(values: Array, sd: float, *, exp: bool = False) -> Array:
+    """Every value with many misses, evenly spread over the shares of a normal distribution."""
+    found = np.add.outer(values, sd * stats.norm.ppf((np.arange(MISSES) + 0.5) / MISSES)).ravel()
+    return np.exp(found) if exp else found
+
+
+def _misses(law: ParamsDataLaw, points: Points) -> float:
+    """Sd of ln(measured / fitted), with the degrees of freedom that the fit leaves."""
+    fitted = [law.loss(int(arm), n, d) for arm, n, d in zip(points.arm, points.log_n, points.log_d, strict=True)]
+    free = max(len(fitted) - 3 - 3 * len(law.a), 1)
+    return float(np.sqrt((np.log(points.loss / np.array(fitted)) ** 2).sum() / free))
+
+
+def _gain_misses(ladder: Ladder, law: ParamsDataLaw, centre_n: float, centre_d: float) -> float:
+    """Root mean square of measured ln CEG less the law's over the fitted models, a mean over seeds each."""
+    squares = []
+    for index, variant in enumerate(ladder.variants, start=1):
+        for model in ladder.fitted:
+            ends = ladder.rungs[variant][model]
+            base, arm = ends[0].base, ends[0].arm
+            log_n, log_d = np.log(_n(base)) - centre_n, np.log(_tokens(base)[-1]) - centre_d
+            price = _log_ratio(ladder, variant, "price")
+            own_n = np.log(_n(arm)) - centre_n
+            said = log_d - law.log_tokens(index, own_n, law.loss(0, log_n, log_d)) - price
+            squares.append((float(np.mean([end.log_gain for end in ends])) - said) ** 2)
+    known = [square for square in squares if np.isfinite(square)]
+    return float(np.sqrt(np.mean(known))) if known else 0.0
 
 
 def _log_ratio(ladder: Ladder, variant: str, what: str) -> float:

@@ -16,7 +16,7 @@ from algoprog.report.figures.style import Style
 from algoprog.report.page.section import Section, Table
 from algoprog.report.words.interaction import overlap, parts, pick, share
 from algoprog.report.words.naming import loss, ratio, slope
-from algoprog.report.words.prediction import LAW_WORDS, factor, score, span
+from algoprog.report.words.prediction import LAW_WORDS, covered, factor, score, span
 from algoprog.report.words.scale import per_decade, settle, verdict_word
 
 
@@ -80,16 +80,20 @@ def predictions_section(evidence: Evidence, level: str) -> Section | str:
     first = rows[0]
     prose = [
         f"Laws fitted to {', '.join(first.models)} predict {first.holdout}, which they have not seen. "
-        f"{LAW_WORDS[first.law]} Bars: {level} intervals. {score(rows)}"
+        f"{LAW_WORDS[first.law]} Bars: {level} prediction intervals, of what is measured there: they have what the law "
+        f"misses and the scatter of seeds. {covered(rows, level)} {score(rows)}"
     ]
     if any("no-floor" in row.flags for row in rows):
         prose.append(
             "Two fitted models cannot show which part of the loss no compute removes: it was taken as anything up to "
-            "four fifths of the lowest loss, so the losses have wide intervals. The gains do not depend on it."
+            "the lowest loss, so the losses have wide intervals. The gains do not depend on it."
         )
     same = f"as at {first.models[-1]}"
     head = ("variant", "exponent", "loss", "observed", "CEG", "observed", "law off by", f"{same} off by", "1 off by")
-    caption = "Predicted and observed, and the factors by which the law and two naive guesses miss the observed CEG."
+    caption = (
+        "Predicted with prediction intervals, and observed; then the factors by which the law and two naive guesses "
+        "miss the observed CEG."
+    )
     table = Table(caption, head, tuple(_prediction_row(row) for row in rows))
     return Section("Predictions", tuple(prose), predictions_chart(rows), table=table)
 

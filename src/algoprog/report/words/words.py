@@ -53,7 +53,9 @@ FLAGS: dict[str, str] = {
     "interval is by their scatter about the laws, ends less parameters being its degrees of freedom",
     "own-target": "this estimator compares at the variant's last loss, whatever target is asked for",
     "no-floor": "two models cannot show which part of the loss no compute removes, so the predicted loss allows for "
-    "any part up to four fifths of the lowest loss",
+    "any part of the lowest loss",
+    "may-turn": "the measured models allow a gain that turns further up, or are too few to show it: an interval that "
+    "holds where gains go on may not hold here",
 }
 
 ESTIMATOR_WORDS: dict[str, str] = {
