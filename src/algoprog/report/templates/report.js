@@ -2,7 +2,7 @@
 (async () => {
   const data = JSON.parse(document.getElementById("chart-data").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const narrow = () => innerWidth < 640;
+  const phone = matchMedia("(max-width: 639px)"), narrow = () => phone.matches;
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const entity = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"};
   const text = (name) => name.replace(/[&<>"]/g, (c) => entity[c]);  // plotly reads names as markup
@@ -28,6 +28,33 @@
       hoverlabel: {bgcolor: color("--panel"), bordercolor: color("--line"), font: {color: color("--ink")}, namelength: -1},
       xaxis: {...axis, ...x}, yaxis: {...axis, ...y}, ...more,
     };
+  }
+
+  function plot(place, traces, more) {  // on a phone the legend is text below the figure, which wraps and is never cut off
+    const named = traces.filter((t) => t.showlegend !== false), below = narrow() && more.showlegend !== false && named.length > 1;
+    const fitted = below ? {...more, showlegend: false, height: more.height - more.margin.b + 60, margin: {...more.margin, b: 60}} : more;
+    Plotly.react(place, traces, fitted, config);
+    place.nextElementSibling?.remove();
+    if (!below) return;
+    const list = document.createElement("ul");
+    list.className = "legend";
+    for (const trace of named) {
+      const button = document.createElement("button"), swatch = document.createElement("span"), item = document.createElement("li");
+      const members = traces.flatMap((t, i) => (t.legendgroup ?? t.name) === (trace.legendgroup ?? trace.name) ? [i] : []);
+      swatch.style.borderTop = `3px ${{dot: "dotted", dash: "dashed", dashdot: "dashed"}[trace.line?.dash] ?? "solid"} ${trace.line?.color ?? trace.marker?.color}`;
+      button.type = "button";
+      button.ariaPressed = "true";
+      button.innerHTML = trace.name;  // escaped by text()
+      button.prepend(swatch);
+      button.addEventListener("click", () => {
+        const shown = button.ariaPressed !== "true";
+        button.ariaPressed = String(shown);
+        Plotly.restyle(place, {visible: shown}, members);
+      });
+      item.append(button);
+      list.append(item);
+    }
+    place.after(list);
   }
 
   function logTicks(steps = narrow() ? [1, 3] : [1, 2, 5]) {
@@ -84,11 +111,11 @@
     const view = lossView(group, axis, log), target = group.target;
     const line = {type: "line", xref: "paper", x0: 0, x1: 1, y0: target, y1: target, line: {dash: "dot", width: 1.5, color: color("--ink")}};
     const note = {xref: "paper", x: 0, xanchor: "left", y: target, yanchor: "bottom", text: `target ${(target ?? 0).toFixed(3)}`, showarrow: false};
-    Plotly.react(place, lossTraces(group, axis), layout(
+    plot(place, lossTraces(group, axis), layout(
       {title: {text: text(data.costs[axis])}, ...(log ? {type: "log", ...logTicks()} : {type: "linear", exponentformat: "power"}), ...view.x},
       {title: {text: "validation loss (nats per token)"}, ...view.y},
       {title: {text: text(group.label), font: {size: 15}}, ...(target == null ? {} : {shapes: [line], annotations: [note]})},
-    ), config);
+    ));
   }
 
   const symbol = (variant, kind) => data.styles[variant].symbol + (kind === "primary" ? "" : "-open");
@@ -114,13 +141,13 @@
     const ticks = data.gains.map((g, at) => g.compute ?? 10 ** at);
     const side = ticks.length > 1 ? 1.7 : 1.3;
     const one = {type: "line", xref: "paper", x0: 0, x1: 1, y0: 1, y1: 1, line: {width: 1.5, color: color("--ink")}};
-    Plotly.react(place, gainTraces(axis), layout(
+    plot(place, gainTraces(axis), layout(
       {title: {text: "training FLOPs of the baseline"}, type: "log", tickvals: ticks,
         ticktext: data.gains.map((g, i) => `${text(g.label)}<br>${g.compute_text}`),
         range: [Math.log10(Math.min(...ticks) / side), Math.log10(Math.max(...ticks) * side)]},
       {title: {text: `CEG in ${text(data.costs[axis])}`}, type: "log", tickvals: gainTicks},
       {shapes: [one]},
-    ), config);
+    ));
   }
 
   const gainTicks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 20, 50, 100, 1000];
@@ -181,7 +208,7 @@
       if (panel.reference != null) more.shapes.push({type: "line", ...across, y0: panel.reference, y1: panel.reference, line: {width: 1.5, color: color("--ink")}});
       more.annotations.push({text: text(panel.title), xref: `x${suffix} domain`, yref: `y${suffix} domain`, x: 0.5, y: 1, yanchor: "bottom", yshift: 4, showarrow: false, font: {size: 14}});
     });
-    Plotly.react(place, traces, more, config);
+    plot(place, traces, more);
   }
 
   try {
@@ -205,7 +232,7 @@
     document.querySelectorAll(".controls").forEach((controls) => (controls.hidden = false));
     const again = () => draws.forEach((draw) => draw());
     document.querySelectorAll(".controls select, .controls input").forEach((control) => control.addEventListener("change", again));
-    dark.addEventListener("change", again);
+    for (const media of [dark, phone]) media.addEventListener("change", again);
   } catch (error) {
     console.warn("The charts stay as drawn:", error);  // an old browser keeps the static figures
   }
