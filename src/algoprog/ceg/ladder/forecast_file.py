@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.ladder.ladder import COMING, Ladder, climb
+from algoprog.ceg.ladder.ladder import COMING, Ladder, observe
 from algoprog.ceg.ladder.predict import Prediction
 
 SCHEMA = "algoprog-forecast/1"
@@ -94,7 +94,7 @@ def score_forecast(stored: Stored, curves: Sequence[Curve]) -> list[Prediction]:
         ValueError: it was not run, not at the cost that was forecast, or as `compute_gains`.
     """
     first = stored.rows[0]
-    ladder = climb(curves, _holdout(first, curves), first.cost, stored.baseline)
+    ladder = observe(curves, _holdout(first, curves), first.cost, stored.baseline)
     if abs(ladder.at - np.log(stored.at)) > NEAR:
         raise ValueError(
             f"the forecast is of a run of {stored.at:.4g} {first.cost}, and that of {ladder.held} cost "

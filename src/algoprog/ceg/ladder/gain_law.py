@@ -77,7 +77,7 @@ def _ahead(answer: Answer, weight: Array, forms: Sequence[Form]) -> GainAhead:
     for form, share in zip(forms, by_form, strict=True):
         odds[form.name] = odds.get(form.name, 0.0) + float(share)
     return GainAhead(
-        law=Mixture(weight, answer.law, answer.law_sd),
+        law=Mixture(weight, answer.value, answer.law_sd),
         true=Mixture(weight, answer.value, answer.value_sd),
         measured=Mixture(weight, answer.value, answer.measured_sd),
         odds=odds,

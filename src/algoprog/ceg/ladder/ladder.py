@@ -97,6 +97,16 @@ def climbs(curves: Sequence[Curve], cost: str, baseline: str) -> list[Ladder]:
     return ladders
 
 
+def observe(curves: Sequence[Curve], holdout: str, cost: str, baseline: str) -> Ladder:
+    """What was run of one model, `largest` or by name, whatever stands below it; nothing is fitted.
+
+    Raises:
+        ValueError: no such model, or as `compute_gains`.
+    """
+    found = _Rungs(*_rungs(curves, cost, baseline), baseline, cost)
+    return found.ladder(found.named(holdout), ())
+
+
 @dataclass(frozen=True)
 class _Rungs:
     """What was run, from which ladders are made."""
@@ -129,12 +139,17 @@ class _Rungs:
         """The ladder below a model that was run."""
         return Ladder(self.rungs, self.flags, self.baseline, self.cost, fitted, held, self.log_cost(held))
 
-    def below(self, holdout: str) -> Ladder:
-        """The ladder below a model by name, or below the largest."""
+    def named(self, holdout: str) -> str:
+        """The model by its name, or the largest."""
         matches = [model for model in self.order if holdout in (LARGEST, model, self.name(model))]
         if not matches:
             raise ValueError(f"no baseline run of model {holdout!r}: hold out one of {', '.join(self.order)}")
-        held, fitted = matches[-1], self.smaller(matches[-1])
+        return matches[-1]
+
+    def below(self, holdout: str) -> Ladder:
+        """The ladder below a model by name, or below the largest."""
+        held = self.named(holdout)
+        fitted = self.smaller(held)
         if len(fitted) < 2:
             raise ValueError(
                 f"only {len(fitted)} model is smaller than {held}: a prediction needs runs of two at least"

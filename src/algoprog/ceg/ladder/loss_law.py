@@ -67,9 +67,9 @@ def predict_losses(
     weight = weights(found.log_evidence + np.log(odds))
     slopes = [_ask(losses, floor, sd, variance)[1] for losses in variants]
     return LossAhead(
-        law=Mixture(weight, found.law, found.law_sd, floor),
+        law=Mixture(weight, found.value, found.law_sd, floor),
         measured=Mixture(weight, found.value, found.measured_sd, floor),
-        exponents=tuple(Mixture(weight, EXPONENT - slope.law, slope.law_sd) for slope in slopes),
+        exponents=tuple(Mixture(weight, EXPONENT - slope.value, slope.law_sd) for slope in slopes),
     )
 
 
@@ -85,10 +85,11 @@ def _ask(losses: Losses, floor: Array, sd: Array, variance: Array) -> tuple[Answ
     noise = variance[:, None] * losses.share / np.column_stack([rest, _ahead(decades, rest)]) ** 2
     found = ask(values - level[:, None], law, misfit, noise)
     moved = level - EXPONENT * steep[-1]
-    sds = found.law_sd, found.value + moved, found.value_sd, found.measured_sd
-    value = Answer(found.log_evidence - np.log(rest).sum(1), found.law + moved, *sds)
+    evidence = found.log_evidence - np.log(rest).sum(1)
+    value = Answer(evidence, found.value + moved, found.law_sd, found.value_sd, found.measured_sd)
     law[:, :-1, -1] = law[:, -1, :-1] = EXPONENT_SD**2 * steep[:-1]
     law[:, -1, -1] = EXPONENT_SD**2
+    misfit[:, :, -1] = misfit[:, -1, :] = 0.0  # a slope has none
     return value, ask(values - level[:, None], law, misfit, noise)
 
 

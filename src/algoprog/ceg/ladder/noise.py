@@ -16,7 +16,7 @@ UNKNOWN = (1.0, 2.0, 4.0, 8.0)
 """Times the noise of evaluations that seeds may scatter by where no two seeds are there to compare."""
 
 SAME = 1e-7
-"""A variance below which two runs are the same run, computed in another order."""
+"""A difference below which two runs are the same run, computed in another order, and the least variance."""
 
 STEEPNESS, STEEPNESS_SD = -0.15, 0.05
 """Of the slope of loss at a model, d ln slope / d ln C: a power of compute as Hoffmann et al. have it."""
@@ -38,7 +38,7 @@ def pooled(groups: Sequence[Sequence[float]], least: float) -> Noise:
 
     Groups of equal values are of runs that compute the same, and have nothing to tell.
     """
-    noisy = [group for group in groups if np.ptp(group) ** 2 > SAME**2]
+    noisy = [group for group in groups if np.ptp(group) > SAME]
     degrees = sum(len(group) - 1 for group in noisy)
     if not degrees:
         return Noise(np.maximum(least, SAME) * np.array(UNKNOWN) ** 2, 0)

@@ -41,7 +41,8 @@
     for (const trace of named) {
       const button = document.createElement("button"), swatch = document.createElement("span"), item = document.createElement("li");
       const members = traces.flatMap((t, i) => (t.legendgroup ?? t.name) === (trace.legendgroup ?? trace.name) ? [i] : []);
-      swatch.style.borderTop = `3px ${{dot: "dotted", dash: "dashed", dashdot: "dashed"}[trace.line?.dash] ?? "solid"} ${trace.line?.color ?? trace.marker?.color}`;
+      const dashes = {dot: "dotted", dash: "dashed", dashdot: "dashed"}, kind = dashes[trace.line?.dash] ?? "solid";
+      swatch.style.borderTop = `3px ${kind} ${trace.line?.color ?? trace.marker?.color}`;
       button.type = "button";
       button.ariaPressed = "true";
       button.innerHTML = trace.name;  // escaped by text()
