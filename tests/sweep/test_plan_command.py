@@ -96,7 +96,7 @@ def test_a_plan_shows_no_secret(
     words = ["+note=planted-7f3a91", "+auth={password: planted-knob}", "hydra.sweep.dir=/nowhere/planted-7f3a91"]
     assert main(["plan", *TINY_RUN, *words, *wrong, "--format", form]) == (2 if wrong else 0)
     printed = "".join(capsys.readouterr())
-    assert "***" in printed
+    assert "***" in printed or "nothing is no setting" in printed  # where the value is not repeated
     assert "planted-" not in printed
 
 

@@ -132,9 +132,20 @@ def read_curve(path: Path) -> dict[str, NDArray[np.float64]]:
     if missing:
         raise ValueError(f"{path} has no rows or lacks the columns {missing}: move its folder away and run it again")
     try:
-        return whole_curve({c: np.array([float(row[c] or "nan") for row in rows]) for c in rows[0]})
+        return whole_curve({c: np.array([_cell(row[c]) for row in rows]) for c in rows[0]})
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): move its folder away and run it again") from error
+
+
+def _cell(text: str | None) -> float:
+    """The number in a cell; NaN where the cell is empty.
+
+    Raises:
+        ValueError: there is no number, or the row ends before the cell.
+    """
+    if text is None:
+        raise ValueError("a row is cut off")
+    return float(text or "nan")
 
 
 def whole_curve(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
