@@ -202,9 +202,11 @@ def test_an_axis_that_an_experiment_sets_moves_the_baseline(tmp_path: Any) -> No
 
 
 def test_another_optimizer_keeps_its_own_rate_where_an_experiment_sets_one() -> None:
-    adamw, muon = composed(asked("experiment=demo", "variant=none", "seed=0", "optim=adamw,muon"))
+    words = ("experiment=demo", "variant=none", "seed=0", "optim=adamw,muon")
+    adamw, muon = composed(asked(*words, "tune=none"))
     assert (adamw["optim"]["lr"], muon["optim"]["lr"]) == (4e-3, 1e-3)
     assert muon["against"]["optim"] == adamw["optim"]
+    assert "optim" not in composed(asked(*words))[1].get("against", {})  # where rates are searched they move nothing
     assert variant(muon) == "muon"
     assert cohort(muon, "data") == cohort(adamw, "data")
 

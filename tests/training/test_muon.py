@@ -167,8 +167,8 @@ def test_a_budget_of_flops_buys_fewer_steps() -> None:
     [
         ("optim.momentum=1", "optim=muon: optim.momentum=1.0 must be at least 0 and below 1"),
         ("optim.ns_steps=0", "optim=muon: optim.ns_steps=0 must be at least 1 and below 100"),
-        ("optim.eps=-1", "invalid epsilon"),
-        ("optim.betas=[0.9]", "index"),
+        ("optim.eps=-1", "optim.eps=-1.0 must be a number of at least 0"),
+        ("optim.betas=[0.9]", r"optim.betas=\[0.9\] must be two numbers"),
     ],
 )
 def test_impossible_knobs_are_refused_before_training(knob: str, sentence: str) -> None:
