@@ -84,7 +84,7 @@ def test_steps_that_do_not_rise_are_named(tmp_path, steps, fault):
 def test_the_table_of_a_folder_shows_losses_and_the_gain_in_seconds(tmp_path, capsys):
     for name, gain in (("none", 1.0), ("rope", 2.0)):
         final = {"final_val_loss": 3.25, "axes": {}, "environment": {}, "protocol": {}, "context": {}}
-        write_run(tmp_path / name, gain, variant=name, model="nano", seed=0, **final)
+        write_run(tmp_path / name, gain, variant=name, model="nano", seed=0, optimizer_flops=0.0, **final)
     assert main(["ceg", str(tmp_path)]) == 0
     (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("rope ")]
     assert row[1] == "3.250"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from algoprog import written
 from algoprog.runs.calls import begin_call, end_call, read_calls
 from algoprog.runs.record import SWEEP_FILE
 
@@ -38,7 +39,8 @@ def test_another_call_at_the_same_time_takes_nothing_from_this_one(tmp_path: Pat
 
 def test_no_secret_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "planted-0123456789")
-    begin_call(tmp_path, "train.py logger.token=abc x=planted-0123456789", {"a": ["x=planted-0123456789"]})
+    typed = ["logger.token=abc", "logger.project=planted-0123456789"]
+    begin_call(tmp_path, written.command("train.py", typed), {"a": written.words(typed)})
     text = (tmp_path / SWEEP_FILE).read_text()
     assert "planted" not in text
     assert "abc" not in text

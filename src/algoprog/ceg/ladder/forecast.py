@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from algoprog.ceg.curves import Array
+
 Span = tuple[float | None, float | None]
 """Low and high end of an interval; None where it has none."""
 
@@ -30,7 +32,7 @@ class Forecast:
     flags: tuple[str, ...] = ()
 
 
-def quantiles(values: Sequence[float], confidence: float) -> Span:
+def quantiles(values: Sequence[float] | Array, confidence: float) -> Span:
     """Central quantiles; None where there are no replicates or a tail of them is infinite."""
     tail = (1 - confidence) / 2
     if not len(values):
