@@ -7,6 +7,7 @@ import netrc
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ ASKED = {
     "dryrun": "offline",
 }
 """What each value of WANDB_MODE that wandb takes asks for; any other makes it refuse every run."""
+
+ATTEMPTS = 20
+"""How often a run without a server is begun, a second apart: on a busy machine wandb's process ends late."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,23 @@ def start(account: Account, folder: Path, **labels: Any) -> wandb.Run:
             abandon()  # its process holds the run's id
             _forget(set(folder.glob("wandb/run-*")) - before)
             mode = "offline"
-    offline = {key: value for key, value in shared.items() if key != "resume"}
-    # wandb declares the modes one by one; ours is a text that was checked when the account was made.
-    return wandb.init(mode=mode, settings=_settings(account), **offline)  # type: ignore[arg-type]
+    return _without_server(account, mode, {key: value for key, value in shared.items() if key != "resume"})
+
+
+def _without_server(account: Account, mode: str, labels: dict[str, Any]) -> wandb.Run:
+    """A run that asks no server; where wandb's process of an earlier attempt still holds its id, a moment later."""
+    import wandb
+
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            # wandb declares the modes one by one; ours is a text that was checked when the account was made.
+            return wandb.init(mode=mode, settings=_settings(account), **labels)  # type: ignore[arg-type]
+        except Exception:  # such as "run ID is in use"
+            if attempt == ATTEMPTS:
+                raise
+            abandon()
+            time.sleep(1)
+    raise AssertionError("every attempt returns or raises")
 
 
 def finish(run: wandb.Run, account: Account, exit_code: int) -> None:
