@@ -166,7 +166,8 @@ def test_what_cannot_be_read_is_one_sentence(swept: Swept, path: str, words: str
 
 
 def test_sending_again_doubles_nothing_and_sends_what_is_lost(swept: Swept) -> None:
-    (own,) = [own for own in load_runs(swept.folder) if own.record.variant == "moe"]
+    experts = [own for own in load_runs(swept.folder) if own.record.variant == "moe"]
+    (own,) = [own for own in experts if own.record.role == COMPARE]
     (stored,) = [r for r in swept.server.runs.values() if r.values().get("run_id") == own.record.run_id]
     expected = [{column: row[column] for column in CURVE_COLUMNS} for row in stored.rows()]
     stored.history = {line: row for line, row in stored.history.items() if line < 2}
