@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from algoprog import build
 from algoprog.axes import MODEL
 from algoprog.build import RunSpec
+from algoprog.model.interface.backbone import Backbone
 from algoprog.runs.store import write_atomic
 from algoprog.training.hardware import device_name
 
@@ -24,7 +26,7 @@ MOST_FLOPS = 3e10
 """Of a measured pass, where one sequence does not need more: a second or so on two cores."""
 
 ENOUGH_SECONDS = 0.3
-"""A pass that took less is measured again, for the first one also pays for what is done once."""
+"""Passes that took less together are followed by a larger one, for the first also pays for what is done once."""
 
 LAYERS = 2
 """Of the measured model: every further layer takes as long as the second, and its FLOPs are counted likewise."""
@@ -76,21 +78,30 @@ class Calibration:
 
 
 def _speed(spec: RunSpec) -> float:
+    """FLOP/s of passes that double in size up to the largest, until they took long enough together."""
     dims = build.dims_of(spec.config, spec.tokens)
     gpt = build.gpt(spec.config, replace(dims, n_layers=min(LAYERS, dims.n_layers))).train()
     gpt.init_weights(0)
     a_sequence = gpt.flops_per_token() * dims.seq_len
-    sequences = max(1, min(spec.micro_batch_size, int(MOST_FLOPS / a_sequence)))
-    batch = torch.zeros(sequences, dims.seq_len, dtype=torch.long)
+    most = max(1, min(spec.micro_batch_size, int(MOST_FLOPS / a_sequence)))
     mixed = spec.config["precision"] == "bf16-mixed"
-    took: list[float] = []
-    while sum(took) < ENOUGH_SECONDS:
-        began = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16) if mixed else nullcontext():
-            loss = F.cross_entropy(gpt(batch).flatten(0, 1).float(), batch.flatten())
-        loss.backward()
-        took.append(time.perf_counter() - began)
-    return float(a_sequence * sequences / min(took))
+    fastest: dict[int, float] = {}
+    sequences, spent = 1, 0.0
+    while spent < ENOUGH_SECONDS:
+        measured = sequences
+        took = _pass_seconds(gpt, torch.zeros(measured, dims.seq_len, dtype=torch.long), mixed)
+        fastest[measured] = min(took, fastest.get(measured, took))
+        spent += took
+        sequences = min(2 * measured, most)
+    return float(a_sequence * measured / fastest[measured])
+
+
+def _pass_seconds(gpt: Backbone, batch: Tensor, mixed: bool) -> float:
+    began = time.perf_counter()
+    with torch.autocast("cpu", torch.bfloat16) if mixed else nullcontext():
+        loss = F.cross_entropy(gpt(batch).flatten(0, 1).float(), batch.flatten())
+    loss.backward()
+    return time.perf_counter() - began
 
 
 def _read(path: Path) -> dict[str, float]:
