@@ -20,7 +20,7 @@ from algoprog.ceg.interactions import interactions
 from algoprog.ceg.simulate.curves import World
 from algoprog.config import conf_dir
 from algoprog.sweep.design.compare import baseline_words
-from algoprog.sweep.design.composer import Composer
+from algoprog.sweep.design.composer import Composer, composition
 from algoprog.sweep.design.jobs import Job, check_sweeper, jobs
 from algoprog.variant import cohort, variant
 
@@ -35,7 +35,9 @@ def asked(*words: str) -> list[Job]:
     """The words of every run of `train.py -m WORDS`."""
     loader = GlobalHydra.instance().config_loader()
     config = loader.load_configuration("config", list(words), run_mode=RunMode.MULTIRUN)
-    return jobs(config, list(config.hydra.overrides.task), config.hydra.sweeper.params, loader)
+    return jobs(
+        config, list(config.hydra.overrides.task), config.hydra.sweeper.params, loader, composition(config, loader)
+    )
 
 
 def composed(found: list[Job]) -> list[dict[str, Any]]:
@@ -193,7 +195,7 @@ def test_an_axis_that_an_experiment_sets_moves_the_baseline(tmp_path: Any) -> No
     words = [f"hydra.searchpath=[{tmp_path}]", "experiment=moved"]
     loader = GlobalHydra.instance().config_loader()
     config = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
-    found = jobs(config, [*words, "norm=none,ln,rmsnorm"], None, loader)
+    found = jobs(config, [*words, "norm=none,ln,rmsnorm"], None, loader, composition(config, loader))
     composer = Composer(lambda job: loader.load_sweep_config(config, job), found)
     assert [variant(composer(job)) for job in found] == ["norm=none", "none", "rmsnorm"]
     assert {variant(composer(baseline_words(job, composer))) for job in found} == {"none"}

@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from algoprog.config import conf_dir
+from algoprog.sweep.design.composer import composition
 from algoprog.sweep.design.jobs import Job, check_sweeper, jobs
 from algoprog.sweep.plan.plan import plan, specs_of
 from algoprog.sweep.search.choices import Choice, Choices, TrialRun, read_choices, write_choices
@@ -32,14 +33,11 @@ def found(*words: str) -> Searches:
     """The searches of `train.py -m WORDS`."""
     loader = GlobalHydra.instance().config_loader()
     config = loader.load_configuration("config", [*TINY_RUN, *words], run_mode=RunMode.MULTIRUN)
-    wanted = jobs(config, list(config.hydra.overrides.task), config.hydra.sweeper.params, loader)
+    compose = composition(config, loader)
+    wanted = jobs(config, list(config.hydra.overrides.task), config.hydra.sweeper.params, loader, compose)
     tune = tune_of(config)
     assert tune is not None
     rates = Rates(wanted, tune)
-
-    def compose(job: list[str]) -> object:
-        return loader.load_sweep_config(config, job)
-
     planned = plan(rates.jobs, compose, sweep_dir=Path("/nowhere"), reuse=None)
     assert not planned.refused
     return searches([*planned.baselines, *planned.asked], rates, lambda trials: specs_of(trials, compose, None))

@@ -147,7 +147,9 @@ def go(
         composed = config([*WORDS, *words])
         tune = tune_of(composed)
         assert tune is not None
-        wanted = jobs(composed, list(composed.hydra.overrides.task), None, GlobalHydra.instance().config_loader())
+        wanted = jobs(
+            composed, list(composed.hydra.overrides.task), None, GlobalHydra.instance().config_loader(), compose
+        )
         Phases(machine.sweep(), tune, wanted).run()
         return machine
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from omegaconf import DictConfig
 
 from algoprog import written
 from algoprog.overrides import quoted
 from algoprog.runs.calls import begin_call, end_call
 from algoprog.runs.mistake import exit_code, sentence
+from algoprog.sweep.design.composer import Compose, composition
 from algoprog.sweep.design.jobs import Job, jobs
 from algoprog.sweep.plan.announce import tell, tell_refused, tell_unread
 from algoprog.sweep.plan.placement import placement
@@ -54,8 +54,10 @@ class Sweeper(BasicSweeper):
         outlive_readers()
         with _mistakes():
             tell_unread(arguments)
-            wanted = jobs(self.config, arguments, self.params, self.hydra_context.config_loader)
-            tune, own = tune_of(self.config), self._own()
+            loader = self.hydra_context.config_loader
+            compose = composition(self.config, loader)
+            wanted = jobs(self.config, arguments, self.params, loader, compose)
+            tune, own = tune_of(self.config), self._own(compose)
             start = (
                 partial(own.launch, _begin(own, wanted)) if tune is None else _mistakes()(Phases(own, tune, wanted).run)
             )
@@ -68,24 +70,19 @@ class Sweeper(BasicSweeper):
         finally:
             end_call(own.folder)
 
-    def _own(self) -> Sweep:
+    def _own(self, compose: Compose) -> Sweep:
         """This call."""
         assert self.config is not None
         return Sweep(
             folder=Path(self.config.hydra.sweep.dir),
             command=written.command(sys.argv[0], sys.argv[1:]),
-            compose=self._compose,
+            compose=compose,
             placement=placement(self.config),
             reuse=self.reuse,
             skip_refused=self.skip_refused,
             fail_fast=bool(self.config.hydra.launcher.get("fail_fast")),
             launch=self._launch,
         )
-
-    def _compose(self, overrides: list[str]) -> DictConfig:
-        assert self.config is not None
-        assert self.hydra_context is not None
-        return self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
 
     def _launch(self, planned: Plan) -> Sequence[Any]:
         assert self.launcher is not None

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
@@ -21,6 +23,25 @@ from algoprog.overrides import parse, subject
 
 Compose = Callable[[list[str]], DictConfig]
 """Hydra's composition of the words of one run."""
+
+
+REMEMBERED = 256
+"""Compositions of a sweep that are kept: about half a megabyte each."""
+
+
+def composition(config: DictConfig, loader: ConfigLoader) -> Compose:
+    """Hydra's composition of the runs of a sweep; words that it has composed lately are not composed again.
+
+    Args:
+        config: the composed configuration of the whole sweep.
+        loader: Hydra's.
+    """
+
+    @lru_cache(REMEMBERED)
+    def remembered(words: tuple[str, ...]) -> DictConfig:
+        return loader.load_sweep_config(config, list(words))
+
+    return lambda words: remembered(tuple(words))
 
 
 class Composer:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from algoprog.axes import ALWAYS
 from algoprog.baseline import baseline_of, option
 from algoprog.overrides import parse, setting, subject
+from algoprog.sweep.design.composer import Compose
 from algoprog.sweep.design.variants import Arm, arm, check, parse_label
 from algoprog.variant import variant
 
@@ -23,7 +24,7 @@ MOST_NAMED = 12
 
 
 def kept(
-    jobs: Sequence[list[str]], entries: Sequence[Entry], config: DictConfig, loader: ConfigLoader
+    jobs: Sequence[list[str]], entries: Sequence[Entry], config: DictConfig, loader: ConfigLoader, compose: Compose
 ) -> list[list[str]]:
     """The combinations that no entry leaves out.
 
@@ -32,6 +33,7 @@ def kept(
         entries: `design.exclude`.
         config: the composed configuration of the whole sweep.
         loader: Hydra's.
+        compose: Hydra's composition of the words of one combination.
 
     Raises:
         ValueError: an entry names what is not there, leaves out nothing, or all of them leave out everything.
@@ -39,7 +41,7 @@ def kept(
     for entry in entries:
         for key, values in entry.items():
             _check(key, values, loader)
-    sweep = Combinations(config, loader)
+    sweep = Combinations(config, compose)
     left_out: set[int] = set()
     for entry in entries:
         found = {at for at, job in enumerate(jobs) if sweep.match(job, entry)}
@@ -54,8 +56,8 @@ def kept(
 class Combinations:
     """What each combination of a sweep has for a key of an exclusion."""
 
-    def __init__(self, config: DictConfig, loader: ConfigLoader) -> None:
-        self.config, self.loader = config, loader
+    def __init__(self, config: DictConfig, compose: Compose) -> None:
+        self.config, self.compose = config, compose
         self.composed: dict[tuple[str, tuple[str, ...]], dict[str, Any]] = {}
 
     def match(self, job: list[str], entry: Entry) -> bool:
@@ -117,7 +119,7 @@ class Combinations:
         parsed = zip(job, parse(job), strict=True)
         words = tuple(text for text, word in parsed if subject(word) in (axis, "variant"))
         if (axis, words) not in self.composed:
-            whole = self.loader.load_sweep_config(self.config, list(words)) if words else self.config
+            whole = self.compose(list(words)) if words else self.config
             part = OmegaConf.to_container(whole[axis], resolve=True)
             assert isinstance(part, dict)
             self.composed[axis, words] = {str(knob): value for knob, value in part.items()}

@@ -30,7 +30,11 @@ SWEEPER_KNOBS = ("params", "reuse", "skip_refused")
 
 
 def jobs(
-    config: DictConfig, arguments: Sequence[str], params: Mapping[str, str] | None, loader: ConfigLoader
+    config: DictConfig,
+    arguments: Sequence[str],
+    params: Mapping[str, str] | None,
+    loader: ConfigLoader,
+    compose: Compose,
 ) -> list[Job]:
     """The words of every run asked for, repetitions taken out.
 
@@ -39,6 +43,7 @@ def jobs(
         arguments: the words of the command line.
         params: choices swept by default, from `hydra.sweeper.params`.
         loader: Hydra's, for words such as `variant=glob(*)`.
+        compose: Hydra's composition of the words of one run.
 
     Raises:
         ValueError: the design does not make sense, or contradicts the command line.
@@ -59,19 +64,15 @@ def jobs(
     ]
     flat = [[word for part in run for word in ([part] if isinstance(part, str) else part)] for run in runs]
     distinct = list({tuple(job): job for job in flat}.values())
-    return _compared(kept(distinct, design.exclude, config, loader), config, typed, loader)
+    return _compared(kept(distinct, design.exclude, config, loader, compose), config, typed, compose)
 
 
-def _compared(found: list[Job], config: DictConfig, typed: Sequence[Override], loader: ConfigLoader) -> list[Job]:
+def _compared(found: list[Job], config: DictConfig, typed: Sequence[Override], compose: Compose) -> list[Job]:
     """The jobs with what each is measured against, where a sweep, an experiment or a word moved that.
 
     Raises:
         ValueError: a word moves the baseline to what is no option.
     """
-
-    def compose(words: list[str]) -> DictConfig:
-        return loader.load_sweep_config(config, words)
-
     spelled = [with_moved_axes(job) for job in found]
     searched = [str(key) for key in config.tune.get("space") or ()]
     return compared(spelled, compose, [str(key) for key in config.tuned], _moved(config, typed, compose), searched)

@@ -21,6 +21,7 @@ from algoprog.hydra_mistakes import hydra_sentence
 from algoprog.run.memory import peak_memory
 from algoprog.runs.record import COMPARE, DIVERGED, SEARCH
 from algoprog.runs.secrets import redacted
+from algoprog.sweep.design.composer import composition
 from algoprog.sweep.design.jobs import check_sweeper, jobs
 from algoprog.sweep.plan.calibration import Calibration
 from algoprog.sweep.plan.condition import Condition, condition
@@ -151,11 +152,9 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
     knobs, sweep_dir = config.hydra.sweeper, Path(config.hydra.sweep.dir)
     check_sweeper(config)
     where, tune = placement(config), tune_of(config)
-    asked = jobs(config, list(config.hydra.overrides.task), knobs.get("params"), loader)
+    compose = composition(config, loader)
+    asked = jobs(config, list(config.hydra.overrides.task), knobs.get("params"), loader, compose)
     reuse = Path(knobs.reuse) if knobs.get("reuse") else None
-
-    def compose(words: list[str]) -> DictConfig:
-        return loader.load_sweep_config(config, words)
 
     def pace_of(planned: Plan) -> Pace:
         size = len(planned.todo) + len(planned.done) + len(planned.reused)
