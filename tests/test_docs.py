@@ -21,7 +21,7 @@ def _blocks(path: str, language: str) -> list[str]:
 
 
 def test_the_example_of_an_option_works() -> None:
-    (source,) = _blocks("docs/extending.md", "python")
+    source = _blocks("docs/extending.md", "python")[0]
     (knobs,) = (yaml.safe_load(block) for block in _blocks("docs/extending.md", "yaml"))
     module: dict[str, object] = {}
     exec(compile(source, "docs/extending.md", "exec"), module)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
+from algoprog.ceg.cost import COSTS, beside
 from algoprog.runs.mistake import OF_THE_DISK, exit_code, sentence
-from algoprog.runs.record import BASELINE, COSTS
+from algoprog.runs.record import BASELINE
 from algoprog.runs.secrets import guarded_terminal
 from algoprog.sweep.finish.predict_command import add_predict
 from algoprog.sweep.finish.report_command import add_report
@@ -31,6 +32,17 @@ if TYPE_CHECKING:
 
 DEFAULT_ESTIMATORS = ("iso_loss", "paper")
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+class EstimatorsHelp(argparse.HelpFormatter):
+    """Help that asks the estimators what they are, once somebody asks for it."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.dest != "estimator":
+            return action.help
+        from algoprog.ceg.estimator.known import help_text
+
+        return f"{help_text()}; {action.help}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,13 +112,17 @@ def _add_data(commands: Commands) -> None:
 
 
 def _add_ceg(commands: Commands) -> None:
-    ceg = commands.add_parser("ceg", help="compute-equivalent gains of finished runs or of curves from elsewhere")
+    ceg = commands.add_parser(
+        "ceg",
+        help="compute-equivalent gains of finished runs or of curves from elsewhere",
+        formatter_class=EstimatorsHelp,
+    )
     add_source(ceg, "a sweep's folder, a folder of records, or a CSV of curves")
     ceg.add_argument(
         "--estimator",
         action="append",
-        help="iso_loss, paper, closest_row, effective_speedup, scaling_fit;"
-        " may be repeated (default: iso_loss and paper)",
+        metavar="NAME[:SETTING=VALUE,...]",
+        help="may be repeated (default: iso_loss and paper)",
     )
     ceg.add_argument("--target", type=_target, default="final", help="final, min (of the baseline), or a loss in nats")
     _add_comparison(ceg)
@@ -164,6 +180,7 @@ def _confidence(text: str) -> float:
 
 def _ceg(options: argparse.Namespace) -> int:
     from algoprog.ceg.curves import common_costs
+    from algoprog.ceg.estimator.known import estimator_of
     from algoprog.ceg.gains import compute_gains
     from algoprog.ceg.tables.save import curves_csv
     from algoprog.ceg.write import gains_csv, gains_json
@@ -171,16 +188,17 @@ def _ceg(options: argparse.Namespace) -> int:
 
     if options.interactions and options.format != "table":
         raise ValueError("--interactions is a table: leave --format out")
-    options.estimator = tuple(dict.fromkeys(options.estimator or DEFAULT_ESTIMATORS))
+    asked = [estimator_of(text) for text in options.estimator or DEFAULT_ESTIMATORS]
+    options.estimator = tuple({estimator.label: estimator for estimator in asked}.values())
     runs = curves(options)
     if options.save_curves is not None:
         write_atomic(options.save_curves, curves_csv(runs))
-    beside = "flops" if options.cost == "seconds" else "seconds"  # the table's second cost axis
-    known = options.format == "table" and beside in common_costs(runs)
+    other = beside(options.cost)  # the table's second cost axis
+    known = options.format == "table" and other in common_costs(runs)
     gains = compute_gains(
         runs,
         estimators=options.estimator,
-        costs=(options.cost, beside) if known else (options.cost,),
+        costs=(options.cost, other) if known else (options.cost,),
         baseline=options.baseline,
         target=options.target,
         confidence=options.confidence,
@@ -202,7 +220,7 @@ def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse
     from algoprog.report.tables.table import gains_table
     from algoprog.runs.views import compared_runs
 
-    if set(options.estimator) == set(DEFAULT_ESTIMATORS):
+    if {estimator.label for estimator in options.estimator} == set(DEFAULT_ESTIMATORS):
         floors = noise_floors(runs, cost=options.cost, baseline=options.baseline, target=options.target)
         records = [run for source in options.source if source.is_dir() for run in compared_runs(source)]
         shown = {"cost": options.cost, "confidence": options.confidence, "floors": floors, "curves": runs}
@@ -212,7 +230,6 @@ def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse
 
 def _interactions(runs: Sequence[Curve], options: argparse.Namespace) -> str:
     """Shapley shares and the product of single gains over the joint gain, as a second table."""
-    from algoprog.ceg.gains import ESTIMATORS
     from algoprog.ceg.interactions import interactions
     from algoprog.report.tables.interaction import interactions_table
 
@@ -222,7 +239,7 @@ def _interactions(runs: Sequence[Curve], options: argparse.Namespace) -> str:
         baseline=options.baseline,
         target=options.target,
         confidence=options.confidence,
-        estimator=ESTIMATORS[options.estimator[0]],
+        estimator=options.estimator[0],
     )
     return "\n" + interactions_table(found, confidence=options.confidence)
 

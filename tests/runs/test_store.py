@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from algoprog.ceg.cost import RECORDED
 from algoprog.ceg.curves import curves_from_runs
-from algoprog.runs.record import COMPARE, COSTS, CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, SCHEMA_VERSION
+from algoprog.runs.record import COMPARE, CURVE_COLUMNS, CURVE_FILE, RECORD_FILE, SCHEMA_VERSION
 from algoprog.runs.store import (
     append_curve,
     find_runs,
@@ -134,8 +135,8 @@ def test_a_column_that_was_not_kept_yet_is_not_known(folder: Path, column: str) 
     assert np.isnan(run.curve[column]).all() or (column == "annealed" and not run.curve[column].any())
     assert all(np.array_equal(run.curve[name], whole[name], equal_nan=True) for name in CURVE_COLUMNS if name != column)
     (curve,) = curves_from_runs([run])
-    axis = next((axis for axis, name in COSTS.items() if name == column), None)
-    assert {*curve.costs} == {*COSTS} - {axis}
+    axis = next((axis for axis, name in RECORDED.items() if name == column), None)
+    assert {*curve.costs} & {*RECORDED} == {*RECORDED} - {axis}
 
 
 def test_a_curve_that_an_older_program_began_goes_on(tmp_path: Path) -> None:

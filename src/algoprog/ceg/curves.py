@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from algoprog.ceg.cost import COSTS, RECORDED, UNKNOWN, Hardware, with_derived
+from algoprog.ceg.cost.prices import Prices
 from algoprog.runs.divergence import exploded
-from algoprog.runs.record import COMPARE, COSTS, CURVE_FILE, DIVERGED, Record, Run
+from algoprog.runs.record import COMPARE, CURVE_FILE, DIVERGED, Record, Run
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -36,7 +38,7 @@ AT_PEAK, STABLE_SHARE = 0.999, 0.4
 class Curve:
     """One run's validation loss (nats per token) against its cost so far, rows in the order of training.
 
-    `costs` holds one array for each cost axis that was recorded: `flops`, `tokens`, `steps`, `seconds`. Runs of one
+    `costs` holds one array for each cost axis of `COSTS` that was recorded or follows from others. Runs of one
     `cohort` may be compared; `axes` and `n_params` are known for algoprog's own records only, and `source` names
     the file for messages. `protocol` holds the settings that are known of the training, each under its key on the
     command line, `optim.lr` among them. `warnings` are flags of the gains that are read off the curve, where they
@@ -62,6 +64,8 @@ class Curve:
     faults: Mapping[str, str] = field(default_factory=dict, repr=False)  # cost axes that cannot be used, and why
     sizes: tuple[str, ...] = ()  # the models whose ends it joins; empty for the runs of one model
     device: str = ""  # what its seconds were taken on, threads included; empty where the source does not tell
+    hardware: Hardware = UNKNOWN  # what its device-hours and their price follow from
+    prices: str = ""  # what its dollars follow from; empty where they are its own
     beside: int | None = None  # runs that trained on the machine at the same time; None where unknown
 
     def __post_init__(self) -> None:
@@ -100,7 +104,8 @@ class Curve:
         if axis in self.faults:
             raise ValueError(self.faults[axis])
         if axis not in self.costs:
-            raise ValueError(f"{self} has no column for cost {axis}: ask for one of {', '.join(self.costs)}")
+            remedy = f"{COSTS[axis].remedy}, or " if axis in COSTS and COSTS[axis].remedy else ""
+            raise ValueError(f"{self} has no column for cost {axis}: {remedy}ask for one of {', '.join(self.costs)}")
         return self.costs[axis]
 
     @property
@@ -176,7 +181,9 @@ def _curve(run: Run) -> Curve:
     if (fault := cost_fault("step", run.curve["step"][rows])) is not None:
         raise ValueError(f"{run.path / CURVE_FILE} has {fault.what}: move its folder away and run it again")
     annealed = run.curve["annealed"] > 0
-    kept = {axis: run.curve[column][rows] for axis, column in COSTS.items()}
+    recorded = {name: run.curve[column][rows] for name, column in RECORDED.items()}
+    rising = {name: _rising(cost) for name, cost in recorded.items() if not np.isnan(cost).all()}
+    hardware = hardware_of(record)
     flags = record.flags if record.status != DIVERGED or DIVERGED in record.flags else (*record.flags, DIVERGED)
     if annealed.sum() < 2 and _decays_sharply(run.curve["lr"]):
         flags = (*flags, SHARP_DECAY)
@@ -185,7 +192,7 @@ def _curve(run: Run) -> Curve:
         model=record.model,
         seed=record.seed,
         val_loss=run.curve["val_loss"][rows],
-        costs={axis: _rising(cost) for axis, cost in kept.items() if not np.isnan(cost).all()},
+        costs=with_derived(rising, hardware),
         cohort=record.cohort,
         flags=flags,
         axes=record.axes,
@@ -195,6 +202,7 @@ def _curve(run: Run) -> Curve:
         role=record.role,
         ends=annealed[rows] | ends_by_rate(run.curve["step"][rows], run.curve["lr"][rows]),
         device=_device(record),
+        hardware=hardware,
         beside=record.beside,
     )
 
@@ -214,6 +222,25 @@ def _device(record: Record) -> str:
     if "device" not in known:
         return ""
     return f"{known['device']} x {known.get('n_devices', 1)}, threads {known.get('threads')}"
+
+
+def hardware_of(record: Record) -> Hardware:
+    """What trained a run, as far as its record tells."""
+    known = record.environment
+    return Hardware(str(known["device"]), int(known.get("n_devices", 1))) if "device" in known else UNKNOWN
+
+
+def priced(curves: Iterable[Curve], prices: Prices) -> list[Curve]:
+    """The curves with what their device-hours cost.
+
+    Raises:
+        ValueError: the table has no price of a device.
+    """
+    found = []
+    for curve in curves:
+        costs = with_derived(curve.costs, curve.hardware, prices)
+        found.append(replace(curve, costs=costs, prices="" if costs.keys() == curve.costs.keys() else str(prices)))
+    return found
 
 
 def ends_by_rate(progress: Array, rate: Array) -> Mask:

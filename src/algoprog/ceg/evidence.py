@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.estimate import Estimate, between_ends
-from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.fit.smoothing import trend_of
 from algoprog.ceg.gain import Gain
 from algoprog.ceg.pairing import Pairs
@@ -51,17 +51,16 @@ class Evidence:
 
 def evidence(group: Pairs, question: Question) -> Evidence:
     """Estimate ln CEG of every pair of a variant; of every run with every other where seeds are not paired."""
-    base, name, cost = question.baseline, question.estimator.name, question.cost
+    base, name, cost = question.baseline, question.estimator.label, question.cost
     row = Gain(group.model, group.variant, base, name, cost, None, "primary", None, None, None, 0, ())
     row = replace(row, n_diverged=group.lost)
     pairs, warnings = group.compared(cost)
     if not pairs:
         return Evidence(replace(row, flags=warnings), (), (), None)
     estimator = question.estimator
-    if pairs[0][0].sizes and not isinstance(estimator, IsoLoss):  # an end by itself is no curve to be read
+    if pairs[0][0].sizes and not estimator.joins_sizes:  # an end by itself is no curve to be read
         return Evidence(replace(row, flags=warnings), (), (), None)
-    if isinstance(estimator, IsoLoss):
-        estimator = estimator.over(pairs, cost, question.target)
+    estimator = estimator.over(pairs, cost, question.target)
     estimates = tuple(estimator(base, arm, cost, question.target) for base, arm in pairs)
     flags = {*warnings, *_flags(estimates, pairs, cost)} | ({CONDITIONAL} if group.lost else set())
     correction, budget = between_ends(estimates)
@@ -90,7 +89,7 @@ def _flags(estimates: tuple[Estimate, ...], pairs: list[_Pair], cost: str) -> se
         flags.add("mixed")
     if any(trend_of(curve, cost).rising for pair in pairs for curve in pair if not curve.sizes):
         flags.add("rising")
-    return flags | (surroundings(pairs) if cost == "seconds" else set())
+    return flags | (surroundings(pairs) if COSTS[cost].measured else set())
 
 
 def _log_cost_of_a_nat(base: Curve, arm: Curve, estimate: Estimate, cost: str) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.curves import Curve, common_costs, cost_fault
-from algoprog.runs.record import COSTS
 
 FRONTIER = "frontier"
 """Name of the model that all sizes make up."""
@@ -53,10 +53,12 @@ def _frontier(runs: Sequence[Curve]) -> Curve:
     costs, faults = {}, {}
     for axis in axes:
         cost = np.array([run.costs[axis][0] for run in runs])
-        if (fault := cost_fault(COSTS[axis], cost)) is None:
+        if (fault := cost_fault(COSTS[axis].column, cost)) is None:
             costs[axis] = cost
         else:
-            faults[axis] = f"{runs[fault.row]} cost no more {COSTS[axis]} than a smaller size: compare other costs"
+            faults[axis] = (
+                f"{runs[fault.row]} cost no more {COSTS[axis].column} than a smaller size: compare other costs"
+            )
     return Curve(
         variant=runs[0].variant,
         model=FRONTIER,

@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from algoprog.ceg.cost import COSTS, RECORDED
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.estimator.closest_row import ClosestRow
 from algoprog.ceg.estimator.estimate import Estimator, Target
 from algoprog.ceg.estimator.iso_loss import IsoLoss
-from algoprog.ceg.estimator.paper import Paper
-from algoprog.ceg.estimator.scaling_fit import EffectiveSpeedup, ScalingFit
+from algoprog.ceg.estimator.known import ESTIMATORS, estimator_of
 from algoprog.ceg.gain import Gain
 from algoprog.ceg.judge import judge
 from algoprog.ceg.noise_floor import aa_variants
@@ -22,17 +21,12 @@ from algoprog.runs.record import BASELINE
 
 __all__ = ["ESTIMATORS", "Gain", "compute_gains"]
 
-ESTIMATORS: dict[str, Estimator] = {
-    estimator.name: estimator for estimator in (IsoLoss(), Paper(), ClosestRow(), EffectiveSpeedup(), ScalingFit())
-}
-"""Every estimator by its name, with the settings it is documented with."""
-
 
 def compute_gains(
     curves: Sequence[Curve],
     *,
     estimators: Sequence[str | Estimator] = ("iso_loss", "paper"),
-    costs: Sequence[str] = ("flops", "tokens", "steps", "seconds"),
+    costs: Sequence[str] = tuple(RECORDED),
     baseline: str = BASELINE,
     target: Target = "final",
     confidence: float = 0.9,
@@ -60,11 +54,12 @@ def compute_gains(
         raise ValueError(f"confidence is {confidence}: choose a number between 0 and 1, such as 0.9")
     every, curves = curves, comparable(curves, baseline)  # once: fits are kept with each curve
     groups, aa = pair_up(curves, baseline), aa_variants(curves, baseline)
+    ladder = {group.model: [base for base, _ in group.pairs] for group in groups if group.variant == baseline}
     rows = {
-        (estimator.name, cost): judge(
+        (estimator.label, cost): judge(
             groups,
-            Question(estimator, cost, target, baseline, confidence, seed_sd),
-            aa if cost != "seconds" else (),  # kernel-only arms may truly differ in seconds
+            Question(estimator.on_ladder(ladder, cost), cost, target, baseline, confidence, seed_sd),
+            () if COSTS[cost].measured else aa,  # kernel-only arms may truly differ there
         )
         for estimator in chosen
         for cost in costs
@@ -74,9 +69,5 @@ def compute_gains(
 
 
 def _estimator(name: str | Estimator, seed_sd: float | None) -> Estimator:
-    if not isinstance(name, str):
-        return name
-    if name not in ESTIMATORS:
-        raise ValueError(f"no estimator is called {name!r}: choose among {', '.join(ESTIMATORS)}")
-    found = ESTIMATORS[name]
+    found = estimator_of(name) if isinstance(name, str) else name
     return replace(found, seed_sd=seed_sd) if isinstance(found, IsoLoss) and seed_sd is not None else found

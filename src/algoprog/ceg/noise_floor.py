@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.estimate import Estimator, Target
 from algoprog.ceg.estimator.iso_loss import IsoLoss
@@ -60,12 +61,12 @@ def noise_floors(
 
     Gains of paired seeds have the floor of kernel-only arms, paired as they are; where a model's gains are all of
     unpaired seeds, its floor is that of the baseline's seeds against each other. Kernel-only arms are left out on the
-    seconds axis, where they may truly differ. `aa` names the arms where the curves do not know their axes.
+    axes that a clock takes, where they may truly differ. `aa` names the arms where the curves do not know their axes.
 
     Raises:
         ValueError: as `compute_gains`.
     """
-    names = set(aa_variants(curves, baseline) if aa is None else aa) if cost != "seconds" else set()
+    names = set(aa_variants(curves, baseline) if aa is None else aa) if not COSTS[cost].measured else set()
     question = Question(estimator or IsoLoss(), cost, target, baseline)
     groups = pair_up(curves, baseline)
     found: dict[str, NoiseFloor] = {}

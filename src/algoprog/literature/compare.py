@@ -7,20 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from algoprog.ceg.cost import COSTS
 from algoprog.literature.rows import REFERENCES, Row, literature_rows
 from algoprog.runs.record import BASELINE
 
 if TYPE_CHECKING:
     from algoprog.ceg.gains import Gain
 
-MEASURED_METRICS = {
-    "flops": "train-flops",
-    "tokens": "train-tokens",
-    "steps": "train-steps",
-    "seconds": "train-time",
-}
+MEASURED_METRICS = {cost.name: cost.metric for cost in COSTS.values()}
 """Metric type of a measured gain, by its cost axis."""
 
+_CLOCKED = [cost.name for cost in COSTS.values() if cost.measured]
 _TIMED = ("train-time", "step-time", "kernel-time", "decode-latency", "gpu-hours")
 
 FLAGS = {
@@ -90,7 +87,7 @@ def _rank(comparison: Comparison) -> tuple[bool, int, bool]:
     if gain is None:
         return False, 0, False
     timed = comparison.row is not None and comparison.row.metric in _TIMED
-    costs = ["seconds", *MEASURED_METRICS] if timed else list(MEASURED_METRICS)
+    costs = [*_CLOCKED, *MEASURED_METRICS] if timed else list(MEASURED_METRICS)
     place = costs.index(gain.cost) if gain.cost in costs else len(costs)
     return "metric-differs" in comparison.flags, place, gain.kind == "bound"
 

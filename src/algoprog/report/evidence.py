@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from algoprog.ceg.cost import beside
 from algoprog.ceg.curves import DATA, Curve, common_costs, curves_from_runs
 from algoprog.ceg.estimator.by_loss import GainByLoss, gains_by_loss
 from algoprog.ceg.fit.smoothing import long_enough
@@ -105,7 +106,7 @@ class _Models:
 
 def _usable(curve: Curve, cost: str) -> bool:
     """Whether gains can be read off the curve, or a trial was; a diverged one is kept for its flag."""
-    axes = [axis for axis in dict.fromkeys((cost, "seconds")) if axis in curve.costs]
+    axes = [axis for axis in dict.fromkeys((cost, beside(cost))) if axis in curve.costs]
     end = len(curve.val_loss) == 1 and DATA not in curve.protocol  # of a table of end points
     return end or curve.diverged or curve.role == SEARCH or all(long_enough(curve, axis) for axis in axes)
 
@@ -123,7 +124,7 @@ def _slopes(ladder: Sequence[Curve], cost: str, baseline: str, confidence: float
     if len({curve.model for curve in ladder}) < MODELS_FOR_A_SLOPE:
         return []
     known = common_costs(ladder)
-    axes = [axis for axis in dict.fromkeys((cost, "seconds")) if axis in known and _spread(ladder, axis, baseline)]
+    axes = [axis for axis in dict.fromkeys((cost, beside(cost))) if axis in known and _spread(ladder, axis, baseline)]
     found = [scale_dependence(ladder, cost=axis, baseline=baseline, confidence=confidence) for axis in axes]
     return [row for rows in found for row in in_order(rows)]
 

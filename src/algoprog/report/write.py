@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from algoprog.ceg.cost import beside
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.gains import Gain
 from algoprog.ceg.noise_floor import NoiseFloor
@@ -54,7 +55,7 @@ def write_report(
     )
     shown = [*sections(evidence, groups, looks, cost=cost, confidence=confidence), *extra]
     measured = {gain.cost for gain in gains}
-    costs = [name for name in dict.fromkeys((cost, "seconds")) if name in measured]
+    costs = [name for name in dict.fromkeys((cost, beside(cost))) if name in measured]
     others = {section.stem: section.drawing for section in shown if section.drawing is not None}
     figures = draw_figures(groups, looks, costs=costs, others=others)
     page = render(

@@ -63,9 +63,6 @@ GAINS_CSV, GAINS_JSON, REPORT_FILE = "gains.csv", "gains.json", "report.html"
 CURVES_CSV = "curves.csv"  # the curves behind a published table
 FIGURES = "figures"  # folder of the figures beside the report
 
-COSTS: dict[str, str] = {"flops": "flops", "tokens": "tokens", "steps": "step", "seconds": "seconds"}
-"""Name of each cost axis and the curve column that holds it."""
-
 CURVE_COLUMNS = (
     "step",  # optimizer steps taken
     "tokens",  # training tokens seen

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from algoprog.ceg.curves import Array, Curve
 from algoprog.ceg.ends import mid_schedule
-from algoprog.ceg.estimator.estimate import CostAt, Estimate, Target, compare
+from algoprog.ceg.estimator.estimate import CostAt, Estimate, Estimator, Target, compare
 from algoprog.ceg.fit.smoothing import trend_of
 
 
 @dataclass(frozen=True)
-class ClosestRow:
+class ClosestRow(Estimator):
     """CEG = C_baseline / C_variant, C = cost of the evaluation whose loss is nearest to the target.
 
     No smoothing and no interpolation: the evaluation grid and one evaluation's noise go straight into the gain. A
@@ -22,10 +23,10 @@ class ClosestRow:
     Source: Gundlach et al. 2025, arXiv 2511.21622.
     """
 
-    @property
-    def name(self) -> str:
-        """`closest_row`."""
-        return "closest_row"
+    rank: ClassVar[int] = 2
+    name: ClassVar[str] = "closest_row"
+    summary: ClassVar[str] = "cost of the one evaluation nearest to the target; as noisy as that evaluation"
+    source: ClassVar[str] = "Gundlach et al. 2025, arXiv 2511.21622"
 
     def __call__(self, baseline: Curve, variant: Curve, cost: str, target: Target) -> Estimate:
         """Estimate ln CEG of one pair; the error is one evaluation's noise over the slope on either side.

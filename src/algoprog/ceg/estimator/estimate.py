@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
 from statistics import fmean
-from typing import Literal, Protocol
+from typing import Any, ClassVar, Literal, Self
 
 from algoprog.ceg.curves import Curve
 
@@ -45,21 +46,58 @@ class Estimate:
         return self.auxiliary_target is None
 
 
-class Estimator(Protocol):
-    """CEG of a variant's run over a baseline's run of the same model and seed."""
+SETTING = "setting"
+"""Key under which a field's metadata say what it does, for `--estimator`."""
 
-    @property
-    def name(self) -> str:
-        """The name on the command line and in tables."""
-        ...
 
+def setting(default: Any, words: str) -> Any:
+    """A field that can be set on the command line: `--estimator paper:shift=.1`."""
+    return field(default=default, metadata={SETTING: words})
+
+
+@dataclass(frozen=True)
+class Estimator(ABC):
+    """CEG of a variant's run over a baseline's run of the same model and seed.
+
+    A subclass in this folder is on the command line, in tables and in the schema by its name. Fields made by `setting`
+    can be set; what an estimator learns from all pairs of a variant, or from the whole ladder, goes into others.
+    """
+
+    rank: ClassVar[int]  # place among the estimators
+    name: ClassVar[str]
+    summary: ClassVar[str]  # half a sentence for help and legends
+    source: ClassVar[str]  # who published it; empty for our own
+    joins_sizes: ClassVar[bool] = False  # whether it compares the ends of several sizes where a table has no curves
+
+    @abstractmethod
     def __call__(self, baseline: Curve, variant: Curve, cost: str, target: Target) -> Estimate:
         """Estimate ln CEG = ln(cost of the baseline / cost of the variant) at equal loss.
 
         Raises:
             ValueError: a curve lacks the cost axis or has too few evaluations.
         """
-        ...
+
+    def over(self, pairs: Sequence[tuple[Curve, Curve]], cost: str, target: Target) -> Self:
+        """The estimator for these pairs of a variant, one a seed, for what is decided for all of them together."""
+        return self
+
+    def on_ladder(self, baselines: Mapping[str, Sequence[Curve]], cost: str) -> Self:
+        """The estimator for a sweep whose baseline was trained as these runs of each model, by model."""
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name, with the settings that are not the documented ones: `paper(shift=0.1)`."""
+        changed = [f"{own.name}={getattr(self, own.name)}" for own in self.settings() if self._changed(own)]
+        return f"{self.name}({','.join(changed)})" if changed else self.name
+
+    @classmethod
+    def settings(cls) -> list[Field[Any]]:
+        """The fields that can be set."""
+        return [own for own in fields(cls) if SETTING in own.metadata]
+
+    def _changed(self, own: Field[Any]) -> bool:
+        return bool(getattr(self, own.name) != own.default)
 
 
 SAME_LOSS = 1e-6

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.ends import BUDGET_MISMATCH, ends_alone, mid_schedule
-from algoprog.ceg.estimator.estimate import SAME_LOSS, CostAt, Estimate, Target, compare
+from algoprog.ceg.estimator.estimate import SAME_LOSS, CostAt, Estimate, Estimator, Target, compare
 from algoprog.ceg.estimator.frontier import between_frontiers
 from algoprog.ceg.estimator.reach import Meeting, Reach, meeting, reaches, settling_budget
 from algoprog.ceg.fit.smoothing import exponent_odds, paired_trends, too_few
@@ -23,7 +24,7 @@ POOR_FIT = 0.05
 
 
 @dataclass(frozen=True)
-class IsoLoss:
+class IsoLoss(Estimator):
     """CEG = C_baseline(L) / C_variant(L), each cost read off its run's trend by interpolation in log cost.
 
     L is the baseline's trend at its last evaluation (`final`), its lowest value (`min`) or a given loss. The trends of
@@ -34,13 +35,14 @@ class IsoLoss:
     Of frontiers, which are the ends of several sizes, laws are compared instead (see `frontier`).
     """
 
+    rank: ClassVar[int] = 0
+    name: ClassVar[str] = "iso_loss"
+    summary: ClassVar[str] = "costs at equal loss, read off smoothed curves; the default"
+    source: ClassVar[str] = ""
+    joins_sizes: ClassVar[bool] = True
+
     seed_sd: float = 0.0
     decided: Meeting | None = None
-
-    @property
-    def name(self) -> str:
-        """`iso_loss`."""
-        return "iso_loss"
 
     def __call__(self, baseline: Curve, variant: Curve, cost: str, target: Target) -> Estimate:
         """Estimate ln CEG of one pair, the error by the delta method from both trends.
@@ -58,7 +60,7 @@ class IsoLoss:
 
         return replace(_estimate(pair, decided, None), error=error)
 
-    def over(self, pairs: Sequence[tuple[Curve, Curve]], cost: str, target: Target) -> IsoLoss:
+    def over(self, pairs: Sequence[tuple[Curve, Curve]], cost: str, target: Target) -> Self:
         """The estimator for these pairs, one a seed, with their meeting decided once."""
         if pairs[0][0].sizes:
             return self

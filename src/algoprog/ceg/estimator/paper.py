@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from algoprog.ceg.curves import Array, Curve
 from algoprog.ceg.ends import mid_schedule
-from algoprog.ceg.estimator.estimate import CostAt, Estimate, Target, compare
+from algoprog.ceg.estimator.estimate import CostAt, Estimate, Estimator, Target, compare, setting
 from algoprog.ceg.fit.smoothing import trend_of
 
 EVALUATIONS = 101
@@ -16,7 +18,7 @@ EVALUATIONS = 101
 
 
 @dataclass(frozen=True)
-class Paper:
+class Paper(Estimator):
     """CEG = n_baseline / n_variant, n = (index of the first smoothed loss <= target) + index_base.
 
     Losses are smoothed by a trailing mean over `window` evaluations (shorter at the start); the target is the
@@ -29,14 +31,22 @@ class Paper:
     Source: Sanderson et al. 2025, arXiv 2505.04075, section 3 and the authors' notebook.
     """
 
-    window: int = 8
-    index_base: int = 1
-    shift: float = 0.0
+    rank: ClassVar[int] = 1
+    name: ClassVar[str] = "paper"
+    summary: ClassVar[str] = "counts evaluations of an 8-point moving average, as the paper does; pulled toward 1"
+    source: ClassVar[str] = "Sanderson et al. 2025, arXiv 2505.04075"
 
-    @property
-    def name(self) -> str:
-        """`paper`."""
-        return "paper"
+    window: int = setting(8, "evaluations in the trailing mean")
+    index_base: int = setting(1, "index of the first evaluation, 0 or 1")
+    shift: float = setting(0.0, "nats added to the variant's losses")
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise ValueError(f"the trailing mean of paper has {self.window} evaluations: give window=1 or more")
+        if self.index_base not in (0, 1):
+            raise ValueError(f"the first evaluation of paper has index {self.index_base}: give index_base=0 or 1")
+        if not math.isfinite(self.shift):
+            raise ValueError(f"the shift of paper is {self.shift}: give nats, such as shift=0.1")
 
     def __call__(self, baseline: Curve, variant: Curve, cost: str, target: Target) -> Estimate:
         """Estimate ln CEG of one pair; see the class for the formula.
@@ -45,7 +55,8 @@ class Paper:
             ValueError: a curve lacks the cost axis or has fewer than two evaluations.
         """
         base, arm = _even(baseline, cost), _even(variant, cost)
-        losses = smooth(base.loss, self.window), smooth(arm.loss + self.shift, self.window)
+        shift = 0.0 if baseline is variant else self.shift
+        losses = smooth(base.loss, self.window), smooth(arm.loss + shift, self.window)
         resampled = ("resampled",) if base.resampled or arm.resampled else ()
         return compare(
             _target(losses[0], target),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from algoprog.ceg.curves import Array, Curve
 from algoprog.ceg.ends import MID_SCHEDULE, several_ends
-from algoprog.ceg.estimator.estimate import Estimate, Target, compare
+from algoprog.ceg.estimator.estimate import Estimate, Estimator, Target, compare, setting
 from algoprog.ceg.fit.law import Law, bootstrap, fit_law
 from algoprog.ceg.fit.smoothing import RANGE, trend_of
 from algoprog.ceg.fit.trend import Trend
@@ -21,12 +21,18 @@ MAX_EXTRAPOLATION = 10.0
 
 REPLICATES = 50
 
+CURVE, LADDER = "curve", "ladder"
+"""Whose law tells what the baseline would have had to spend."""
+
+LEAST_MODELS = 3
+"""Of the baseline, for a law through their ends."""
+
 OWN_TARGET = "own-target"
 """Flag of a gain at another loss than the one that was asked for."""
 
 
 @dataclass(frozen=True)
-class ScalingFit:
+class ScalingFit(Estimator):
     """CEG = C_baseline(L) / C_variant(L) with both costs read off laws E + A C^-a fitted to the two curves.
 
     The only estimator that can answer beyond a run's end, up to ten times its cost, flagged `extrapolated`. It is
@@ -35,10 +41,10 @@ class ScalingFit:
     Source: Gundlach et al. 2025, arXiv 2511.21622, who fit L = 1.9 + A C^alpha.
     """
 
-    @property
-    def name(self) -> str:
-        """`scaling_fit`."""
-        return "scaling_fit"
+    rank: ClassVar[int] = 4
+    name: ClassVar[str] = "scaling_fit"
+    summary: ClassVar[str] = "costs read off power laws fitted to both curves; the only one to look beyond a run's end"
+    source: ClassVar[str] = "Gundlach et al. 2025, arXiv 2511.21622"
 
     def __call__(self, baseline: Curve, variant: Curve, cost: str, target: Target) -> Estimate:
         """Estimate ln CEG of one pair; the error is bootstrapped, the exponents' errors included.
@@ -66,20 +72,46 @@ class ScalingFit:
 
 
 @dataclass(frozen=True)
-class EffectiveSpeedup:
+class EffectiveSpeedup(Estimator):
     """CEG = ((L_baseline - E) / (L_variant - E))^(1/a) C_baseline / C_variant, losses at the ends of both runs.
 
-    E and a come from the law of the baseline's curve: what the baseline would have had to spend for the variant's last
-    loss. The target is therefore always the variant's last loss, `own-target` where another was asked for and
-    `extrapolated` where the baseline never reached it.
+    E and a come from the law of the baseline's curve, or with `law=ladder` from that through the ends of its models, as
+    in Marin's leaderboard: what the baseline would have had to spend for the variant's last loss. The target is
+    therefore always the variant's last loss, `own-target` where another was asked for and `extrapolated` where the
+    baseline never reached it.
 
     Source: Marin project, speedrun leaderboard.
     """
 
-    @property
-    def name(self) -> str:
-        """`effective_speedup`."""
-        return "effective_speedup"
+    rank: ClassVar[int] = 3
+    name: ClassVar[str] = "effective_speedup"
+    summary: ClassVar[str] = "what the baseline's power law would have to spend for the variant's last loss"
+    source: ClassVar[str] = "Marin project, speedrun leaderboard"
+
+    law: str = setting(CURVE, f"{CURVE}, of the baseline's run, or {LADDER}, through the ends of its models")
+    ladder: tuple[Law, ...] = ()  # the law of the ladder and its replicates, where it is asked for
+
+    def __post_init__(self) -> None:
+        if self.law not in (CURVE, LADDER):
+            raise ValueError(f"the law of effective_speedup is {self.law!r}: give law={CURVE} or law={LADDER}")
+
+    def on_ladder(self, baselines: Mapping[str, Sequence[Curve]], cost: str) -> Self:
+        """With the law through the ends of the baseline's models, each the mean over its seeds.
+
+        Raises:
+            ValueError: the ladder is asked for, and the baseline was trained at fewer than three models.
+        """
+        if self.law != LADDER:
+            return self
+        ends = [_end(curves, cost) for curves in baselines.values() if curves]
+        if len(ends) < LEAST_MODELS:
+            raise ValueError(
+                f"effective_speedup:law={LADDER} needs the baseline at {LEAST_MODELS} models, and here are {len(ends)}:"
+                f" train more, or use law={CURVE}"
+            )
+        x, loss = np.array(sorted(ends)).T
+        fitted = fit_law(x, loss)
+        return replace(self, ladder=(fitted, *bootstrap(fitted, x, loss, REPLICATES)))
 
     def __call__(self, baseline: Curve, variant: Curve, cost: str, target: Target) -> Estimate:
         """Estimate ln CEG of one pair; the error has both ends' noise and the bootstrapped law.
@@ -87,18 +119,25 @@ class EffectiveSpeedup:
         Raises:
             ValueError: a curve lacks the cost axis or has fewer than four usable evaluations.
         """
-        laws = _laws(baseline, cost)
+        laws = [*self.ladder] or _laws(baseline, cost)
         base, arm = trend_of(baseline, cost), trend_of(variant, cost)
         price = _log_end(baseline, cost) - _log_end(variant, cost)
         log_gain = _speedup(laws[0], base.end, arm.end) + price
         flags: tuple[str, ...] = ("extrapolated",) if arm.end < base.lowest else ()
         flags += (OWN_TARGET,) if target != "final" else ()
-        flags += _mid_schedule((baseline,), cost)
+        flags += () if self.ladder else _mid_schedule((baseline,), cost)
 
         def error() -> float:
             return 0.0 if baseline is variant else _speedup_sd(laws, base, arm)
 
         return Estimate(arm.end, log_gain, error, flags=flags)
+
+
+def _end(curves: Sequence[Curve], cost: str) -> tuple[float, float]:
+    """Cost and loss at the end of a model's runs, means over seeds."""
+    trends = [trend_of(curve, cost) for curve in curves]
+    log_cost = np.mean([_log_end(curve, cost) for curve in curves])
+    return float(np.exp(log_cost)), float(np.mean([trend.end for trend in trends]))
 
 
 def _mid_schedule(curves: Sequence[Curve], cost: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 
-from algoprog.runs.record import COSTS
+from algoprog.ceg.cost import COSTS, RECORDED
 
 VARIANT, MODEL, SEED, LOSS = "variant", "model", "seed", "val_loss"
 RATE = "lr"
@@ -21,6 +21,9 @@ BUDGET = "budget"
 
 DEVICE = "device"
 """Optional: what the seconds were taken on."""
+
+N_DEVICES = "n_devices"
+"""Optional: how many devices trained the run, from which device-hours follow."""
 
 BATCH, LENGTH = "batch", "seq_len"
 """Optional: tokens a step or, with the tokens of a sequence beside it, sequences a step."""
@@ -38,24 +41,12 @@ NAMES: dict[str, tuple[str, ...]] = {
     MODEL: ("model_name", "model_size", "size", "scale"),
     SEED: ("random_seed", "rng_seed", "replicate"),
     LOSS: ("eval_loss", "validation_loss", "valid_loss", "eval_val_loss", "dev_loss", "loss_val", "loss_eval"),
-    "step": (
-        *("steps", "global_step", "train_step", "training_step", "iteration", "iterations", "iter", "iters"),
-        *("n_steps", "num_steps", "update", "updates", "_step"),
-    ),
-    "tokens": (
-        *("n_tokens", "num_tokens", "tokens_seen", "train_tokens", "training_tokens", "total_tokens"),
-        *("consumed_tokens", "tokens_processed", "num_tokens_seen", "num_input_tokens_seen"),
-    ),
-    "flops": ("n_flops", "train_flops", "training_flops", "total_flops", "total_flos", "num_flops", "model_flops"),
-    "seconds": (
-        *("train_seconds", "wall_seconds", "elapsed_seconds", "elapsed", "elapsed_time", "wall_clock"),
-        *("wall_clock_seconds", "train_time", "training_time", "runtime", "_runtime"),
-        *("relative_time_process", "relative_time_wall"),
-    ),
+    **{cost.column: cost.aliases for cost in COSTS.values()},
     RATE: ("learning_rate", "peak_lr", "max_lr", "peak_learning_rate"),
     ANNEALED: ("is_annealed",),
     BUDGET: ("total_steps", "max_steps", "num_train_steps", "token_budget", "flop_budget"),
     DEVICE: ("gpu", "hardware", "accelerator"),
+    N_DEVICES: ("num_devices", "n_gpus", "num_gpus", "gpus", "world_size"),
     BATCH: ("batch_tokens", "tokens_per_step", "batch_size", "global_batch_size"),
     LENGTH: ("sequence_length", "context_length", "block_size"),
     ROLE: (),
@@ -63,7 +54,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """Every column that is read, and the names under which others write it, the likeliest first."""
 
-_NESTED = {LOSS, RATE, *COSTS.values()}
+_COSTS = [cost.column for cost in COSTS.values()]
+
+_NESTED = {LOSS, RATE, *_COSTS}
 """Columns that loggers put into groups: `eval/loss`, `trainer/global_step`."""
 
 
@@ -97,12 +90,12 @@ def require(path: Path, header: Sequence[str], found: Mapping[str, str]) -> None
             f"{path} has no columns: write one line or object an evaluation, with its cells by their names"
         )
     missing = [name for name in REQUIRED if name not in found]
-    if not missing and any(column in found for column in COSTS.values()):
+    if not missing and any(column in found for column in _COSTS):
         return
     what = f"the column{'s' if len(missing) > 1 else ''} {_joined(missing, 'and')}"
     if not missing:
-        what = f"a column of cost, {_joined(list(COSTS.values()), 'or')}"
-    wanted = missing[0] if missing else COSTS["steps"]
+        what = f"a column of cost, {_joined(list(RECORDED.values()), 'or')}"
+    wanted = missing[0] if missing else COSTS["steps"].column
     raise ValueError(
         f"{path} lacks {what}: add what is missing, or name yours by --rename {quote(_example(header, found))}={wanted}"
         f" (its columns are {_joined(header, 'and')})"
@@ -118,8 +111,8 @@ def is_loss(metric: str, rename: Mapping[str, str]) -> bool:
 def cost_of(name: str, rename: Mapping[str, str]) -> str | None:
     """The column of cost that a name stands for, None where it is no cost."""
     if name in rename:
-        return rename[name] if rename[name] in COSTS.values() else None
-    return next((column for column in COSTS.values() if _rank(name, column) is not None), None)
+        return rename[name] if rename[name] in _COSTS else None
+    return next((column for column in _COSTS if _rank(name, column) is not None), None)
 
 
 def _stated(path: Path, header: Sequence[str], theirs: str, ours: str) -> str:

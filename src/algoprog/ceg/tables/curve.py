@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from algoprog.ceg.cost import Hardware, with_derived
 from algoprog.ceg.curves import LEARNING_RATE, Array, Curve, cost_fault
 from algoprog.ceg.tables.evaluations import Key
 from algoprog.ceg.tables.runs import RunLines
-from algoprog.runs.record import COSTS
+
+OURS = re.compile(r"(?P<device>.+) x (?P<n>\d+), threads .+")
+"""A device as `curves_csv` writes it."""
 
 BATCH_SIZE = "batch_size"
 """The setting of a protocol that holds the batch, where a table has runs with several."""
@@ -43,18 +47,21 @@ def curve_of(
     protocol: dict[str, Any] = {} if run.rate is None else {LEARNING_RATE: run.rate}
     if run.batch is not None:
         protocol[BATCH_SIZE] = run.batch
+    device = "+".join(dict.fromkeys(line.device for line in run.lines if line.device))
+    hardware = _hardware(device, run)
     curve = Curve(
         variant=key.variant,
         model=key.model,
         seed=key.seed,
         val_loss=losses,
-        costs=costs,
+        costs=with_derived(costs, hardware),
         faults=faults,
         source=str(path),
         cohort=", ".join(f"{value:g}" for value in protocol.values()),
         protocol=protocol,
         ends=run.ends,
-        device="+".join(dict.fromkeys(line.device for line in run.lines if line.device)),
+        device=device,
+        hardware=hardware,
         role=key.role,
         axes={"kernel": key.kernel} if key.kernel else {},
     )
@@ -79,4 +86,12 @@ def _costs(path: Path, key: Key, run: RunLines, columns: Mapping[str, str]) -> t
     if "tokens" not in columns and "steps" in costs and all(line.batch for line in run.lines):
         batch = np.array([line.batch for line in run.lines], dtype=float)
         costs["tokens"] = np.cumsum(np.diff(costs["steps"], prepend=0.0) * batch)
-    return {axis: costs[axis] for axis in COSTS if axis in costs}, faults
+    return costs, faults
+
+
+def _hardware(device: str, run: RunLines) -> Hardware:
+    """What trained a run, where all its lines say the same; curves of ours name number and threads in one cell."""
+    if ours := OURS.fullmatch(device):
+        return Hardware(ours["device"], int(ours["n"]))
+    numbers = {line.n_devices for line in run.lines}
+    return Hardware(device, numbers.pop() if len(numbers) == 1 else None)

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.tables import columns as names
 from algoprog.ceg.tables.sheet import Line, Sheet
-from algoprog.runs.record import COMPARE, COSTS, SEARCH
+from algoprog.runs.record import COMPARE, SEARCH
 
 _WORDS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False, "": False}
 
@@ -40,6 +41,7 @@ class Evaluation:
     budget: str = ""
     batch: float | None = None  # tokens a step
     device: str = ""
+    n_devices: int | None = None
 
 
 def evaluations(sheet: Sheet, found: Mapping[str, str]) -> Iterator[tuple[Key, Evaluation]]:
@@ -52,7 +54,7 @@ def evaluations(sheet: Sheet, found: Mapping[str, str]) -> Iterator[tuple[Key, E
     Raises:
         ValueError: a cell that is needed is no number, or none of the words that it may be.
     """
-    axes = {axis: found[column] for axis, column in COSTS.items() if column in found}
+    axes = {axis: found[cost.column] for axis, cost in COSTS.items() if cost.column in found}
     for line in sheet.lines:
         cells = {ours: line.cells.get(theirs, "").strip() for ours, theirs in found.items()}
         yield _key(sheet, line, cells, found), _evaluation(sheet, line, cells, found, axes)
@@ -88,7 +90,7 @@ def _evaluation(
     where, costs, faults = sheet.at(line), {}, {}
     for axis, column in axes.items():
         try:
-            text = cells[COSTS[axis]]
+            text = cells[COSTS[axis].column]
             costs[axis] = number(where, column, text) if text else math.nan
         except ValueError as error:
             costs[axis], faults[axis] = math.nan, str(error)
@@ -103,6 +105,7 @@ def _evaluation(
         budget=cells.get(names.BUDGET, ""),
         batch=_batch(cells),
         device=cells.get(names.DEVICE, ""),
+        n_devices=_n_devices(where, found.get(names.N_DEVICES, ""), cells.get(names.N_DEVICES, "")),
     )
 
 
@@ -130,6 +133,14 @@ def _batch(cells: Mapping[str, str]) -> float | None:
     except ValueError:
         return None
     return batch * length if math.isfinite(batch * length) and batch * length > 0 else None
+
+
+def _n_devices(where: str, column: str, text: str) -> int | None:
+    """The number of devices of a line; None without the column or with an empty cell."""
+    value = number(where, column, text) if text else 1.0
+    if not (value.is_integer() and value > 0):
+        raise ValueError(f"{where}: {column} is {text!r}, not a number of devices: correct that cell")
+    return int(value) if text else None
 
 
 def _seed(where: str, column: str, text: str) -> int:

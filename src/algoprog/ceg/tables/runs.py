@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.curves import END_SHARE, Array, Mask, ends_by_rate
 from algoprog.ceg.tables.evaluations import Evaluation
-from algoprog.runs.record import COSTS
 
 Lines = Sequence[Evaluation]
 

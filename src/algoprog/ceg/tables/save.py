@@ -8,9 +8,10 @@ import math
 from collections.abc import Iterator, Sequence
 
 from algoprog.axes import SAME_FUNCTION
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.tables import columns as names
-from algoprog.runs.record import COSTS, SEARCH
+from algoprog.runs.record import SEARCH
 
 
 def curves_csv(curves: Sequence[Curve]) -> str:
@@ -33,11 +34,12 @@ def _lines(curve: Curve) -> Iterator[dict[str, object]]:
         names.SEED: curve.seed,
         names.RATE: "" if curve.learning_rate is None else f"{curve.learning_rate:g}",
         names.DEVICE: curve.device,
+        names.N_DEVICES: "" if curve.device else curve.hardware.n_devices or "",
         names.ROLE: curve.role if curve.role == SEARCH else "",
         names.KERNEL: "+".join(curve.axes[axis] for axis in SAME_FUNCTION if axis in curve.axes),
     }
     for row, loss in enumerate(curve.val_loss.tolist()):
-        costs = {COSTS[axis]: _number(float(cost[row])) for axis, cost in curve.costs.items()}
+        costs = {COSTS[axis].column: _number(float(cost[row])) for axis, cost in curve.costs.items()}
         end = {} if curve.ends is None else {names.ANNEALED: int(curve.ends[row])}
         yield {**own, **costs, **end, names.LOSS: _number(loss)}
 

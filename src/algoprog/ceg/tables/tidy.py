@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.tables.columns import SEED, find_columns, require
 from algoprog.ceg.tables.curve import curve_of
 from algoprog.ceg.tables.evaluations import Evaluation, Key, evaluations
 from algoprog.ceg.tables.runs import budgets_on, cut, progress_axis, split
 from algoprog.ceg.tables.sheet import Sheet
-from algoprog.runs.record import COSTS
 
 Groups = Mapping[Key, Sequence[Evaluation]]
 
@@ -29,14 +29,14 @@ def read_tidy(sheet: Sheet, rename: Mapping[str, str]) -> list[Curve]:
     for key, line in evaluations(sheet, found):
         groups.setdefault(key, []).append(line)
     known = _with_losses(groups)
-    axes = [axis for axis, column in COSTS.items() if column in found]
+    axes = [axis for axis, cost in COSTS.items() if cost.column in found]
     progress = progress_axis(axes, list(known.values()))
     if SEED not in found:
         known = dict(_numbered(known, progress))
     if not any(line.loss is not None and math.isfinite(line.loss) for lines in known.values() for line in lines):
         raise ValueError(f"{sheet.path} has no finite {found['val_loss']} in any line: export the losses again")
     budgets = budgets_on(axes, list(known.values())).get(progress, {})
-    columns = {axis: found[COSTS[axis]] for axis in axes}
+    columns = {axis: found[COSTS[axis].column] for axis in axes}
     runs = [(key, run) for key, lines in known.items() for run in split(lines, progress, budgets)]
     single = all(len(run.lines) < 2 for _, run in runs)  # a table of end points
     return [curve_of(sheet.path, key, run, columns, progress, single=single) for key, run in runs]

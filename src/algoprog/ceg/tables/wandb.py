@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.tables.columns import VARIANT, cost_of, find_columns, is_loss
 from algoprog.ceg.tables.curve import curve_of
 from algoprog.ceg.tables.evaluations import Evaluation, Key, number
 from algoprog.ceg.tables.runs import progress_axis, split
 from algoprog.ceg.tables.sheet import Line, Sheet
-from algoprog.runs.record import COSTS
 
 SEPARATOR = " - "
 _SEED = re.compile(r"^(?P<name>.*?)[-_ (,]+seed[-_ =]?(?P<seed>\d+)\)?$", re.IGNORECASE)
@@ -67,7 +67,7 @@ def read_chart(sheet: Sheet, rename: Mapping[str, str]) -> list[Curve]:
     curves = []
     for column in losses:
         own = {**shared, **_own_costs(sheet, column, rename)}
-        axes = {axis: own[name] for axis, name in COSTS.items() if name in own}
+        axes = {axis: own[cost.column] for axis, cost in COSTS.items() if cost.column in own}
         if not axes:
             raise ValueError(
                 f"{sheet.path} has no column that counts steps, tokens, FLOPs or seconds: name its x axis by --rename"

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.curves import LEARNING_RATE, Curve, curves_from_runs
 from algoprog.ceg.protocols import IMMATERIAL
 from algoprog.ceg.same_function import execution_only
@@ -204,10 +205,11 @@ def _rest(curve: Curve) -> str:
 
 
 def _end_together(curves: Iterable[Curve]) -> bool:
-    """Whether the runs of a variant ended at one budget; diverged ones end early, and seconds say nothing."""
+    """Whether the runs of a variant ended at one budget; diverged ones end early, and a clock says nothing."""
     ends: dict[str, list[float]] = {}
     for curve in curves:
-        for axis in curve.costs.keys() - {"seconds"} if not curve.diverged else ():
+        counted = [axis for axis in curve.costs if not COSTS[axis].measured]
+        for axis in counted if not curve.diverged else ():
             if len(cost := curve.points(axis)[0]):
                 ends.setdefault(axis, []).append(float(np.log(cost[-1])))
     return all(np.ptp(values) < SAME_END for values in ends.values())

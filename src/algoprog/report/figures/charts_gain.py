@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.estimator.by_loss import GainByLoss
 from algoprog.ceg.gains import ESTIMATORS, Gain
 from algoprog.ceg.ladder.scale import ScaleDependence
 from algoprog.report.figures.chart import Chart, Panel, Series
 from algoprog.report.figures.style import Style
-from algoprog.report.words.naming import COST_TITLES, in_order, order_variants
+from algoprog.report.words.naming import in_order, order_variants
 from algoprog.report.words.scale import verdict_word
 
 Range = tuple[float, float]
@@ -31,7 +32,7 @@ def by_loss_chart(found: Sequence[GainByLoss], styles: Mapping[str, Style], nois
         Panel(
             model,
             tuple(_by_loss(row, styles[row.variant]) for row in in_order(r for r in found if r.model == model)),
-            f"CEG in {COST_TITLES[found[0].cost]}",
+            f"CEG in {COSTS[found[0].cost].title}",
             reference=1.0,
             noise=noise.get(model),
         )
@@ -54,12 +55,12 @@ def scale_chart(found: Sequence[ScaleDependence], styles: Mapping[str, Style]) -
         Panel(
             f"{row.variant}: {verdict_word(row)}",
             (_fit(row, styles[row.variant]), _measured(row, styles[row.variant])),
-            f"CEG in {COST_TITLES[row.cost]}",
+            f"CEG in {COSTS[row.cost].title}",
             reference=1.0,
         )
         for row in found
     )
-    title = f"{COST_TITLES[found[0].cost]} of the baseline"
+    title = f"{COSTS[found[0].cost].title} of the baseline"
     label = "Gain against compute with the fitted slope, one panel a variant"
     columns = min(3, len(panels))
     return Chart("scale-dependence", label, title, panels, columns=columns, log_x=True, share_y=True, legend=False)
@@ -108,5 +109,5 @@ def _estimators(gains: Sequence[Gain], model: str, noise: Range | None) -> Panel
         low, high = tuple(gain.ci_low for gain in own), tuple(gain.ci_high for gain in own)
         series.append(Series(name, _ESTIMATOR_STYLES[name], x, tuple(gain.ceg for gain in own), low, high))
     ticks = tuple((float(place), variant) for place, variant in enumerate(variants))
-    title = f"CEG in {COST_TITLES[gains[0].cost]}"
+    title = f"CEG in {COSTS[gains[0].cost].title}"
     return Panel(model, tuple(series), title, ticks, reference=1.0, noise=noise)

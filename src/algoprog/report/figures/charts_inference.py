@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.interactions import Interaction, Share
 from algoprog.ceg.ladder.predict import Prediction
 from algoprog.report.figures.chart import Chart, Panel, Series
 from algoprog.report.figures.style import INK, Style
 from algoprog.report.words.interaction import parts, pick
-from algoprog.report.words.naming import COST_TITLES
 
 _PREDICTED, _OBSERVED = Style("#0a7cc4", (), "o"), Style("#d55e00", (), "D")
 _ROLES = {"alone": Style("#0a7cc4", (), "o"), "added last": Style("#e69f00", (), "s")}
@@ -20,7 +20,7 @@ _JOINT, _PRODUCT = Style(INK, (), "D"), Style("#d55e00", (), "X")
 def predictions_chart(found: Sequence[Prediction]) -> Chart:
     """Predicted and observed loss and gain at the held-out model."""
     ticks = tuple((float(place), row.variant) for place, row in enumerate(found))
-    axis = COST_TITLES[found[0].cost]
+    axis = COSTS[found[0].cost].title
     loss = _pair(
         [row.loss for row in found],
         [row.loss_observed for row in found],

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from algoprog.ceg.cost import RECORDED
 from algoprog.ceg.curves import Curve, common_costs, compared_rows
 from algoprog.report.summary import Arm
-from algoprog.runs.record import COSTS, DIVERGED, Run
+from algoprog.runs.record import DIVERGED, Run
 
 Array = NDArray[np.float64]
 
@@ -57,7 +58,7 @@ def band(arm: Arm) -> Band | None:
     if not steps.size:
         return None
     loss = np.array([_at(run, "val_loss", steps) for run in runs])
-    costs = {cost: np.mean([_at(run, column, steps) for run in runs], axis=0) for cost, column in COSTS.items()}
+    costs = {name: np.mean([_at(run, column, steps) for run in runs], axis=0) for name, column in RECORDED.items()}
     return Band(costs, loss.mean(axis=0), loss.min(axis=0), loss.max(axis=0), len(runs))
 
 
@@ -82,7 +83,7 @@ def broken(arm: Arm) -> list[Broken]:
     for run in arm.runs:
         keep = np.isfinite(run.curve["val_loss"]) & (run.curve["step"] > 0)
         if run.record.status == DIVERGED and keep.any():
-            costs = {cost: run.curve[column][keep] for cost, column in COSTS.items()}
+            costs = {name: run.curve[column][keep] for name, column in RECORDED.items()}
             result.append(Broken(costs, run.curve["val_loss"][keep]))
     return result
 

@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.gains import Gain
 from algoprog.report.figures.drawing import WIDTH, display_names, gain_ticks, legend, line, point, styled
 from algoprog.report.figures.style import INK, Style
 from algoprog.report.summary import ESTIMATORS, Group
-from algoprog.report.words.naming import COST_TITLES, printable, scientific
+from algoprog.report.words.naming import printable, scientific
 from algoprog.report.words.words import bound_sign
 
 
@@ -30,7 +31,7 @@ def gain_figure(groups: Sequence[Group], styles: dict[str, Style], cost: str) ->
         else:
             _draw_ladder(axes, groups, shown, cost)
             legend(figure, shown, markers=True)
-        axes.set_ylabel(f"CEG in {COST_TITLES.get(cost, cost)}")
+        axes.set_ylabel(f"CEG in {COSTS[cost].title}")
         gain_ticks(axes, axes.get_ylim())
     return figure
 

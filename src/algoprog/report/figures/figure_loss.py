@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from algoprog.ceg.cost import COSTS
 from algoprog.report.figures.curves import Band, band, broken
 from algoprog.report.figures.drawing import WIDTH, legend, line, log_ticks, point, styled
 from algoprog.report.figures.style import INK, Style
 from algoprog.report.summary import Arm, Group
-from algoprog.report.words.naming import COST_TITLES, loss, printable
-from algoprog.runs.record import COSTS
+from algoprog.report.words.naming import loss, printable
 
 _DECADES = 60.0  # the FLOPs panel shows costs from the end down to this fraction
 
@@ -33,8 +33,8 @@ def loss_figure(group: Group, styles: dict[str, Style]) -> Figure:
                 _draw_arm(axes, arm, bands.get(arm.variant), styles[arm.variant], cost, group.target)
         _scale(left, right, list(bands.values()), across, along)
         _draw_target(left, right, group.target)
-        left.set(xlabel=COST_TITLES[across], ylabel="validation loss (nats per token)")
-        right.set_xlabel(COST_TITLES[along])
+        left.set(xlabel=COSTS[across].title, ylabel="validation loss (nats per token)")
+        right.set_xlabel(COSTS[along].title)
         figure.suptitle(printable(group.label), fontsize=10, color=INK)
         shown = {arm.variant: styles[arm.variant] for arm in group.arms if bands.get(arm.variant) or broken(arm)}
         legend(figure, shown, markers=False)

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from algoprog.ceg.cost import COSTS
 from algoprog.ceg.ladder.scale import ScaleDependence
 from algoprog.report.figures.draw import Drawn
 from algoprog.report.figures.style import GRID, INK, Style
@@ -19,7 +20,6 @@ from algoprog.report.summary import ESTIMATORS, Group
 from algoprog.report.words import naming, words
 from algoprog.report.words.charges import charge_sentences
 from algoprog.report.words.verdicts import verdicts
-from algoprog.runs.record import COSTS
 
 
 def render(
@@ -37,7 +37,7 @@ def render(
     """The whole page; names from records are escaped by the templates, never here."""
     charts = {figure.stem: inline_svg(figure) for figure in figures}
     measured = {gain.cost for group in groups for arm in group.arms for gain in arm.gains} or {*COSTS}
-    costs = {name: naming.COST_TITLES[name] for name in COSTS if name in measured}
+    costs = {name: cost.title for name, cost in COSTS.items() if name in measured}
     return (
         _environment()
         .get_template("report.html")
@@ -70,6 +70,7 @@ def sources(groups: Sequence[Group]) -> dict[str, Any]:
     return {
         "n_curves": len(curves),
         "n_curve_seeds": len({curve.seed for curve in curves}),
+        "prices": list(dict.fromkeys(curve.prices for curve in curves if curve.prices)),
         "files": list(dict.fromkeys(curve.source for curve in curves if curve.source)),
     }
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from algoprog.ceg.cost import COSTS
 from algoprog.report.figures.chart import Chart, Panel, Series
 from algoprog.report.figures.curves import Band, band, broken
 from algoprog.report.figures.style import INK, Style
 from algoprog.report.summary import ESTIMATORS, Arm, Group
-from algoprog.report.words.naming import COST_TITLES, scientific
-from algoprog.runs.record import COSTS
+from algoprog.report.words.naming import scientific
 
 _SYMBOLS = {
     "o": "circle",
@@ -46,7 +46,7 @@ def plotting_library() -> str:
 
 
 def chart_data(
-    groups: Sequence[Group], styles: dict[str, Style], *, cost: str, costs: Mapping[str, str] = COST_TITLES
+    groups: Sequence[Group], styles: dict[str, Style], *, cost: str, costs: Mapping[str, str]
 ) -> dict[str, Any]:
     """Everything the charts show, as JSON can hold it; an empty colour stands for the text's colour."""
     return {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from algoprog.ceg.estimator.known import ESTIMATORS
 from algoprog.ceg.gains import Gain
 from algoprog.report.evidence import Evidence
 from algoprog.report.figures.charts_gain import Range, by_loss_chart, estimators_chart
@@ -15,7 +16,7 @@ from algoprog.report.page.section import Section, Table
 from algoprog.report.summary import Group, summarise
 from algoprog.report.words.naming import order_variants
 from algoprog.report.words.noise import floor_sentences
-from algoprog.report.words.words import ESTIMATOR_WORDS, gain_text
+from algoprog.report.words.words import gain_text
 
 
 def by_loss_section(
@@ -42,7 +43,7 @@ def estimators_section(
     prose = (
         f"The same curves, read in five ways. Bars: {level} intervals; grey: the noise floor. Where estimators "
         "disagree, the curves are no power law, or differ in how their gain changes with the loss.",
-        *(f"{name}: {words}." for name, words in ESTIMATOR_WORDS.items()),
+        *(f"{name}: {own.summary}." for name, own in ESTIMATORS.items()),
     )
     labels = [group.label for group in groups if any(gain.model == group.label for gain in evidence.gains)]
     return Section("Estimators side by side", prose, chart, table=_estimators_table(evidence.gains, labels))
@@ -56,9 +57,9 @@ def _estimators_table(gains: Sequence[Gain], labels: Sequence[str]) -> Table:
         for variant in variants:
             arm = groups[label].arm(variant)
             if arm is not None:
-                rows.append((variant, label, *(gain_text(arm.gain(name, gains[0].cost)) for name in ESTIMATOR_WORDS)))
+                rows.append((variant, label, *(gain_text(arm.gain(name, gains[0].cost)) for name in ESTIMATORS)))
     caption = "CEG by estimator; a: auxiliary, at the lowest loss that both reached."
-    return Table(caption, ("variant", "model", *ESTIMATOR_WORDS), tuple(rows))
+    return Table(caption, ("variant", "model", *ESTIMATORS), tuple(rows))
 
 
 def noise_section(evidence: Evidence, groups: Sequence[Group], cost: str, confidence: float) -> Section | str:

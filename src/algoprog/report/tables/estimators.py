@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from algoprog.ceg.cost import COSTS
+from algoprog.ceg.estimator.known import ESTIMATORS
 from algoprog.report.summary import Arm, Group, summarise
 from algoprog.report.tables.table import NOTHING, gain_cell, group_title
-from algoprog.report.words.naming import COST_TITLES, plain, shorten
+from algoprog.report.words.naming import plain, shorten
 from algoprog.report.words.notes import WIDTH, Notes, full_names, wrapped
-from algoprog.report.words.words import ESTIMATOR_WORDS, gain_text, interval_text
+from algoprog.report.words.words import gain_text, interval_text
 from algoprog.runs.record import Run
 
 if TYPE_CHECKING:  # scipy comes with it, which takes seconds
@@ -40,7 +42,7 @@ def estimators_table(
         return NOTHING
     names = shorten((plain(arm.variant) for group in groups for arm in group.arms), _VARIANT)
     notes = Notes(groups, cost)
-    lines = [f"Compute-equivalent gain (CEG) by estimator, cost axis: {COST_TITLES.get(cost, cost)}"]
+    lines = [f"Compute-equivalent gain (CEG) by estimator, cost axis: {COSTS[cost].title}"]
     for group in groups:
         lines += ["", *notes.title(group_title(group), group), "=" * WIDTH, *_head(estimators), "-" * WIDTH]
         lines += [_row(arm, group, cost, estimators, names, notes) for arm in group.arms]
@@ -80,7 +82,7 @@ def _line(variant: str, cells: Sequence[str], width: int, note: str = "") -> str
 
 
 def _legend(estimators: Sequence[str], groups: Sequence[Group], confidence: float) -> list[str]:
-    legend = [f"{name}: {ESTIMATOR_WORDS[name]}" for name in estimators if name in ESTIMATOR_WORDS]
+    legend = [f"{own.name}: {own.summary}" for own in ESTIMATORS.values() if _shown(own.name, estimators)]
     if _width(estimators) >= _ROOMY:
         legend.append(f"[low, high]: {confidence:.0%} interval")
     if any(gain.kind == "auxiliary" for group in groups for arm in group.arms for gain in arm.gains):
@@ -88,6 +90,10 @@ def _legend(estimators: Sequence[str], groups: Sequence[Group], confidence: floa
     for flag, owners in _partial_flags(estimators, groups).items():
         legend.append(f"{flag} concerns {', '.join(owners)} only")
     return legend
+
+
+def _shown(name: str, estimators: Sequence[str]) -> bool:
+    return any(label == name or label.startswith(f"{name}(") for label in estimators)
 
 
 def _partial_flags(estimators: Sequence[str], groups: Sequence[Group]) -> dict[str, list[str]]:

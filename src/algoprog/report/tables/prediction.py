@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from algoprog.report.words.naming import COST_TITLES, in_order, loss, plain, ratio, shorten
+from algoprog.ceg.cost import COSTS
+from algoprog.report.words.naming import in_order, loss, plain, ratio, shorten
 from algoprog.report.words.notes import WIDTH, full_names, wrapped
 from algoprog.report.words.prediction import LAW_WORDS, covered, factor, score, span
 from algoprog.report.words.words import explain
@@ -69,7 +70,7 @@ def _table(found: Sequence[Prediction], confidence: float) -> str:
 
 
 def _axis(row: Prediction) -> str:
-    return COST_TITLES.get(row.cost, row.cost)
+    return COSTS[row.cost].title
 
 
 def _loss_row(row: Prediction, name: str) -> str:

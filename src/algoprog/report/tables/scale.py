@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from algoprog.report.words.naming import COST_TITLES, in_order, plain, shorten, slope
+from algoprog.ceg.cost import COSTS
+from algoprog.report.words.naming import in_order, plain, shorten, slope
 from algoprog.report.words.notes import WIDTH, full_names, wrapped
 from algoprog.report.words.scale import per_decade, settle, verdict_word
 from algoprog.report.words.words import explain
@@ -33,7 +34,7 @@ def scale_table(found: Sequence[ScaleDependence], *, confidence: float = 0.9) ->
         return "Scale dependence needs gains at two models or more: nothing to show.\n"
     found = in_order(found)
     names = shorten((plain(row.variant) for row in found), _VARIANT)
-    title = f"Does the gain change with compute? Cost axis: {COST_TITLES.get(found[0].cost, found[0].cost)}"
+    title = f"Does the gain change with compute? Cost axis: {COSTS[found[0].cost].title}"
     head = _line("variant", "n", "slope", f"{confidence:.0%} interval", "x/decade", "verdict", "two-point")
     rows = [_row(row, names[plain(row.variant)]) for row in found]
     notes = [*_legend(found), *(note for row in found if (note := settle(row))), *full_names(names)]

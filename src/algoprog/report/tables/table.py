@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from algoprog.ceg.cost import COSTS, beside
 from algoprog.report.summary import ESTIMATORS, Arm, Group, by_display_name, summarise
 from algoprog.report.words.charges import charge_sentences
 from algoprog.report.words.ends import ends_notes
-from algoprog.report.words.naming import COST_TITLES, count, loss, plain, ratio, shorten
+from algoprog.report.words.naming import count, loss, plain, ratio, shorten
 from algoprog.report.words.noise import floor_sentences
 from algoprog.report.words.notes import WIDTH, Notes, full_names, wrapped
 from algoprog.report.words.seeds import seed_sentences
@@ -54,7 +55,7 @@ def gains_table(
         return NOTHING
     names = shorten((plain(arm.variant) for group in groups for arm in group.arms), _VARIANT - 1)
     notes = Notes(groups, cost)
-    lines = [f"Compute-equivalent gain (CEG), cost axis: {COST_TITLES.get(cost, cost)}"]
+    lines = [f"Compute-equivalent gain (CEG), cost axis: {COSTS[cost].title}"]
     columns = _columns(groups, cost, confidence)
     for group in groups:
         lines += ["", *_head(group, columns, notes)]
@@ -113,8 +114,9 @@ def _columns(groups: Sequence[Group], cost: str, confidence: float) -> list[_Col
         columns.append(_Column("tried", 6, lambda arm: _trials_cell(arm.gain(own, cost))))
     else:
         columns.append(_Column("paper  ", 9, lambda arm: gain_cell(arm.gain(paper, cost))))
-    other = "CEG(F)" if cost == "seconds" else "CEG(s)"
-    return [*columns, _Column(other, 8, lambda arm: gain_cell(arm.gain(own, _other(cost))))]
+    other = beside(cost)
+    title = f"CEG({COSTS[other].symbol})"
+    return [*columns, _Column(title, 8, lambda arm: gain_cell(arm.gain(own, other)))]
 
 
 def _head(group: Group, columns: Sequence[_Column], notes: Notes) -> list[str]:
@@ -145,10 +147,6 @@ def _trials_cell(gain: Gain | None) -> str:
     return str(gain.trials) if gain and gain.trials is not None else "-"
 
 
-def _other(cost: str) -> str:
-    return "flops" if cost == "seconds" else "seconds"
-
-
 def _legend(groups: Sequence[Group], cost: str) -> list[str]:
     arms = [arm for group in groups for arm in group.arms]
     kinds = {gain.kind for arm in arms for gain in arm.gains}
@@ -161,7 +159,10 @@ def _legend(groups: Sequence[Group], cost: str) -> list[str]:
     if "bound" in kinds:
         legend.append("bound: what the target that was not reached still says about the gain")
     execution = sorted({plain(arm.variant) for arm in arms if arm.execution_only})
-    if execution and cost != "seconds":
+    if execution and not COSTS[cost].measured:
+        other = COSTS[beside(cost)]
         names = ", ".join(execution)
-        legend.append(f"CEG(s), the gain in seconds, is what {names} is about: same function, other execution")
+        what = f"CEG({other.symbol}), the gain in {other.title},"
+        legend.append(f"{what} is what {names} is about: same function, other execution")
+    legend += dict.fromkeys(f"dollars: {curve.prices}" for arm in arms for curve in arm.curves if curve.prices)
     return legend

@@ -9,8 +9,6 @@ from typing import Protocol, TypeVar
 PAPER_ORDER = ("mqa", "sparse", "none", "flash", "ln", "rope", "ln+rope+flash")
 """The arms of Table 3 in the order of the paper."""
 
-COST_TITLES = {"flops": "training FLOPs", "tokens": "training tokens", "steps": "steps", "seconds": "seconds"}
-
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

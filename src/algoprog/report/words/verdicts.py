@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from algoprog.ceg.cost import COSTS, beside
 from algoprog.ceg.gains import Gain
 from algoprog.ceg.ladder.scale import ScaleDependence
 from algoprog.report.summary import ESTIMATORS, Arm, Group
-from algoprog.report.words.naming import COST_TITLES, order_variants, ratio
+from algoprog.report.words.naming import order_variants, ratio
 from algoprog.report.words.scale import per_decade
 from algoprog.report.words.words import bound_sign
 
@@ -57,14 +58,15 @@ def _verdict(
     variant: str, groups: Sequence[Group], scale: Sequence[ScaleDependence], cost: str, confidence: float
 ) -> Verdict:
     arms = [(group, arm) for group in groups if (arm := group.arm(variant))]
-    axis = "seconds" if any(arm.execution_only for _, arm in arms) else cost
+    clocked = any(arm.execution_only for _, arm in arms) and not COSTS[cost].measured
+    axis = beside(cost) if clocked else cost
     found = [(group, gain) for group, arm in arms if (gain := _known(arm, axis))]
     word = _word([direction(gain) for _, gain in found], [arm for _, arm in arms])
     tentative = bool(found) and all(SINGLE_SEED in gain.flags for _, gain in found)
     verb, rest = _LEADS[word]
     lead = f"{verb} {rest.format(groups[0].baseline)}"
     values = ", ".join(_value(group.label, gain, i == 0, confidence) for i, (group, gain) in enumerate(found))
-    detail = f": its CEG in {COST_TITLES[axis]} is {values}" if found else ""
+    detail = f": its CEG in {COSTS[axis].title} is {values}" if found else ""
     slope = next((row for row in scale if (row.variant, row.cost) == (variant, axis)), None)
     trend = _trend(slope, confidence) if slope and len(slope.models) >= LADDER else ""
     return Verdict(variant, word, f"{lead}{detail}.{trend}{_remark(found, arms)}", tentative)

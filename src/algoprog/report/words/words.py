@@ -58,15 +58,6 @@ FLAGS: dict[str, str] = {
     "holds where gains go on may not hold here",
 }
 
-ESTIMATOR_WORDS: dict[str, str] = {
-    "iso_loss": "costs at equal loss, read off smoothed curves; the default",
-    "paper": "counts evaluations of an 8-point moving average, as the paper does; pulled toward 1",
-    "closest_row": "cost of the one evaluation nearest to the target; as noisy as that evaluation",
-    "effective_speedup": "what the baseline's power law would have to spend for the variant's last loss",
-    "scaling_fit": "costs read off power laws fitted to both curves; the only one to look beyond a run's end",
-}
-"""What every estimator does, in one line."""
-
 
 def explain(flag: str) -> str:
     """One sentence about a flag; an unknown one explains itself by its name."""

@@ -7,9 +7,10 @@ import shlex
 from pathlib import Path
 from typing import TypeAlias
 
-from algoprog.runs.record import BASELINE, COSTS
+from algoprog.ceg.cost import COSTS
+from algoprog.runs.record import BASELINE
 from algoprog.runs.store import find_runs
-from algoprog.sweep.finish.source_command import add_table, curves
+from algoprog.sweep.finish.source_command import add_prices, add_table, curves
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -28,6 +29,7 @@ def add_report(commands: Commands) -> None:
     ours.add_argument("--baseline", help=f"variant that gains are measured against (default: {BASELINE})")
     ours.add_argument("--out", type=Path, help="folder of the report (default: beside the table, named after it)")
     add_table(report)
+    add_prices(report)
     report.set_defaults(action=_report)
 
 
@@ -37,7 +39,7 @@ def _report(options: argparse.Namespace) -> int:
     path: Path = options.source
     if path.is_file() or (path.is_dir() and next(find_runs(path), None) is None and any(path.iterdir())):
         return _report_curves(options)
-    if options.cost or options.baseline or options.out or options.rename or options.schedule:
+    if options.cost or options.baseline or options.out or options.rename or options.schedule or options.prices:
         raise ValueError(f"{path} is a sweep, which knows its settings: leave out all options but --wandb")
     analyse(path, wandb=options.wandb or None, redraw=True)
     return 0
@@ -56,6 +58,7 @@ def _report_curves(options: argparse.Namespace) -> int:
     folder = options.out or path.parent / f"{path.stem if path.is_file() else path.resolve().name}-report"
     words = [f"--rename={theirs}={ours}" for theirs, ours in options.rename]
     words += [f"--schedule={options.schedule}"] if options.schedule else []
+    words += [f"--prices={options.prices}"] if options.prices else []
     command = shlex.join(["algoprog", "report", str(path), f"--cost={cost}", f"--baseline={options.baseline}", *words])
     analyse_curves(found, folder, baseline=options.baseline, cost=cost, command=command)
     return 0

@@ -16,6 +16,7 @@ def add_source(command: argparse.ArgumentParser, text: str) -> None:
     command.add_argument("source", nargs="*", type=Path, help=text)
     command.add_argument("--wandb", metavar="ENTITY/PROJECT[/GROUP]", help="read finished runs from W&B")
     add_table(command)
+    add_prices(command)
 
 
 def add_table(command: argparse.ArgumentParser) -> None:
@@ -36,13 +37,24 @@ def add_table(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_prices(command: argparse.ArgumentParser) -> None:
+    """What an hour of the devices costs."""
+    command.add_argument(
+        "--prices",
+        type=Path,
+        metavar="FILE",
+        help="for --cost dollars: a CSV with the columns device, dollars_per_hour and date",
+    )
+
+
 def curves(options: argparse.Namespace) -> list[Curve]:
     """The curves of everything that was named.
 
     Raises:
         ValueError: nothing was named, or a source cannot be read.
     """
-    from algoprog.ceg.curves import curves_from_runs
+    from algoprog.ceg.cost.prices import read_prices
+    from algoprog.ceg.curves import curves_from_runs, priced
     from algoprog.ceg.ends import all_ends
     from algoprog.ceg.sources import read_sources
 
@@ -54,6 +66,7 @@ def curves(options: argparse.Namespace) -> list[Curve]:
 
         found += curves_from_runs(read(options.wandb))
     _refuse_lost(found, options.baseline)
+    found = priced(found, read_prices(options.prices)) if options.prices else found
     return all_ends(found) if options.schedule == "constant" else found
 
 

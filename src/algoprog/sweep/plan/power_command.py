@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from algoprog.runs.record import BASELINE, COSTS, GAINS_JSON
+from algoprog.ceg.cost import COSTS
+from algoprog.runs.record import BASELINE, GAINS_JSON
 
 if TYPE_CHECKING:
     from algoprog.ceg.gain import Gain
