@@ -4,7 +4,8 @@ PY := .venv/bin/python
 SHARED := -n auto --dist loadfile --no-loadscope-reorder
 
 .venv/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && touch $@
+	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
+	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target .venv/reference transformers safetensors && touch $@
 
 .PHONY: help setup demo test test-slow fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos gpu-smoke format clean
 help:  ## this list

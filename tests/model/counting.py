@@ -26,23 +26,21 @@ class CountingKernel(Kernel):
         bias: Tensor | None = None,
     ) -> Tensor:
         """Attend query by query."""
-        assert scale is None
-        assert bias is None
         batch, heads, n_queries, _ = q.shape
         if mask is None:
             mask = causal_mask(n_queries, k.shape[2])
         mask = mask.expand(batch, 1, n_queries, k.shape[2])[:, 0]
+        bias = (torch.zeros(()) if bias is None else bias).expand(batch, heads, n_queries, k.shape[2])
         k, v = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (k, v))
-        rows = [
-            torch.stack([self._query(q[b, :, i], k[b][:, mask[b, i]], v[b][:, mask[b, i]]) for i in range(n_queries)])
-            for b in range(batch)
-        ]
+        q = q * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+        rows = [torch.stack([self._query(b, i, q, k, v, mask, bias) for i in range(n_queries)]) for b in range(batch)]
         return torch.stack(rows).transpose(1, 2)
 
-    def _query(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """One query of every head (heads, d_head) over its keys (heads, keys, d_head)."""
-        weights = torch.softmax(q[:, None] @ k.transpose(1, 2) / math.sqrt(q.shape[-1]), dim=-1)
-        return (weights @ v)[:, 0]
+    def _query(self, b: int, i: int, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, bias: Tensor) -> Tensor:
+        """One query of every head over the keys that it sees: (heads, d_value)."""
+        seen = mask[b, i]
+        scores = q[b, :, i, None] @ k[b][:, seen].transpose(1, 2) + bias[b, :, i, None][..., seen]
+        return (torch.softmax(scores, dim=-1) @ v[b][:, seen])[:, 0]
 
 
 def counted(run: object) -> int:

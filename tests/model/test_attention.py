@@ -16,10 +16,14 @@ from torch.profiler import ProfilerActivity, profile
 
 from algoprog import build
 from algoprog.model.attention.sparse import SparseAttention
+from algoprog.model.interface.context import Context
 from algoprog.model.interface.part import Kernel
+from algoprog.model.interface.places import FromTheStart
+from algoprog.model.interface.reports import Reports
 from algoprog.model.interface.site import Site
 from algoprog.model.kernel.flash import FlashKernel
 from algoprog.model.kernel.math import MathKernel
+from algoprog.model.pos.none import NoPosition
 from tests.configs import ROUNDING, SITE, TINY, assert_same, cases, context, gpt, options, part, shaken, tokens
 from tests.model.test_flops import label
 
@@ -205,7 +209,9 @@ def test_fast_path_is_the_masked_path(
     slow = kernel(*inputs, layer.mask(n))
     gradients = torch.autograd.grad((slow * weights).sum(), inputs)
     for fast_kernel in (kernel, FlashKernel(SITE)):
-        fast = layer.attend(*inputs, fast_kernel)
+        fast = layer.attend(
+            *inputs, Context(FromTheStart(n), Reports(), {"pos": NoPosition(SITE), "kernel": fast_kernel})
+        )
         assert_same(fast, slow)
         fast_gradients = torch.autograd.grad((fast * weights).sum(), inputs)
         assert_same(fast_gradients, gradients)

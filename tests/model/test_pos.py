@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from algoprog.model.init import STD
 from algoprog.model.interface.places import FromTheStart
 from algoprog.model.interface.site import Site
+from algoprog.model.pos.alibi import AlibiPosition
 from algoprog.model.pos.learned import LearnedPosition
 from algoprog.model.pos.none import NoPosition
 from algoprog.model.pos.rope import RotaryPosition
-from tests.configs import SITE, TINY, assert_same, gpt, options, shaken, tokens
+from algoprog.model.pos.sinusoidal import SinusoidalPosition
+from tests.configs import SITE, TINY, assert_same, beside_each_other, cases, context, gpt, options, part, shaken, tokens
+from tests.model.test_flops import label
+from tests.reference import reference
 
 DIMS = replace(TINY, d_model=32, seq_len=20)  # heads of 8 features
 
 
 TABLE = 2 * torch.finfo(torch.float32).eps
 """Cosine and sine are kept in float32: what a turned pair of features may be off by, relative to its length."""
+
+
+POSITIONED = [case for case in cases("attention") if beside_each_other("attention", case, "pos")]
+"""Kinds of attention that leave positions to the axis `pos`."""
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -96,10 +107,81 @@ def test_no_positions_know_no_order() -> None:
         assert_same(model(x)[:, -1], model(turned)[:, -1])
 
 
-@pytest.mark.parametrize("pos", ["learned", "rope"])
+@pytest.mark.parametrize("pos", [pos for pos in options("pos") if pos != "none"])
 def test_positions_know_the_order(pos: str) -> None:
     model, x = shaken(gpt(pos=pos)), tokens(1)
     turned = torch.cat((x[:, :-1].flip(1), x[:, -1:]), dim=1)
     with torch.no_grad():
         model.blocks = model.blocks[:1]
         assert (model(x)[:, -1] - model(turned)[:, -1]).abs().max() > 1e-2
+
+
+def test_alibi_subtracts_the_distance_times_a_slope() -> None:
+    """Slopes of eight heads are those of the paper; a query's own key is not moved."""
+    alibi = AlibiPosition(Site.shared(replace(TINY, n_heads=8, d_model=16)))
+    at = torch.arange(5)
+    bias = alibi.bias(at, at)
+    assert bias.shape == (8, 5, 5)
+    for head in range(8):
+        for i in range(5):
+            assert bias[head, i, : i + 1].tolist() == [-(i - j) * 2.0 ** -(head + 1) for j in range(i + 1)]
+    x = torch.randn(1, 5, TINY.d_model)
+    assert alibi.embed(x, FromTheStart(5)) is x
+
+
+@pytest.mark.parametrize("n_heads", [1, 2, 3, 6, 8, 12, 13, 20])
+def test_alibi_is_bloom_s(n_heads: int) -> None:
+    """Theirs counts from the first key, ours from the query, which a softmax does not see."""
+    bloom = reference("transformers.models.bloom.modeling_bloom")
+    theirs = bloom.build_alibi_tensor(torch.ones(1, 7), n_heads, torch.float32)
+    at = torch.arange(7)
+    ours = AlibiPosition(Site.shared(replace(TINY, n_heads=n_heads, d_model=n_heads))).bias(at, at)
+    torch.testing.assert_close(ours.softmax(dim=-1), theirs.expand(-1, 7, -1).softmax(dim=-1), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("kernel", options("kernel"))
+@pytest.mark.parametrize("attention", POSITIONED, ids=label)
+def test_alibi_is_a_bias_of_every_attention(attention: dict[str, Any], kernel: str) -> None:
+    """Whatever keys an attention visits in which order: against all products, written out."""
+    model = shaken(gpt(attention=attention, pos="alibi", kernel=kernel))
+    layer, there = model.blocks[0].attention, context(model, TINY.seq_len)
+    x = random(2, TINY.seq_len, TINY.d_model)
+    q, k, v = layer._projected(x, there)
+    k, v = (part.repeat_interleave(TINY.n_heads // part.shape[1], dim=1) for part in (k, v))
+    at = torch.arange(TINY.seq_len)
+    slopes = torch.tensor([2.0**-2, 2.0**-4, 2.0**-6, 2.0**-8]).double()
+    scores = q @ k.transpose(-1, -2) / 2 - slopes[:, None, None] * (at[:, None] - at)
+    weights = scores.masked_fill(~layer.mask(TINY.seq_len), -torch.inf).softmax(dim=-1)
+    assert_same(layer(x, there), layer._written(weights @ v))
+
+
+@pytest.mark.parametrize("d_model", [16, 15])
+def test_sinusoids_are_those_of_the_paper(d_model: int) -> None:
+    """PE(pos, 2i) = sin(pos / theta^(2i / d)), PE(pos, 2i + 1) = cos of the same, `scale` times."""
+    site = Site.shared(replace(TINY, d_model=d_model, n_heads=1))
+    x = random(2, 9, d_model)
+    added = SinusoidalPosition(site, theta=100.0, scale=0.5).double().embed(x, FromTheStart(9)) - x
+    for at in range(9):
+        for feature in range(d_model):
+            wave = (math.sin, math.cos)[feature % 2]
+            expected = 0.5 * wave(at / 100 ** (feature // 2 * 2 / d_model))
+            assert added[1, at, feature].item() == pytest.approx(expected, abs=TABLE)
+
+
+def test_sinusoids_are_ctrl_s() -> None:
+    """Whose sines stand before the cosines."""
+    ctrl = reference("transformers.models.ctrl.modeling_ctrl")
+    theirs = ctrl.positional_encoding(TINY.seq_len, TINY.d_model, torch.float32)
+    ours = SinusoidalPosition(SITE, theta=10000.0, scale=1.0).table
+    torch.testing.assert_close(torch.cat((ours[:, 0::2], ours[:, 1::2]), dim=1), theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_sinusoids_stand_to_embeddings_as_in_the_paper() -> None:
+    """Both begin a fiftieth as large as there: the amplitude is the standard deviation of an embedding."""
+    assert gpt(pos="sinusoidal").pos.table.max().item() == pytest.approx(STD)
+
+
+@pytest.mark.parametrize("knob", ["theta", "scale"])
+def test_sinusoids_without_waves_are_refused(knob: str) -> None:
+    with pytest.raises(ValueError, match=rf"pos=sinusoidal: pos.{knob}=0.0 must be above 0"):
+        gpt(pos=part("pos", "sinusoidal", **{knob: 0.0}))

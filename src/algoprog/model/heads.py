@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from algoprog.model.init import Init
 from algoprog.model.interface.context import Context
-from algoprog.model.interface.mixer import Attention, KeyValues
-from algoprog.model.interface.part import Kernel, NoStatistics
+from algoprog.model.interface.mixer import Attention, Causal, KeyValues
+from algoprog.model.interface.part import NoStatistics
 from algoprog.model.interface.places import Following
 from algoprog.model.interface.roles import Declared, linear
 from algoprog.model.interface.site import Site, Work
 
 
-class HeadsAttention(NoStatistics, Attention):
+class HeadsAttention(NoStatistics, Causal, Attention):
     """Causal attention with `n_kv_heads` key/value heads shared by equal groups of the query heads.
 
     Args:
@@ -37,7 +37,7 @@ class HeadsAttention(NoStatistics, Attention):
     def forward(self, x: Float[Tensor, "batch seq d_model"], context: Context) -> Float[Tensor, "batch seq d_model"]:
         """The update of the residual stream."""
         q, k, v = self._projected(x, context)
-        return self._written(self.attend(q, k, v, context.kernel))
+        return self._written(self.attend(q, k, v, context))
 
     def step(
         self, x: Float[Tensor, "batch new d_model"], context: Context, state: KeyValues
@@ -46,29 +46,19 @@ class HeadsAttention(NoStatistics, Attention):
         assert isinstance(context.places, Following)
         q, k, v = self._projected(x, context)
         state.write(k, v, context.places)
-        mask = self.visible(context.places.index, state.positions.expand(len(x), -1))
-        return self._written(context.kernel(q, state.k, state.v, mask.unsqueeze(1)))
+        queries, keys = context.places.index, state.positions.expand(len(x), -1)
+        mask, bias = self.visible(queries, keys).unsqueeze(1), context.position.bias(queries, keys)
+        return self._written(context.kernel(q, state.k, state.v, mask, bias=bias))
 
     def attend(
         self,
         q: Float[Tensor, "batch heads seq d_head"],
         k: Float[Tensor, "batch kv_heads seq d_head"],
         v: Float[Tensor, "batch kv_heads seq d_head"],
-        kernel: Kernel,
+        context: Context,
     ) -> Float[Tensor, "batch heads seq d_head"]:
         """Mix the values; a pattern other than causal overrides this together with `visible` and `attended_keys`."""
-        return kernel(q, k, v, None)
-
-    def visible(
-        self, queries: Int[Tensor, "*batch queries"], keys: Int[Tensor, "*batch keys"]
-    ) -> Bool[Tensor, "*batch queries keys"]:
-        """Every position sees itself and all before it."""
-        return keys.unsqueeze(-2) <= queries.unsqueeze(-1)
-
-    def attended_keys(self, context: int, new: int) -> int:
-        """The lower rows of the lower triangle with its diagonal."""
-        before = context - new
-        return (context * (context + 1) - before * (before + 1)) // 2
+        return context.kernel(q, k, v, None, bias=bias_of_all(q, context))
 
     def new_state(self, batch: int, capacity: int) -> KeyValues:
         """Keys and values of no position."""
@@ -110,3 +100,9 @@ class HeadsAttention(NoStatistics, Attention):
     def _split(self, x: Float[Tensor, "batch new width"]) -> Float[Tensor, "batch heads new d_head"]:
         """Cut the last dimension into heads and move them before the sequence."""
         return x.unflatten(-1, (-1, self.d_head)).transpose(1, 2)
+
+
+def bias_of_all(q: Float[Tensor, "batch heads seq d_head"], context: Context) -> Float[Tensor, "heads seq seq"] | None:
+    """What positions add to the products of all queries and keys of whole sequences."""
+    at = torch.arange(q.shape[-2], device=q.device)
+    return context.position.bias(at, at)

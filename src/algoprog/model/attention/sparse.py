@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from algoprog.model.heads import HeadsAttention
+from algoprog.model.heads import HeadsAttention, bias_of_all
+from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import causal_mask
-from algoprog.model.interface.part import Kernel
 from algoprog.model.interface.site import Site
 
 ROWS_COUNTED = 512
@@ -74,17 +74,16 @@ class SparseAttention(HeadsAttention):
         q: Float[Tensor, "batch heads seq d_head"],
         k: Float[Tensor, "batch heads seq d_head"],
         v: Float[Tensor, "batch heads seq d_head"],
-        kernel: Kernel,
+        context: Context,
     ) -> Float[Tensor, "batch heads seq d_head"]:
         """Mix the values along the pattern."""
         seq_len = q.shape[2]
-        if seq_len <= self.window:
-            return kernel(q, k, v, None)
-        if self.pattern == "strided":
-            return kernel(q, k, v, self.mask(seq_len, q.device))
-        return self._attend_windows(q, k, v, kernel)
+        if seq_len > self.window and self.pattern == "fixed":
+            return self._attend_windows(q, k, v, context)
+        mask = self.mask(seq_len, q.device) if seq_len > self.window else None
+        return context.kernel(q, k, v, mask, bias=bias_of_all(q, context))
 
-    def _attend_windows(self, q: Tensor, k: Tensor, v: Tensor, kernel: Kernel) -> Tensor:
+    def _attend_windows(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
         """Attend window by window: `window + n_windows * n_summary` keys a query instead of the sequence.
 
         The windows join the batch dimension. Each gets its own keys plus the summary positions of all windows;
@@ -93,11 +92,13 @@ class SparseAttention(HeadsAttention):
         batch, _, seq_len, _ = q.shape
         q, k, v = (_windows(x, self.window) for x in (q, k, v))
         mask = self._window_mask(q.shape[1], q.device).repeat(batch, 1, 1, 1)
-        mixed = kernel(
+        bias = context.position.bias(*self._window_places(q.shape[1], q.device))
+        mixed = context.kernel(
             _heads_first(q),
             _heads_first(self._with_summaries(k)),
             _heads_first(self._with_summaries(v)),
             mask,
+            bias=None if bias is None else bias.repeat(batch, 1, 1, 1),
         )
         return mixed.transpose(1, 2).unflatten(0, (batch, -1)).flatten(1, 2)[:, :seq_len].transpose(1, 2)
 
@@ -114,6 +115,14 @@ class SparseAttention(HeadsAttention):
         earlier = (at[:, None] > at[None, :]).repeat_interleave(self.n_summary, dim=1)
         own = causal_mask(self.window, self.window, device).expand(n_windows, -1, -1)
         return torch.cat((own, earlier[:, None].expand(-1, self.window, -1)), dim=2).unsqueeze(1)
+
+    def _window_places(
+        self, n_windows: int, device: torch.device
+    ) -> tuple[Int[Tensor, "windows window"], Int[Tensor, "windows keys"]]:
+        """Where the queries of each window stand, and its own keys with the summary positions of all windows."""
+        at = torch.arange(n_windows * self.window, device=device).unflatten(0, (n_windows, self.window))
+        summaries = at[:, self.window - self.n_summary :].flatten().expand(n_windows, -1)
+        return at, torch.cat((at, summaries), dim=1)
 
 
 def _visible(

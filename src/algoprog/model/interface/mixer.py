@@ -71,6 +71,21 @@ class Attention(Mixer):
         return {"attention_density": self.density(self.site.dims.seq_len)}
 
 
+class Causal:
+    """For attention to every position up to the query's own."""
+
+    def visible(
+        self, queries: Int[Tensor, "*batch queries"], keys: Int[Tensor, "*batch keys"]
+    ) -> Bool[Tensor, "*batch queries keys"]:
+        """Every position sees itself and all before it."""
+        return keys.unsqueeze(-2) <= queries.unsqueeze(-1)
+
+    def attended_keys(self, context: int, new: int) -> int:
+        """The lower rows of the lower triangle with its diagonal."""
+        before = context - new
+        return (context * (context + 1) - before * (before + 1)) // 2
+
+
 class Mlp(Part):
     """Transforms every position by itself."""
 
@@ -104,10 +119,17 @@ class KeyValues:
         self, k: Float[Tensor, "batch heads new d_key"], v: Float[Tensor, "batch heads new d_value"], places: Following
     ) -> None:
         """Take up what is no padding."""
-        row, column = places.is_valid.nonzero(as_tuple=True)
-        at = places.index[row, column]
-        for held, new in ((self.k, k), (self.v, v)):
-            held.transpose(1, 2)[row, at] = new.transpose(1, 2)[row, column].to(held.dtype)
+        take_up(self.k, k, places)
+        take_up(self.v, v, places)
+
+
+def take_up(
+    held: Float[Tensor, "batch heads capacity width"], new: Float[Tensor, "batch heads new width"], places: Following
+) -> None:
+    """Write what is no padding into what is held of every position."""
+    row, column = places.is_valid.nonzero(as_tuple=True)
+    at = places.index[row, column]
+    held.transpose(1, 2)[row, at] = new.transpose(1, 2)[row, column].to(held.dtype)
 
 
 def causal_mask(n_queries: int, n_keys: int, device: torch.device | None = None) -> Bool[Tensor, "queries keys"]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from algoprog.model.init import Init
@@ -28,6 +29,9 @@ class Part(nn.Module, ABC):
     Args:
         site: where it stands.
     """
+
+    without: ClassVar[Mapping[str, str]] = {}
+    """Axes that mean nothing beside this option, each with the reason as the end of a sentence."""
 
     def __init__(self, site: Site) -> None:
         super().__init__()
@@ -111,7 +115,7 @@ class Norm(NoFlops, NoFacts, NoStatistics, Part):
 
 
 class Position(NoFlops, NoFacts, NoStatistics, Part):
-    """Where a token stands."""
+    """Where a token stands: said with its embedding, by turning queries and keys, or by a bias of their products."""
 
     @abstractmethod
     def embed(self, x: Float[Tensor, "batch new d_model"], places: Places) -> Float[Tensor, "batch new d_model"]:
@@ -122,6 +126,40 @@ class Position(NoFlops, NoFacts, NoStatistics, Part):
         self, q: Float[Tensor, "batch heads new d_head"], k: Float[Tensor, "batch kv_heads new d_head"], places: Places
     ) -> tuple[Float[Tensor, "batch heads new d_head"], Float[Tensor, "batch kv_heads new d_head"]]:
         """Turn queries and keys so that their product depends on the distance between them."""
+
+    @abstractmethod
+    def bias(
+        self, queries: Int[Tensor, "*batch queries"], keys: Int[Tensor, "*batch keys"]
+    ) -> Float[Tensor, "*batch heads queries keys"] | None:
+        """What is added to the scaled product of a query at one position and a key at another; None for nothing."""
+
+
+class EmbedsNothing:
+    """For positions that leave the embedding as it is."""
+
+    def embed(self, x: Float[Tensor, "batch new d_model"], places: Places) -> Float[Tensor, "batch new d_model"]:
+        """Same tensor."""
+        return x
+
+
+class TurnsNothing:
+    """For positions that leave queries and keys as they are."""
+
+    def rotate(
+        self, q: Float[Tensor, "batch heads new d_head"], k: Float[Tensor, "batch kv_heads new d_head"], places: Places
+    ) -> tuple[Float[Tensor, "batch heads new d_head"], Float[Tensor, "batch kv_heads new d_head"]]:
+        """Same tensors."""
+        return q, k
+
+
+class BiasesNothing:
+    """For positions that leave the products of queries and keys as they are."""
+
+    def bias(
+        self, queries: Int[Tensor, "*batch queries"], keys: Int[Tensor, "*batch keys"]
+    ) -> Float[Tensor, "*batch heads queries keys"] | None:
+        """None."""
+        return None
 
 
 class Kernel(NoParameters, NoFlops, NoFacts, NoStatistics, Part):

@@ -6,13 +6,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from algoprog.model.init import Init, empty_embedding
-from algoprog.model.interface.part import Position
+from algoprog.model.interface.part import BiasesNothing, Position, TurnsNothing
 from algoprog.model.interface.places import Places
 from algoprog.model.interface.roles import Declared, Role, matrix
 from algoprog.model.interface.site import Site
 
 
-class LearnedPosition(Position):
+class LearnedPosition(TurnsNothing, BiasesNothing, Position):
     """One learned vector a position, added to the token embedding.
 
     Source: Radford et al. 2018 (GPT), section 4.1.
@@ -25,12 +25,6 @@ class LearnedPosition(Position):
     def embed(self, x: Float[Tensor, "batch new d_model"], places: Places) -> Float[Tensor, "batch new d_model"]:
         """Add the vector of each position."""
         return x + places.rows(self.table.weight)
-
-    def rotate(
-        self, q: Float[Tensor, "batch heads new d_head"], k: Float[Tensor, "batch kv_heads new d_head"], places: Places
-    ) -> tuple[Float[Tensor, "batch heads new d_head"], Float[Tensor, "batch kv_heads new d_head"]]:
-        """Same tensors."""
-        return q, k
 
     def parameters_by_role(self) -> Iterable[Declared]:
         """The table."""

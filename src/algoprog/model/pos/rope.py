@@ -1,15 +1,15 @@
 """Rotary position embedding."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from algoprog.model.interface.part import NoParameters, Position
+from algoprog.model.interface.part import BiasesNothing, EmbedsNothing, NoParameters, Position
 from algoprog.model.interface.places import Places
 from algoprog.model.interface.site import Site
+from algoprog.model.rotation import rotary_tables, rotated
 
 
-class RotaryPosition(NoParameters, Position):
+class RotaryPosition(NoParameters, EmbedsNothing, BiasesNothing, Position):
     """Rotates pairs of features of queries and keys by an angle proportional to the position.
 
     Args:
@@ -35,25 +35,13 @@ class RotaryPosition(NoParameters, Position):
             )
         if theta <= 0:
             raise ValueError(f"pos=rope: pos.theta={theta} must be above 0")
-        frequency = theta ** -(torch.arange(0, dims.d_head, 2, dtype=torch.float64) / dims.d_head)
-        angle = torch.arange(dims.seq_len, dtype=torch.float64)[:, None] * frequency
-        angle = torch.cat((angle, angle), dim=-1)
-        self.register_buffer("cos", angle.cos().float(), persistent=False)
-        self.register_buffer("sin", angle.sin().float(), persistent=False)
-
-    def embed(self, x: Float[Tensor, "batch new d_model"], places: Places) -> Float[Tensor, "batch new d_model"]:
-        """Same tensor."""
-        return x
+        cos, sin = rotary_tables(dims.d_head, dims.seq_len, theta)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
 
     def rotate(
         self, q: Float[Tensor, "batch heads new d_head"], k: Float[Tensor, "batch kv_heads new d_head"], places: Places
     ) -> tuple[Float[Tensor, "batch heads new d_head"], Float[Tensor, "batch kv_heads new d_head"]]:
         """Turn each by its position."""
         cos, sin = (places.rows(table).unsqueeze(-3) for table in (self.cos, self.sin))
-        return _turn(q, cos, sin), _turn(k, cos, sin)
-
-
-def _turn(x: Float[Tensor, "batch heads new d_head"], cos: Tensor, sin: Tensor) -> Tensor:
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # bf16 could not tell neighbouring positions apart
-    first, second = wide.chunk(2, dim=-1)
-    return (x * cos + torch.cat((-second, first), dim=-1) * sin).to(x.dtype)
+        return rotated(q, cos, sin), rotated(k, cos, sin)
