@@ -154,7 +154,7 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """An output of the right shape."""
-        out = torch.empty_like(q)
+        out = q.new_empty(*q.shape[:-1], v.shape[-1])
         sums = torch.empty(q.shape[:-1], device="meta")
         ctx.save_for_backward(q, k, v, out, sums, *(() if mask is None else (mask,)))
         return out
