@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from algoprog import build
 from algoprog.axes import AXES, MODEL
+from algoprog.baseline import meaningless
 from algoprog.config import conf_dir
 from algoprog.model.dims import Dims
 from algoprog.model.interface.backbone import Backbone
@@ -49,6 +50,7 @@ KNOBS = {
         {"sparse": {"pattern": "strided"}},
         {"sparse": {"window": 3, "n_summary": 2}},
         {"sparse": {"window": 5, "n_summary": 0}},
+        {"mla": {"q_rank": 0.5}},
     )
 }
 """Settings worth a test of every property besides the options as they stand in conf/."""
@@ -88,6 +90,11 @@ def cases(axis: str) -> list[dict[str, Any]]:
     """Every option of an axis and every setting in KNOBS."""
     chosen = [part(axis, option) for option in options(axis)]
     return chosen + [part(axis, option, **knobs) for entry in KNOBS.get(axis, ()) for option, knobs in entry.items()]
+
+
+def beside_each_other(axis: str, case: dict[str, Any], other: str) -> bool:
+    """Whether another axis means anything beside an option."""
+    return other not in meaningless({"backbone": part("backbone", "transformer"), axis: case})
 
 
 def gpt(dims: Dims = TINY, *, seed: int | None = 0, **parts: str | dict[str, Any]) -> Backbone:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ from algoprog.axes import AXES, MODEL
 from algoprog.config import Baseline, BudgetConfig, Config, EvaluationConfig, ModelConfig, TrainerConfig, conf_dir
 from algoprog.model.dims import Dims
 from algoprog.model.interface.backbone import Backbone, Block
-from algoprog.model.interface.mixer import Attention, Mlp
+from algoprog.model.interface.mixer import Attention, Mixer, Mlp
 from algoprog.model.interface.part import Adapting, Kernel, Norm, Position
 from algoprog.model.interface.reports import Reports, key
 from algoprog.variant import option
@@ -29,6 +29,7 @@ from tests.model.counting import counted
 CONTRACTS = {
     "backbone": Backbone,
     "block": Block,
+    "mixer": Mixer,
     "attention": Attention,
     "norm": Norm,
     "pos": Position,
@@ -38,9 +39,10 @@ CONTRACTS = {
 COUNTS = {
     "backbone": 2,
     "block": 4,
-    "attention": 4,
+    "mixer": 2,
+    "attention": 5,
     "norm": 3,
-    "pos": 3,
+    "pos": 5,
     "mlp": 5,
     "kernel": 2,
     "optim": 2,
@@ -54,7 +56,7 @@ FILES = [path for group in COUNTS for path in sorted((conf_dir() / group).glob("
 OPTIONS = [path for path in FILES if path.parent.name in CONTRACTS]
 MAYBE_GLOBAL = [path for group in SCHEMAS for path in sorted((conf_dir() / group).glob("*.yaml"))]
 
-GIVEN = {axis: 2 if axis in ("backbone", "block") else 1 for axis in CONTRACTS} | {
+GIVEN = {axis: 2 if axis in ("backbone", "block", "mixer") else 1 for axis in CONTRACTS} | {
     "optim": 0,
     "schedule": 0,
     "logger": 0,
@@ -94,6 +96,9 @@ SCHEDULE_KNOBS, OPTIM_KNOBS = (
 )
 
 
+WIDE = replace(TINY, d_model=32)
+"""With heads of which a half has more than one wavelength."""
+
 WARMUPS = {"warmup_steps": 5, "warmup_fraction": 0.1}
 """Exactly one is set."""
 
@@ -132,7 +137,8 @@ def test_option_is_named_alike_everywhere(path: Path) -> None:
     axis, target = path.parent.name, load(path)["_target_"]
     assert target.rpartition(".")[0] == f"algoprog.model.{axis}.{path.stem}"
     assert option(load(path)) == path.stem
-    assert issubclass(get_object(target), CONTRACTS[axis])
+    built = get_object(target)
+    assert issubclass(built if isinstance(built, type) else get_type_hints(built)["return"], CONTRACTS[axis])
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
@@ -175,7 +181,7 @@ def test_no_knob_is_dead(axis: str, stem: str, knob: str) -> None:
 
 def behaviour(**parts: dict[str, Any]) -> tuple[Any, ...]:
     """Everything by which two models could be told apart."""
-    model = shaken(gpt(**parts))
+    model = shaken(gpt(WIDE, **parts))
     shapes = [(path, tuple(parameter.shape)) for path, parameter in model.named_parameters()]
     with torch.no_grad():
         # Small activations, so that the epsilon of a norm is not lost in rounding.
@@ -209,6 +215,8 @@ def accepted(axis: str, stem: str, knob: str) -> Iterator[dict[str, Any]]:
 
 def candidates(axis: str, stem: str, knob: str) -> list[Any]:
     value = part(axis, stem)[knob]
+    if value is None:
+        return [0.5, 1]
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int | float):

@@ -16,6 +16,7 @@ def test_the_default_baseline_is_that_of_the_paper() -> None:
     assert baseline() == {
         "backbone": "transformer",
         "block": "pre",
+        "mixer": "attention",
         "attention": "dense",
         "norm": "none",
         "final_norm": "ln",
@@ -276,3 +277,12 @@ def test_the_baseline_is_no_part_of_a_runs_identity() -> None:
 def test_a_baseline_that_is_not_there_is_named() -> None:
     with pytest.raises(ValueError, match="there is no baseline bert: choose among gpt2, gpt2_paper, llama, modern"):
         baseline("bert")
+
+
+@pytest.mark.parametrize("axis", ["backbone", "block", "mixer"])
+def test_an_axis_that_is_new_changes_no_identity_at_its_former_option(axis: str) -> None:
+    config = compose("attention=mqa")
+    former = {key: value for key, value in config.items() if key != axis}
+    assert run_id(former, SHA) == run_id(config, SHA)
+    assert cohort(former, SHA) == cohort(config, SHA)
+    assert variant(former) == variant(config) == "mqa"

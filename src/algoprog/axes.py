@@ -26,6 +26,7 @@ AXES: dict[str, Axis] = {
     for axis in (
         Axis("backbone", "backbone", "model"),
         Axis("block", "block", "model"),
+        Axis("mixer", "mixer", "model"),
         Axis("attention", "attention", "model"),
         Axis("norm", "norm", "model"),
         Axis("final_norm", "norm", "model"),

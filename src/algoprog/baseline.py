@@ -9,7 +9,7 @@ from typing import Any
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from algoprog.axes import ALWAYS, AXES, axis_of
+from algoprog.axes import ALWAYS, AXES, MODEL, axis_of
 from algoprog.config import conf_dir
 
 DEFAULT = "gpt2_paper"
@@ -67,20 +67,38 @@ def reference_part(config: Config, axis: str) -> Mapping[str, Any]:
 
 def compared(config: Config) -> tuple[str, ...]:
     """The axes by which a run is compared: those that always are, and those that its sweep compares."""
-    found = (axis for axis in AXES if axis in config and (axis in ALWAYS or axis in against(config)))
-    return tuple(axis for axis in found if has(config, axis))
+    among, absent = {*ALWAYS, *against(config)}, meaningless(config)
+    return tuple(axis for axis in AXES if axis in config and axis in among and axis not in absent)
 
 
 def has(config: Config, axis: str) -> bool:
-    """Whether an axis means anything under the backbone of a run."""
-    if AXES[axis].owner != "model" or "backbone" not in (config.keys() - {axis}):
-        return True
-    return axis in _axes_of(str(config["backbone"]["_target_"]))
+    """Whether an axis means anything beside the other options of a run."""
+    return axis not in meaningless(config)
+
+
+def meaningless(config: Config) -> dict[str, tuple[str, str]]:
+    """The axes that mean nothing, each with the axis whose option leaves it no meaning, and the reason."""
+    found: dict[str, tuple[str, str]] = {}
+    if "backbone" in config:
+        own = {"backbone", *_axes_of(str(config["backbone"]["_target_"]))}
+        found = {axis: ("backbone", f"without {axis}") for axis in MODEL if axis not in own}
+    for axis in (axis for axis in MODEL if axis in config and axis != "backbone"):
+        if axis not in found:
+            others = _without(str(config[axis]["_target_"])).items()
+            found.update({other: (axis, why) for other, why in others if other not in found})
+    return found
 
 
 @cache
 def _axes_of(backbone: str) -> frozenset[str]:
     found: frozenset[str] = get_object(backbone).axes
+    return found
+
+
+@cache
+def _without(target: str) -> Mapping[str, str]:
+    """What an option says of other axes; nothing where it has moved since."""
+    found: Mapping[str, str] = getattr(get_object(target), "without", {}) if target in _options() else {}
     return found
 
 

@@ -17,8 +17,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from algoprog.axes import MODEL
-from algoprog.baseline import get
+from algoprog.axes import AXES, MODEL
+from algoprog.baseline import get, has, meaningless, preset
 from algoprog.config import AUTO, OF_THE_SWEEP
 from algoprog.data.interface import padded_vocab_size
 from algoprog.data.prepare import prepare
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 PRECISIONS = ("32", "bf16-mixed")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda")
 STRATEGIES = ("auto", "ddp", "fsdp")
+NONE = "none"
+"""The option of an axis that leaves out what the axis is about."""
 
 
 @dataclass(frozen=True)
@@ -438,20 +440,22 @@ def dims_of(config: dict[str, Any], store: TokenStore) -> Dims:
 
 
 def gpt(config: dict[str, Any], dims: Dims) -> Backbone:
-    """The model of a configuration; its weights are whatever was in memory."""
-    model: Backbone = construct(config, "backbone")(dims, {axis: construct(config, axis) for axis in _inner(config)})
+    """The model of a configuration; its weights are whatever was in memory.
+
+    An axis that means nothing beside the other options is built from the option `none`, where it has one.
+    """
+    inside: frozenset[str] = get_object(config["backbone"]["_target_"]).axes
+    absent = {axis: preset(AXES[axis].group, NONE) for axis in meaningless(config)}
+    built = {**config, **{axis: part for axis, part in absent.items() if part}}
+    model: Backbone = construct(config, "backbone")(
+        dims, {axis: construct(built, axis) for axis in MODEL if axis in inside}
+    )
     return model
 
 
 def axes_of(config: dict[str, Any]) -> tuple[str, ...]:
-    """The axes that mean something under a configuration's backbone, itself the first."""
-    return ("backbone", *_inner(config))
-
-
-def _inner(config: dict[str, Any]) -> tuple[str, ...]:
-    """The axes that its backbone is made of."""
-    has: frozenset[str] = get_object(config["backbone"]["_target_"]).axes
-    return tuple(axis for axis in MODEL if axis in has)
+    """The axes that mean something in a configuration, the backbone first."""
+    return tuple(axis for axis in MODEL if has(config, axis))
 
 
 def _devices(config: dict[str, Any], gpus: Gpus | None) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from algoprog.axes import MODEL
-from algoprog.baseline import baseline_of, has, option
+from algoprog.baseline import baseline_of, has, meaningless, option, reference_part
 from algoprog.runs.record import BASELINE
 
 PLACEMENTS = ("pre", "post", "sandwich")
@@ -19,12 +18,18 @@ def refuse(config: Mapping[str, Any]) -> None:
     Raises:
         ValueError: it has such a pair of options, which are named.
     """
-    for axis in (axis for axis in MODEL if axis in config and not has(config, axis)):
-        name = option(config[axis])
-        if name != baseline_of(config)[axis]:
-            backbone = option(config["backbone"])
-            raise ValueError(f"{axis}={name} means nothing under backbone={backbone}, without {axis}: leave it out")
+    for axis, (outer, why) in meaningless(config).items():
+        if axis in config and (change := _change(config, axis)):
+            raise ValueError(f"{change} means nothing under {outer}={option(config[outer])}, {why}: leave it out")
     _check_placement(config)
+
+
+def _change(config: Mapping[str, Any], axis: str) -> str:
+    """What was chosen of an axis other than the baseline has: its option, or else a knob; empty if nothing."""
+    part, base = config[axis], reference_part(config, axis)
+    if option(part) != option(base):
+        return f"{axis}={option(part)}"
+    return next((f"{axis}.{knob}={value}" for knob, value in part.items() if base.get(knob) != value), "")
 
 
 def _check_placement(config: Mapping[str, Any]) -> None:

@@ -30,6 +30,7 @@ FORMERLY: dict[str, Any] = {
     "schedule.warmup_steps": None,
     "backbone": {"_target_": "algoprog.model.backbone.transformer.Transformer", "_partial_": True},
     "block": {"_target_": "algoprog.model.block.pre.PreNormBlock", "_partial_": True},
+    "mixer": {"_target_": "algoprog.model.mixer.attention.chosen_attention", "_partial_": True},
 }
 """Settings that did not exist formerly, at the values under which runs are what they were: left out of identities."""
 

@@ -10,7 +10,19 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tests.configs import ROUNDING, TINY, assert_same, cases, context, gpt, options, part, shaken, tokens
+from tests.configs import (
+    ROUNDING,
+    TINY,
+    assert_same,
+    beside_each_other,
+    cases,
+    context,
+    gpt,
+    options,
+    part,
+    shaken,
+    tokens,
+)
 from tests.model.test_flops import label
 
 VARIANTS = (
@@ -21,6 +33,14 @@ VARIANTS = (
             (part("norm", name) for name in options("norm")),
             (part("pos", name) for name in options("pos")),
             (part("kernel", name) for name in options("kernel")),
+        )
+        if choice[2]["_target_"].endswith("LearnedPosition") or beside_each_other("attention", choice[0], "pos")
+    ]
+    + [
+        dict(zip(("mixer", "norm"), choice, strict=True))
+        for choice in product(
+            (part("mixer", name) for name in options("mixer") if name != "attention"),
+            (part("norm", name) for name in options("norm")),
         )
     ]
     + [
@@ -45,6 +65,12 @@ VARIANTS = (
             (part("norm", name) for name in options("norm") if name != "none"),
             (part("mlp", name) for name in ("gelu", "swiglu")),
         )
+    ]
+    + [
+        dict(zip(("block", "norm", axis), (part("block", block), part("norm", "ln"), part(axis, name)), strict=True))
+        for block in options("block")
+        for axis, name in (("attention", "mla"), ("mixer", "gated_deltanet"))
+        if block != "pre"
     ]
 )
 

@@ -86,6 +86,16 @@ def test_a_record_of_the_third_schema_has_no_facts_and_was_charged_for_the_model
     assert record.schema_version == SCHEMA_VERSION
 
 
+def test_a_record_of_the_fifth_schema_had_attention_as_its_mixer_if_it_had_attention(folder: Path) -> None:
+    raw = json.loads((folder / RECORD_FILE).read_text())
+    for axes, mixers in (({"attention": "mqa", "pos": "rope"}, {"mixer": "attention"}), ({"backbone": "lstm"}, {})):
+        former = {"axes": axes, "choices": {axis: {"option": option} for axis, option in axes.items()}}
+        (folder / RECORD_FILE).write_text(json.dumps({**raw, **former, "schema_version": 5}))
+        record = load_run(folder).record
+        assert record.axes == {**mixers, **axes}
+        assert record.choices == {axis: {"option": option} for axis, option in record.axes.items()}
+
+
 def test_a_curve_holds_what_a_run_has_more(tmp_path: Path) -> None:
     rows = [{**dict.fromkeys(CURVE_COLUMNS, 1.0), "optimizer_flops": 5.0 * step, "busiest": step} for step in (0, 1)]
     append_curve(tmp_path, rows[0])

@@ -93,7 +93,14 @@ def test_a_baseline_is_a_file_and_the_record_says_which(trained: dict[str, Path]
 
 def test_a_record_holds_no_axis_that_its_backbone_lacks(trained: dict[str, Path]) -> None:
     found = records(trained["backbone=lstm"])
-    assert found["none"].axes.keys() - found["lstm"].axes.keys() == {"block", "attention", "pos", "mlp", "kernel"}
+    assert found["none"].axes.keys() - found["lstm"].axes.keys() == {
+        "block",
+        "mixer",
+        "attention",
+        "pos",
+        "mlp",
+        "kernel",
+    }
 
 
 def test_the_record_says_what_it_was_measured_against(trained: dict[str, Path]) -> None:

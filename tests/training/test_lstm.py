@@ -33,7 +33,7 @@ def test_it_learns_and_its_record_holds_its_own_axes(tmp_path: Path, norm: str, 
     run = trained(tmp_path, f"norm={norm}", f"precision={precision}", "optim.lr=3e-2", "budget.steps=20")
     assert run.record.final_val_loss < run.curve["val_loss"][0] - 1
     assert {"backbone", "norm", "final_norm"} <= run.record.axes.keys()
-    assert not run.record.axes.keys() & {"block", "attention", "pos", "mlp", "kernel"}
+    assert not run.record.axes.keys() & {"block", "mixer", "attention", "pos", "mlp", "kernel"}
     assert run.record.attention_density is None
     assert run.record.environment["dead_parameters"] == []
     assert run.record.facts["state_bytes"] == 2 * 2 * 16 * 4

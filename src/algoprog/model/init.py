@@ -44,7 +44,11 @@ class Init:
 
     def uniform(self, weight: Tensor, name: str, bound: float) -> None:
         """Fill in place from U(-bound, bound)."""
-        self._fill(weight, name, lambda values, generator: values.uniform_(-bound, bound, generator=generator))
+        self.between(weight, name, -bound, bound)
+
+    def between(self, weight: Tensor, name: str, low: float, high: float) -> None:
+        """Fill in place from U(low, high)."""
+        self._fill(weight, name, lambda values, generator: values.uniform_(low, high, generator=generator))
 
     def _fill(self, weight: Tensor, name: str, draw: Callable[[Tensor, torch.Generator], Tensor]) -> None:
         if weight.is_meta:

@@ -22,6 +22,19 @@ Raw = dict[str, Any]
 SEARCH, COMPARE = "search", "compare"
 """What a run is for: to choose the settings of a variant, or to be compared. The two never share a seed."""
 
+
+def _with_mixer(raw: Raw) -> Raw:
+    """What attended had attention as its mixer."""
+    axes, choices = raw.get("axes"), raw.get("choices")
+    if not isinstance(axes, dict) or not isinstance(choices, dict) or "attention" not in axes:
+        return raw
+    return {
+        **raw,
+        "axes": {"mixer": "attention", **axes},
+        "choices": {"mixer": {"option": "attention"}, **choices},
+    }
+
+
 MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
     lambda raw: {**raw, "protocol": {}},
     lambda raw: {**raw, "role": COMPARE, "beside": None},
@@ -40,6 +53,7 @@ MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
         "baseline": "gpt2_paper",
         "against": {},
     },
+    _with_mixer,
 )
 """From every former version of the schema to the next, the first from 1 to 2: what was paid for stays readable."""
 

@@ -24,7 +24,7 @@ class Transformer(Backbone):
     Source: Vaswani et al. 2017 (arXiv 1706.03762); Radford et al. 2018 (GPT).
     """
 
-    axes = frozenset({"block", "attention", "norm", "final_norm", "pos", "mlp", "kernel"})
+    axes = frozenset({"block", "mixer", "attention", "norm", "final_norm", "pos", "mlp", "kernel"})
 
     def __init__(self, dims: Dims, parts: Parts) -> None:
         super().__init__(dims, parts)

@@ -19,7 +19,7 @@ class ParallelBlock(Block):
 
     def __init__(self, site: Site, parts: Parts) -> None:
         super().__init__(site)
-        self.attention_norm, self.attention = parts["norm"](site), parts["attention"](site)
+        self.attention_norm, self.attention = parts["norm"](site), parts["mixer"](site, parts)
         self.mlp = parts["mlp"](site)
 
     def wired(self, x: Stream, mix: Callable[[Tensor], Tensor], context: Context) -> Stream:

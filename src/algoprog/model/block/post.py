@@ -23,7 +23,7 @@ class PostNormBlock(Block):
 
     def __init__(self, site: Site, parts: Parts) -> None:
         super().__init__(site)
-        self.attention, self.attention_norm = parts["attention"](site), self.placed(parts["norm"](site), "post")
+        self.attention, self.attention_norm = parts["mixer"](site, parts), self.placed(parts["norm"](site), "post")
         self.mlp, self.mlp_norm = parts["mlp"](site), parts["norm"](site)
 
     def wired(self, x: Stream, mix: Callable[[Tensor], Tensor], context: Context) -> Stream:

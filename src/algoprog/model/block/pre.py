@@ -17,7 +17,7 @@ class PreNormBlock(Block):
 
     def __init__(self, site: Site, parts: Parts) -> None:
         super().__init__(site)
-        self.attention_norm, self.attention = parts["norm"](site), parts["attention"](site)
+        self.attention_norm, self.attention = parts["norm"](site), parts["mixer"](site, parts)
         self.mlp_norm, self.mlp = parts["norm"](site), parts["mlp"](site)
 
     def wired(self, x: Stream, mix: Callable[[Tensor], Tensor], context: Context) -> Stream:

@@ -20,7 +20,7 @@ class SandwichNormBlock(Block):
 
     def __init__(self, site: Site, parts: Parts) -> None:
         super().__init__(site)
-        self.attention_norm, self.attention = self.placed(parts["norm"](site), "sandwich"), parts["attention"](site)
+        self.attention_norm, self.attention = self.placed(parts["norm"](site), "sandwich"), parts["mixer"](site, parts)
         self.attention_norm_after = parts["norm"](site)
         self.mlp_norm, self.mlp = parts["norm"](site), parts["mlp"](site)
         self.mlp_norm_after = parts["norm"](site)

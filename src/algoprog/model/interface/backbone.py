@@ -27,7 +27,7 @@ TRAIN_OVER_FORWARD = 3
 Stream = Float[Tensor, "batch new d_model"]
 
 Parts = Mapping[str, Callable[..., Any]]
-"""By axis, what builds the chosen option from a site; a block is built from a site and the parts of its layer."""
+"""By axis, what builds the chosen option from a site; blocks and mixers take the parts of their layer besides."""
 
 
 class Block(NoParameters, NoFlops, NoFacts, NoStatistics, Part):
@@ -41,6 +41,7 @@ class Block(NoParameters, NoFlops, NoFacts, NoStatistics, Part):
     """
 
     attention: Mixer
+    """Its mixer of positions, whatever the kind: initial weights and checkpoints know it by this name."""
 
     @abstractmethod
     def wired(self, x: Stream, mix: Callable[[Tensor], Tensor], context: Context) -> Stream:

@@ -15,7 +15,7 @@ class Role(StrEnum):
     MATRIX = "matrix"  # maps vectors to vectors
     EMBEDDING = "embedding"  # one vector a token or a position; tied to the head it is still an embedding
     HEAD = "head"  # an output matrix of its own
-    VECTOR = "vector"  # biases and gains
+    VECTOR = "vector"  # biases, gains, and filters of single features
     ROUTER = "router"  # scores experts
 
 

@@ -1,0 +1,1 @@
+"""Options of the axis `mixer`: what mixes positions in a layer."""
