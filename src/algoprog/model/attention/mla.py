@@ -101,7 +101,7 @@ class LatentAttention(NoStatistics, Causal, Attention):
         of_queries = self.q_rows if q_rank is None else (_rank("q_rank", q_rank, dims.d_model),)
         self.widths = (*of_queries, self.kv_rank, self.d_rope)
         self.qkv = nn.Linear(dims.d_model, sum(self.widths), bias=dims.bias)
-        self.q = nn.Identity() if q_rank is None else Expansion(*of_queries, self.q_rows)
+        self.q = nn.Identity() if q_rank is None else Expansion(of_queries[0], self.q_rows)
         self.kv = Expansion(self.kv_rank, (dims.d_model, dims.d_model))
         self.out = nn.Linear(dims.d_model, dims.d_model, bias=dims.bias)
         self.dropout = nn.Dropout(dims.dropout)
