@@ -10,6 +10,7 @@ import numpy as np
 
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.ends import MEET, several_ends
+from algoprog.ceg.estimator.estimate import SAME_LOSS
 from algoprog.ceg.fit.trend import Trend
 
 
@@ -85,9 +86,6 @@ class Meeting:
         return wanted if self.at == "wanted" else None
 
 
-NOWHERE = Meeting(ends_meet=False, at=None)
-
-
 def meeting(pairs: Sequence[tuple[Reach, Reach]], wanted: Sequence[float], *, given: bool, seed_sd: float) -> Meeting:
     """Decide for the pairs of all seeds together, by their means: one seed's luck makes no ends meet.
 
@@ -96,7 +94,7 @@ def meeting(pairs: Sequence[tuple[Reach, Reach]], wanted: Sequence[float], *, gi
     another question.
     """
     if not all(reach.usable and reach.slope > 0 for pair in pairs for reach in pair):
-        return NOWHERE
+        return Meeting(all(_is_one_end(*pair) for pair in pairs), None)
     limit = max(MEET, 2 * max(seed_sd, _end_sd(pairs)) / float(np.mean([base.slope for base, _ in pairs])))
     several = all(reach.several for pair in pairs for reach in pair)
     if given and _cross_at_ends(pairs, wanted):
@@ -113,6 +111,12 @@ def meeting(pairs: Sequence[tuple[Reach, Reach]], wanted: Sequence[float], *, gi
         if _at_ends(pairs, [loss for loss in losses if loss is not None], limit):
             return choice
     return Meeting(ends_meet, None)
+
+
+def _is_one_end(base: Reach, arm: Reach) -> bool:
+    """Whether two runs end at the same loss and cost, as a run and itself do, so that no slope is needed."""
+    loss, cost = base.trend.end - arm.trend.end, base.trend.log_cost[-1] - arm.trend.log_cost[-1]
+    return base.usable and arm.usable and max(abs(loss), abs(float(cost))) <= SAME_LOSS
 
 
 def _cross_at_ends(pairs: Sequence[tuple[Reach, Reach]], wanted: Sequence[float]) -> bool:
