@@ -17,7 +17,7 @@ test: setup  ## the fast tests
 	$(PY) -m pytest $(SHARED) -m 'not slow and not cluster'
 test-slow: setup  ## the tests that take longer
 	$(PY) -m pytest $(SHARED) -m slow
-fuzz: setup  ## odd curves by the ten thousand, minutes: one sentence or a right answer
+fuzz: setup  ## odd curves, texts and settings by the thousand (FUZZ=N), hours: one sentence or a right answer
 	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/fuzz
 test-cluster: setup  ## the same sweep on a real Slurm and a real Ray of this machine; docs/clusters.md
 	$(PY) -m tests.cluster.missing && $(PY) -m pytest -m cluster tests/cluster

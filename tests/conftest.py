@@ -18,7 +18,9 @@ from threadpoolctl import threadpool_limits
 install_import_hook("algoprog.model", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
-hypothesis.settings.register_profile("fuzz", deadline=None, database=None, max_examples=20_000)
+hypothesis.settings.register_profile(
+    "fuzz", deadline=None, database=None, max_examples=int(os.environ.get("FUZZ", 20_000))
+)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 import pytest
@@ -10,6 +11,7 @@ from algoprog import build
 from algoprog.compose import compose as composed
 from algoprog.names import check_name
 from algoprog.overrides import refuse_lists
+from algoprog.runs.mistake import sentence
 from algoprog.start import hydra_words
 from algoprog.strangers import unread
 from algoprog.training.hardware import Gpus, count_devices
@@ -70,6 +72,18 @@ def test_a_name_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"model\.name=my-\*\*\* holds a secret"):
         check_name("model.name", "my-planted-0f5d7c")
     check_name("model.name", "größer 2")
+
+
+@pytest.mark.parametrize("odd", ["\x1b[31m", "\u202e", "\x1f", "\udcff", "a\nb", "\u2028"])
+def test_a_sentence_shows_what_it_names_on_one_line(odd: str) -> None:
+    """Whatever a file, a folder or a word is called; half a letter could not be printed at all."""
+    for error in (ValueError(f"{odd} is no setting"), OSError(errno.ENOENT, "No such file", odd)):
+        said = sentence(error)
+        assert said.isprintable()
+        assert said.encode()
+    with pytest.raises(ValueError, match=r"is no option|is no UTF-8") as caught:
+        hydra_words([f"--{odd}"])
+    assert sentence(caught.value).isprintable()
 
 
 def test_one_run_has_one_option_of_an_axis() -> None:

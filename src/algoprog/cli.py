@@ -84,7 +84,7 @@ def _speak_utf8() -> None:
     """Write UTF-8 whatever the locale: names come from files, which are UTF-8 as well."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from algoprog.runs.mistake import visible
 from algoprog.runs.secrets import redacted
 
 LONGEST = 255
@@ -51,5 +52,5 @@ def _wrong(name: str) -> str | None:
 
 def _printable(name: str) -> str:
     """The name with what cannot be shown written as in Python, and no longer than a line."""
-    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
+    text = visible(name)
     return text if len(text) <= 80 else f"{text[:77]}..."

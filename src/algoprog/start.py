@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from algoprog.hydra_mistakes import hydra_sentence
 from algoprog.runs.failure import with_traceback
-from algoprog.runs.mistake import FAULT, MISTAKE, exit_code, fault, sentence
+from algoprog.runs.mistake import FAULT, MISTAKE, exit_code, fault, sentence, visible
 from algoprog.runs.secrets import guarded_terminal
 
 INTERRUPTED = 130
@@ -76,5 +76,5 @@ def _is_text(word: str) -> bool:
 
 
 def _told(words: str, code: int) -> int:
-    print(f"error: {words}", file=sys.stderr)
+    print(f"error: {visible(words)}", file=sys.stderr)
     return code

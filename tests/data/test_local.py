@@ -108,6 +108,11 @@ def test_odd_texts_survive(tmp_path: Path) -> None:
         ("latin.jsonl", b'{"text": "caf\xe9"}', "line 1 of .* is not one JSON object a line .it is no UTF-8 text"),
         ("broken.jsonl", b'{"text": "a"}\n{"text": ', "line 2 of .* is not one JSON object a line"),
         (
+            "nul.jsonl",
+            b'{"text": "a"}\n{"text": "a\x00"}',
+            "line 2 of .*invalid control character at column 12.: correct",
+        ),
+        (
             "deep.jsonl",
             b'{"text": "a"}\n' + b"[" * 200_000,
             "line 2 of .* one JSON object a line .RecursionError",

@@ -12,6 +12,8 @@ from glob import glob
 from pathlib import Path
 from typing import TextIO
 
+from algoprog.runs.mistake import visible
+
 TEXT, LINES, TABLES = (".txt",), (".jsonl",), (".parquet", ".arrow")
 SUFFIXES = (*TEXT, *LINES, *TABLES)
 """Kinds that are read wherever they lie."""
@@ -60,7 +62,7 @@ def find_files(path: str) -> list[Path]:
         raise ValueError(f"data.path={path} is empty: put text into it or correct data.path")
     _refuse_twins(files)
     if others:
-        print(f"data.path={path}: {_listed(others)} passed over, read are {kinds}", file=sys.stderr)
+        print(visible(f"data.path={path}: {_listed(others)} passed over, read are {kinds}"), file=sys.stderr)
     return files
 
 

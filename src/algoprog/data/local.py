@@ -118,7 +118,7 @@ def _parsed(text: str, where: str, what: str) -> Any:
     except UnicodeEncodeError:
         why = "it is no UTF-8 text"
     except json.JSONDecodeError as error:
-        why = f"{error.msg[:1].lower()}{error.msg[1:]} at column {error.colno}"
+        why = f"{error.msg[:1].lower()}{error.msg[1:].removesuffix(' at')} at column {error.colno}"
     except (RecursionError, ValueError) as error:  # nested without end; a number of thousands of digits
         why = type(error).__name__
     raise ValueError(f"{where} is not {what} ({why}): correct it")

@@ -19,7 +19,7 @@ from algoprog.build import RunSpec
 from algoprog.overrides import parse, refuse_lists, subject, with_moved_axes
 from algoprog.run.micro_batch import NoRoomError, fitted
 from algoprog.runs.failure import failed, keep_logs_private
-from algoprog.runs.mistake import exit_code, sentence
+from algoprog.runs.mistake import exit_code, sentence, visible
 from algoprog.runs.secrets import redact_logs
 from algoprog.strangers import unread
 from algoprog.training.free_memory import free_memory
@@ -55,7 +55,7 @@ def main(cfg: DictConfig) -> float | None:
     try:
         return run(spec, folder, words).final_val_loss
     except (FolderTakenError, NoRoomError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
     except Exception as error:
         ended = failed(error, folder)

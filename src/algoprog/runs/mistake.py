@@ -31,10 +31,19 @@ FAULT, MISTAKE = 1, 2
 def sentence(error: OSError | ValueError) -> str:
     """What is wrong and what to change, without secrets; our own `ValueError`s say it themselves."""
     if isinstance(error, ValueError):
-        return redacted(str(error))
+        return visible(redacted(str(error)))
     what = f"{_shown(error.filename)} cannot be used" if error.filename else "the disk cannot be used"
     why = error.strerror or str(error) or type(error).__name__
-    return redacted(f"{what} ({why}): {REMEDIES.get(error.errno or 0, 'choose another path')}")
+    return visible(redacted(f"{what} ({why}): {REMEDIES.get(error.errno or 0, 'choose another path')}"))
+
+
+def visible(text: str) -> str:
+    """A text as one line that any terminal shows as it is: what cannot be seen is written as in Python."""
+    return "".join(letter if letter.isprintable() else _spelled(letter) for letter in text.strip())
+
+
+def _spelled(letter: str) -> str:
+    return " " if letter == "\n" else ascii(letter)[1:-1]
 
 
 def exit_code(error: BaseException) -> int:
@@ -60,7 +69,7 @@ def fault(error: BaseException) -> str:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(redacted(str(error)).split())
+    return visible(" ".join(redacted(str(error)).split()))
 
 
 def _place(error: BaseException) -> tuple[str, str] | None:

@@ -38,8 +38,9 @@ def _line(decades: Array) -> Array:
     return decades
 
 
-def _square(decades: Array) -> Array:
-    return decades**2
+def _bend(top: float, decades: Array) -> Array:
+    """A parabola that rises as one decade does at first, and turns at a place in decades."""
+    return decades - decades**2 / (2 * top)
 
 
 def _approach(rate: float, decades: Array) -> Array:
@@ -50,11 +51,14 @@ CONSTANT, DRIFTING, SATURATING, TURNING = "constant", "drifting", "saturating", 
 RATES = (0.4, 0.7, 1.1, 1.6, 2.3, 3.2)
 """Of saturation, a decade: half of what is to come is reached after 0.2 to 1.7 decades."""
 
+TOPS = (0.5, 1.0)
+"""Decades after which a gain turns where no straight line is added, which moves the turn anywhere."""
+
 FORMS = (
     Form(CONSTANT, 0.3),
     *(Form(DRIFTING, 0.1, (_line,), (sd,)) for sd in (0.08, 0.25)),
     *(Form(SATURATING, 0.26 / len(RATES), (partial(_approach, rate),), (0.3,)) for rate in RATES),
-    *(Form(TURNING, 0.12, (_line, _square), (0.25, sd)) for sd in (0.1, 0.25)),
+    *(Form(TURNING, 0.24 / len(TOPS), (_line, partial(_bend, top)), (0.1, 0.2)) for top in TOPS),
 )
 """Factors are in ln CEG: most gains move by less than a quarter in a decade of compute."""
 

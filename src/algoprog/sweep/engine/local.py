@@ -18,6 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from algoprog.runs.calls import read_calls
+from algoprog.runs.mistake import sentence
 from algoprog.runs.record import LOG_FILE
 from algoprog.runs.store import load_run
 from algoprog.sweep.engine.devices import Share
@@ -101,7 +102,7 @@ def refuse(error: ValueError) -> None:
     Raises:
         SystemExit: always; nothing has been trained.
     """
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {sentence(error)}", file=sys.stderr)
     raise SystemExit(2)
 
 

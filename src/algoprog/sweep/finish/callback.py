@@ -39,12 +39,13 @@ class Gains(Callback):
         Raises:
             SystemExit: it would (2); one sentence says what to change.
         """
+        from algoprog.runs.mistake import sentence
         from algoprog.sweep.design.jobs import check_sweeper
 
         try:
             check_sweeper(config)
         except ValueError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {sentence(error)}", file=sys.stderr)
             raise SystemExit(2) from None
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from algoprog import written
 from algoprog.run import provenance
 from algoprog.run.provenance import environment
+from algoprog.runs.mistake import visible
 from algoprog.runs.record import Record
 from algoprog.runs.secrets import redacted
 from algoprog.strangers import unread
@@ -79,7 +80,7 @@ def tell_refused(planned: Plan, *, skip_refused: bool) -> None:
     """
     lead = "left out" if skip_refused else "error"
     for reason in dict.fromkeys(reason for _, reason in planned.refused):
-        same = [" ".join(written.words(overrides)) for overrides, other in planned.refused if other == reason]
+        same = [visible(" ".join(written.words(overrides))) for overrides, other in planned.refused if other == reason]
         text = f"{same[0]}: {reason}" if len(same) == 1 else "\n  ".join([f"{reason}:", *same])
         print(redacted(f"{lead}: {text}"), file=sys.stderr)
     if not planned.refused or (skip_refused and (planned.todo or planned.done)):

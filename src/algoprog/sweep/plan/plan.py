@@ -14,6 +14,7 @@ from algoprog.axes import AXES
 from algoprog.baseline import against, baseline_name, baseline_of
 from algoprog.build import RunSpec
 from algoprog.overrides import without_axes
+from algoprog.runs.mistake import visible
 from algoprog.runs.record import BASELINE, CONFIG_FILE, CURVE_FILE, FINISHED, RECORD_FILE, Record
 from algoprog.runs.store import find_runs, load_run
 from algoprog.runs.views import view_of
@@ -151,7 +152,7 @@ def _check(jobs: Sequence[list[str]], composer: Composer, specs: Specs, result: 
         try:
             checked.append((specs(composer(job)), job))
         except ValueError as error:
-            result.refused.append((job, str(error)))
+            result.refused.append((job, visible(str(error))))
     return checked
 
 

@@ -6,6 +6,7 @@ import shlex
 import textwrap
 from collections.abc import Sequence
 
+from algoprog.runs.mistake import visible
 from algoprog.sweep.plan.expected import time_text
 from algoprog.sweep.plan.preview import TRAINED, PlannedRun, Preview
 
@@ -94,7 +95,7 @@ def _refused(plan: Preview) -> list[str]:
     for reason in dict.fromkeys(reason for _, reason in plan.refused):
         lines += _wrapped(reason, "  ")
         for overrides in (overrides for overrides, other in plan.refused if other == reason):
-            lines += _wrapped(shlex.join(overrides), "    ")
+            lines += _wrapped(visible(shlex.join(overrides)), "    ")
     if not plan.goes and plan.skip_refused:
         return [*lines, "Nothing would be trained: no combination is left."]
     if plan.skip_refused:
