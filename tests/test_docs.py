@@ -64,3 +64,18 @@ def test_every_file_that_the_readme_links_exists() -> None:
 def test_the_tests_that_a_page_names_exist(page: str) -> None:
     for path, test in re.findall(r"(tests/[\w/]+\.py)::(test_\w+)", (ROOT / "docs" / page).read_text()):
         assert f"def {test}(" in (ROOT / path).read_text(), f"{page} names {path}::{test}"
+
+
+def test_the_page_on_the_house_names_every_folder_and_what_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    source = ROOT / "src" / "algoprog"
+    folders = {path.name for path in source.iterdir() if (path / "__init__.py").exists()}
+    assert folders == set(re.findall(r"^\| `src/algoprog/(\w+)/` \|", text, flags=re.M))
+    inner = set(re.findall(r"`(\w+)/`", text))
+    assert inner <= {path.name for path in ROOT.rglob("*") if path.is_dir()}
+    places = re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+    assert len(places) > 8
+    for file, name in places:
+        assert re.search(rf"(def|class) {name}\b", (source / file).read_text(encoding="utf-8")), f"{file}::{name}"
+    for conf in re.findall(r"`(conf/[\w/]+\.yaml)`", text):
+        assert (ROOT / conf).exists()
