@@ -16,6 +16,8 @@ from tests.configs import options, part
 from tests.e2e.conftest import TINY
 from tests.warm import TRAIN, program
 
+pytestmark = pytest.mark.slow
+
 HERE = ("hydra/launcher=basic", "~hydra.callbacks.gains", "hydra.sweeper.reuse=null", "budget.steps=6", "model=nano")
 """Every run in one process, and no report: only the names and gains of what was trained are asked for."""
 

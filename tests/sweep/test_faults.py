@@ -45,6 +45,7 @@ def test_a_network_that_is_lost_to_wandb_costs_no_run(train: Program, tmp_path: 
     assert_logged_offline(tmp_path, result.returncode, result.stderr)
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_nothing(tmp_path: Path) -> None:
     words = [*TINY, "budget.steps=6", "seed=0,1", "hydra.sweeper.reuse=null", f"hydra.sweep.dir={tmp_path}"]
     command = [sys.executable, str(ROOT / "train.py"), "-m", *words]

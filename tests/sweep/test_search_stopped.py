@@ -178,6 +178,7 @@ def test_a_search_and_the_runs_that_follow_from_it(go: Callable[..., Machine]) -
     assert rates["ln"] == pytest.approx(6e-3, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_stopped_at_any_turn_it_goes_on_to_the_same_end(go: Callable[..., Machine]) -> None:
     few = ("variant=none,ln", "seed=0")
     whole = go("whole", words=few)
