@@ -124,7 +124,7 @@ def test_other_settings_and_contents_give_another_folder(jsonl: Path, tmp_path: 
 
 
 def test_processes_that_start_at_once_share_one_result(jsonl: Path, tmp_path: Path) -> None:
-    processes = [launch(jsonl, tmp_path) for _ in range(3)]
+    processes = [launch(jsonl, tmp_path / "deep" / "cache") for _ in range(6)]
     outputs = [process.communicate(timeout=600) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
     assert len({out for out, _ in outputs}) == 1
