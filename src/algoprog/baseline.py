@@ -22,6 +22,7 @@ Config = Mapping[str, Any]
 def preset(group: str, name: str) -> dict[str, Any]:
     """The values of a file in conf/; empty where there is none."""
     path = conf_dir() / group / f"{name}.yaml"
+    # A file of conf/ holds keys: it becomes a dictionary, and no list or text.
     return dict(OmegaConf.to_container(OmegaConf.load(path))) if path.exists() else {}  # type: ignore[arg-type]
 
 

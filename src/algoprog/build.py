@@ -30,8 +30,8 @@ from algoprog.model.interface.roles import matrix, vector
 from algoprog.names import check_name
 from algoprog.refusals import refuse
 from algoprog.runs.record import COMPARE, SEARCH
-from algoprog.strangers import refuse_strangers
 from algoprog.training import budget
+from algoprog.unknown_settings import refuse_unknown
 from algoprog.variant import cohort, model_name, run_id, variant
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
     Raises:
         ValueError: the configuration cannot be trained, saying what to change.
     """
-    refuse_strangers(config)
+    refuse_unknown(config)
     _check_settings(config)
     check_name("model.name", str(config["model"]["name"]))
     refuse(config)

@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from algoprog.overrides import context, parse
 from algoprog.runs.addresses import HIDDEN
 from algoprog.runs.secrets import redacted
-from algoprog.strangers import KNOWN, is_strange
+from algoprog.unknown_settings import KNOWN, is_unknown
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def command(script: str, typed: Sequence[str]) -> str:
 
 def changed(typed: Sequence[str]) -> dict[str, str]:
     """The context of a run likewise: the settings on its command line that are no axis, model or seed."""
-    strange = {word.key_or_group: word for word in parse(list(typed)) if is_strange(word)}
+    strange = {word.key_or_group: word for word in parse(list(typed)) if is_unknown(word)}
     return {
         redacted(key) if key in strange else key: _value(strange[key]) if key in strange else _under(key, value)
         for key, value in context(list(typed)).items()
@@ -50,7 +50,7 @@ def _word(text: str) -> str:
         (word,) = parse([text])
     except HydraException:
         return redacted(text)
-    if not is_strange(word):
+    if not is_unknown(word):
         return redacted(text)
     return redacted(text.partition("=")[0]) + f"={_value(word)}"
 

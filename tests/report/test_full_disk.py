@@ -58,7 +58,7 @@ def test_in_a_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert_one_sentence(capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("words", [["ceg"], ["ceg", "--format", "csv"]])
+@pytest.mark.parametrize("words", [["ceg"], ["ceg", "--format", "csv"], ["literature"]])
 def test_under_the_output_of_a_command(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:

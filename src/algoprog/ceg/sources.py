@@ -11,7 +11,7 @@ from algoprog.ceg.curves import Curve, curves_from_runs
 from algoprog.ceg.tables import read_table
 from algoprog.ceg.tables.sheet import SUFFIXES
 from algoprog.ceg.tables.speedrun import is_log, read_logs
-from algoprog.runs.record import CURVES_CSV
+from algoprog.runs.record import CURVES_CSV, GAINS_CSV
 from algoprog.runs.views import compared_runs
 
 
@@ -62,6 +62,11 @@ def _read_folder(path: Path, rename: Mapping[str, str] | None) -> list[Curve]:
             return read_table(path / CURVES_CSV, rename)
         if logs := read_logs(path):
             return logs
+        if (path / GAINS_CSV).is_file():
+            raise ValueError(
+                f"{path} holds {GAINS_CSV}, a table of gains, and neither records nor curves to compute it from again:"
+                " name another folder"
+            )
         raise ValueError(
             f"{path} holds no finished run (no record.json below it): finish a sweep or name another folder"
         )

@@ -83,7 +83,7 @@ class MixtureOfExperts(NoFacts, Mlp):
         tokens = (part.flatten(0, 1) for part in (x, routing.chosen, routing.weights))
         update = self.experts(*tokens).unflatten(0, x.shape[:2])
         for expert in self.shared:
-            update = update + expert.everywhere(x)  # type: ignore[operator]
+            update = update + expert.everywhere(x)  # type: ignore[operator]  # a list of modules
         return self.dropout(update)
 
     def flops(self, work: Work) -> float:

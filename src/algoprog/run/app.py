@@ -21,9 +21,9 @@ from algoprog.run.micro_batch import NoRoomError, fitted
 from algoprog.runs.failure import failed, keep_logs_private
 from algoprog.runs.mistake import exit_code, sentence, visible
 from algoprog.runs.secrets import redact_logs
-from algoprog.strangers import unread
 from algoprog.training.free_memory import free_memory
 from algoprog.training.hardware import gpus_here
+from algoprog.unknown_settings import unread
 
 OWN_PROCESS = ("local", "slurm", "ray")
 """Launchers that give every run a process of its own."""

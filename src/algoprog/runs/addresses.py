@@ -38,7 +38,7 @@ def _end_of_user_info(text: str, start: int, *, whole: bool) -> int:
     """
     line = text[start:].split("\n", 1)[0]
     line = line if whole else line.split("://", 1)[0]
-    run = line if whole else line[: _INSIDE.match(line).end()]  # type: ignore[union-attr]
+    run = line if whole else line[: _INSIDE.match(line).end()]  # type: ignore[union-attr]  # matches anything
     authority = re.split(r"[/?#]", run, maxsplit=1)[0]
     if "@" in authority:
         return start + authority.rindex("@")

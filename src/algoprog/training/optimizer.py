@@ -70,6 +70,7 @@ class Combined(Optimizer):
         super().__init__([group for one in self.inner for group in one.param_groups], {})
         self._share()
 
+    # torch declares two forms of it.
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """One step of each, on the same gradients."""

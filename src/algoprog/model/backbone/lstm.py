@@ -188,7 +188,7 @@ class Lstm(Backbone):
 
     def new_layer_states(self, batch: int, capacity: int) -> list[Carried]:
         """Those of the LSTM layers."""
-        return [layer.new_state(batch, capacity) for layer in self.stack]  # type: ignore[operator]
+        return [layer.new_state(batch, capacity) for layer in self.stack]  # type: ignore[operator]  # a list of modules
 
     def continued(
         self, tokens: Int[Tensor, "batch new"], places: Following, layers: list[Carried]
@@ -197,7 +197,7 @@ class Lstm(Backbone):
         context = Context(places, Reports(), {})
         x = self.dropout(self.embedding(tokens))
         for layer, state in zip(self.stack, layers, strict=True):
-            x = layer.step(x, context, state)  # type: ignore[operator]
+            x = layer.step(x, context, state)  # type: ignore[operator]  # a list of modules
         return self.embedding.logits(self.final_norm(x))
 
     def n_embedding_params(self) -> int:

@@ -52,7 +52,7 @@ class Transformer(Backbone):
 
     def new_layer_states(self, batch: int, capacity: int) -> list[Any]:
         """Those of the blocks."""
-        return [block.new_state(batch, capacity) for block in self.blocks]  # type: ignore[operator]
+        return [block.new_state(batch, capacity) for block in self.blocks]  # type: ignore[operator]  # a list of modules
 
     def continued(
         self, tokens: Int[Tensor, "batch new"], places: Following, layers: list[Any]
@@ -61,7 +61,7 @@ class Transformer(Backbone):
         context = self._context(places, Reports())
         x = self._embedded(tokens, context)
         for block, state in zip(self.blocks, layers, strict=True):
-            x = block.step(x, context, state)  # type: ignore[operator]
+            x = block.step(x, context, state)  # type: ignore[operator]  # a list of modules
         return self.embedding.logits(self.final_norm(x))
 
     def n_embedding_params(self) -> int:

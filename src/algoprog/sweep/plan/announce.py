@@ -12,12 +12,12 @@ from algoprog.run.provenance import environment
 from algoprog.runs.mistake import visible
 from algoprog.runs.record import Record
 from algoprog.runs.secrets import redacted
-from algoprog.strangers import unread
 from algoprog.sweep.plan.condition import announce
 from algoprog.sweep.plan.expected import expected_time
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan
 from algoprog.sweep.plan.schedules import told
+from algoprog.unknown_settings import unread
 
 
 def tell(planned: Plan, sweep_dir: Path, where: Placement) -> None:

@@ -66,6 +66,7 @@ class MLflowRun(MLFlowLogger):
         super().__init__(experiment_name=experiment, tracking_uri=uri, run_id=run_id)
         self.row, self.wanted, self.lost = 0, rows, False
 
+    # Lightning takes any mapping and calls it with this one.
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:  # type: ignore[override]
         """Send one row, unless MLflow has it."""
         if self.row >= self.wanted and not self.lost:

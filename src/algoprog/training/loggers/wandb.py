@@ -110,6 +110,7 @@ class WandbRun(Logger):
         results = columns(record)
         self.run.summary.update(results)
         known = {key: results[key] for key in GROUPED} | {RECORD_COLUMN: record_json(record)}
+        # wandb has no types for its configuration.
         self.run.config.update(known, allow_val_change=True)  # type: ignore[no-untyped-call]
         if record.status == DIVERGED:
             self.run.tags = (*(self.run.tags or ()), DIVERGED)

@@ -117,6 +117,7 @@ class MatrixMuon(Optimizer):
         self.declared = {own.parameter: own for own in parameters}
         super().__init__(groups(parameters, weight_decay=weight_decay), knobs)
 
+    # torch declares two forms of it.
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One update of everything that has a gradient."""

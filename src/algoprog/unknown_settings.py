@@ -23,7 +23,7 @@ def unread(words: Sequence[str]) -> list[str]:
     A value that another word uses, as in `+width=64 model.d_model=${width}`, is read.
     """
     typed = parse(list(words))
-    names = dict.fromkeys(word.key_or_group.partition(".")[0] for word in typed if is_strange(word))
+    names = dict.fromkeys(word.key_or_group.partition(".")[0] for word in typed if is_unknown(word))
     return [
         f"nothing reads +{name}, for {no_setting(name)}"
         for name in names
@@ -31,7 +31,7 @@ def unread(words: Sequence[str]) -> list[str]:
     ]
 
 
-def is_strange(word: Override) -> bool:
+def is_unknown(word: Override) -> bool:
     """Whether a word of the command line adds a setting that is none of ours."""
     return not word.is_delete() and subject(word) not in (KNOWN | _groups())
 
@@ -42,7 +42,7 @@ def _groups() -> frozenset[str]:
     return frozenset(path.name for path in conf_dir().iterdir() if path.is_dir())
 
 
-def refuse_strangers(config: Mapping[str, Any]) -> None:
+def refuse_unknown(config: Mapping[str, Any]) -> None:
     """Refuse a setting that does not exist below one that does.
 
     Raises:
