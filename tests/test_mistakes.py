@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from algoprog.names import check_name
 from algoprog.overrides import refuse_lists
 from algoprog.runs.mistake import sentence
 from algoprog.start import hydra_words
+from algoprog.sweep.plan.preview import preview
 from algoprog.training.hardware import Gpus, count_devices
 from algoprog.unknown_settings import unread
 from tests.configs import TINY_RUN, compose
@@ -87,9 +89,13 @@ def test_a_sentence_shows_what_it_names_on_one_line(odd: str) -> None:
 
 
 def test_one_run_has_one_option_of_an_axis() -> None:
-    with pytest.raises(ValueError, match="lists options"):
-        refuse_lists(["attention=[mqa,gqa]"])
-    refuse_lists(["optim.betas=[0.9,0.95]", "attention=mqa"])
+    for word in ("attention=[mqa,gqa]", "model=[nano,micro]", "model=[0.9]", "norm@final_norm=[ln]", "experiment=[1]"):
+        with pytest.raises(ValueError, match="lists options"):
+            refuse_lists([word])
+        for refuse in (composed, hydra_words, lambda words: preview(words, Path())):
+            with pytest.raises(ValueError, match="lists options"):
+                refuse([word])
+    refuse_lists(["optim.betas=[0.9,0.95]", "attention=mqa", "experiment=[demo,ladder]", "tuned=[optim.lr]"])
 
 
 @pytest.mark.parametrize("devices", [[-1], [0, 0], [True], ["0"], [], 0, "0,1", 1.5, True, "²"])

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from algoprog.config import conf_dir
 from algoprog.hydra_mistakes import hydra_sentence
+from algoprog.overrides import refuse_odd_lists
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:
@@ -19,6 +20,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     Raises:
         ValueError: an override names no option or no setting, with Hydra's sentence on what there is.
     """
+    refuse_odd_lists(overrides)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         try:
             return hydra_compose("config", list(overrides))

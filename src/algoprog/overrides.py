@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 
 from algoprog.axes import ALWAYS, AXES
 from algoprog.baseline import baseline, preset
-from algoprog.config import COMPARISON, EXECUTION
+from algoprog.config import COMPARISON, EXECUTION, conf_dir
 
 
 def parse(overrides: list[str]) -> list[Override]:
@@ -52,14 +55,39 @@ def setting(override: Override) -> str:
 
 
 def refuse_lists(overrides: list[str]) -> None:
-    """Refuse several options for one axis in one run, of which Hydra would make a mixture.
+    """Refuse several options where there is one, of which Hydra would make a mixture or take the last.
 
     Raises:
         ValueError: a word lists them.
     """
     for word in parse(overrides):
-        if setting(word) in AXES and isinstance(word.value(), list):
+        if isinstance(word.value(), list) and _is_one_choice(word):
             raise ValueError(f"{word.input_line} lists options: choose one, or add -m and leave the brackets out")
+
+
+def refuse_odd_lists(overrides: Sequence[str]) -> None:
+    """The same before Hydra composes, which trips over lists of what can be no name; what it cannot read is left to it.
+
+    Raises:
+        ValueError: a word lists them.
+    """
+    for text in overrides:
+        with suppress(HydraException):
+            refuse_lists([text])
+
+
+def _is_one_choice(word: Override) -> bool:
+    """Whether a word chooses an option of an axis or another group; experiments alone may be several, by name."""
+    key = str(word.key_or_group)
+    if key == "experiment" or key.startswith("hydra/"):
+        return not all(isinstance(name, str) for name in word.value())
+    return setting(word) in AXES or key in groups()
+
+
+@cache
+def groups() -> frozenset[str]:
+    """The folders of conf/: what can be chosen, whatever it sets."""
+    return frozenset(path.name for path in conf_dir().iterdir() if path.is_dir())
 
 
 def without_axes(overrides: list[str]) -> list[str]:

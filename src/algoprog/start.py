@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from algoprog.hydra_mistakes import hydra_sentence
+from algoprog.overrides import refuse_odd_lists
 from algoprog.runs.failure import with_traceback
 from algoprog.runs.mistake import FAULT, MISTAKE, exit_code, fault, sentence, visible
 from algoprog.runs.secrets import guarded_terminal
@@ -51,7 +52,7 @@ def hydra_words(words: Sequence[str]) -> list[str]:
     """The words of the command line with `--key=value`, as agents of W&B sweeps write it, as `key=value`.
 
     Raises:
-        ValueError: a word cannot be written down, for it is no text.
+        ValueError: a word cannot be written down, for it is no text, or lists what there is one of.
     """
     flags = [flag for action in get_args_parser()._actions for flag in action.option_strings]
     for word in words:
@@ -59,7 +60,9 @@ def hydra_words(words: Sequence[str]) -> list[str]:
             raise ValueError(f"{word!a} is no UTF-8: type it in UTF-8")
         if word.startswith("--") and "=" not in word and not _is_flag(word, flags):
             raise ValueError(f"{word} is no option: settings are written as KEY=VALUE, and --help shows all")
-    return [word if _is_flag(word, flags) else word.removeprefix("--") for word in words]
+    plain = [word if _is_flag(word, flags) else word.removeprefix("--") for word in words]
+    refuse_odd_lists([word for word in plain if not word.startswith("-")])
+    return plain
 
 
 def _is_flag(word: str, flags: Sequence[str]) -> bool:

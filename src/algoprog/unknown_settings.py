@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from functools import cache
 from typing import Any, get_type_hints
 
 from hydra.core.override_parser.types import Override
 
-from algoprog.config import Baseline, Schema, conf_dir
+from algoprog.config import Baseline, Schema
 from algoprog.hydra_mistakes import no_setting
-from algoprog.overrides import parse, subject
+from algoprog.overrides import groups, parse, subject
 
 KNOWN = frozenset(field.name for field in fields(Schema))
 """The top-level settings of every run and every sweep."""
@@ -33,13 +32,7 @@ def unread(words: Sequence[str]) -> list[str]:
 
 def is_unknown(word: Override) -> bool:
     """Whether a word of the command line adds a setting that is none of ours."""
-    return not word.is_delete() and subject(word) not in (KNOWN | _groups())
-
-
-@cache
-def _groups() -> frozenset[str]:
-    """The folders of conf/: what can be chosen, whatever it sets."""
-    return frozenset(path.name for path in conf_dir().iterdir() if path.is_dir())
+    return not word.is_delete() and subject(word) not in (KNOWN | groups())
 
 
 def refuse_unknown(config: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from algoprog import build
@@ -106,6 +106,7 @@ def test_odd_settings_are_planned_and_train_or_are_one_sentence(typed: list[str]
 
 
 @few(8)
+@example(typed=["model=[0.9,0.95,0.99]"])
 @given(typed=st.lists(st.one_of(words(), words().map("--{}".format)), min_size=1, max_size=3))
 def test_words_of_a_command_line_compose_or_are_one_sentence(typed: list[str]) -> None:
     try:

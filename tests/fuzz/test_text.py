@@ -59,14 +59,14 @@ def files(draw: st.DrawFn) -> File:
     kind = suffix.lower().partition(".")[0]
     rows = draw(st.lists(texts, min_size=1, max_size=40))
     content, read = _lines(draw, rows) if kind == "jsonl" else _plain(draw, rows)
-    if kind not in ("txt", "jsonl"):
-        read = () if kind in ("json", "md", "csv", "gz") else None
+    read = read if kind in ("txt", "jsonl") else None
     content, cut = _packed(draw, content, suffix.lower().rpartition(".")[2])
     path = (
         f"{draw(st.sampled_from(('', '', '', 'deep/', '.hidden/', 'deep/.x/')))}{draw(st.sampled_from(NAMES))}.{suffix}"
     )
     hidden = any(part.startswith(".") for part in path.split("/"))
-    return File(path, content, () if hidden else None if cut else read)
+    unread = hidden or kind in ("json", "md", "csv", "gz")
+    return File(path, content, () if unread else None if cut else read)
 
 
 def _plain(draw: st.DrawFn, rows: list[str]) -> tuple[bytes, tuple[str, ...] | None]:

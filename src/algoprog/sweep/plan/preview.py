@@ -18,6 +18,7 @@ from algoprog import written
 from algoprog.build import RunSpec
 from algoprog.config import conf_dir
 from algoprog.hydra_mistakes import hydra_sentence
+from algoprog.overrides import refuse_odd_lists
 from algoprog.run.memory import peak_memory
 from algoprog.runs.record import COMPARE, DIVERGED, SEARCH
 from algoprog.runs.secrets import redacted
@@ -139,6 +140,7 @@ def preview(arguments: Sequence[str], records: Path) -> Preview:
     Raises:
         ValueError: the words or the design make no sense.
     """
+    refuse_odd_lists(arguments)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         try:
