@@ -85,6 +85,19 @@ def test_a_finding_inside_its_own_interval_says_what_decided(make_gains, sweep):
     assert "own seeds leave open at nano, the spread pooled" in verdict.sentence
 
 
+def test_an_interval_without_one_that_is_no_finding_says_why(make_gains, sweep):
+    gains = make_gains(sweep(models=("nano",), variants=("rope",)))
+    chance = [
+        replace(g, ceg=1.1, ci_low=1.03, ci_high=1.2, finding=False, p_value=0.0749, flags=("maybe-chance",))
+        for g in gains
+    ]
+    (verdict,) = verdicts(summarise(chance, []), cost="flops", confidence=0.9)
+    assert verdict.word == "unclear"
+    assert "excludes 1, but among all variants that were tried one may do so by chance (p 0.075 at nano)" in (
+        verdict.sentence
+    )
+
+
 def test_seeds_that_were_lost_are_counted_in_the_verdict(make_gains, sweep):
     gains = make_gains(sweep(models=("nano",), variants=("rope",)))
     lost = [replace(g, n_seeds=2, n_diverged=1, finding=False) for g in gains]

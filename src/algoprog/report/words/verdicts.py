@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from algoprog.ceg.cost import COSTS, beside
 from algoprog.ceg.gains import Gain
+from algoprog.ceg.judge import MAYBE_CHANCE
 from algoprog.ceg.ladder.scale import ScaleDependence
 from algoprog.report.summary import ESTIMATORS, Arm, Group
 from algoprog.report.words.naming import order_variants, ratio
@@ -118,6 +119,11 @@ def _remark(found: Sequence[tuple[Group, Gain]], arms: Sequence[tuple[Group, Arm
     pooled = [g.label for g, gain in found if gain.finding and _own_interval_holds_one(gain)]
     if pooled:
         text += f" What its own seeds leave open at {', '.join(pooled)}, the spread pooled over the variants decides."
+    chance = [(g.label, gain) for g, gain in found if MAYBE_CHANCE in gain.flags]
+    if chance:
+        odds = [f"{gain.p_value:.2g} at {label}" for label, gain in chance if gain.p_value is not None]
+        by_chance = f" (p {', '.join(odds)})" if odds else ""
+        text += f" Its interval excludes 1, but among all variants that were tried one may do so by chance{by_chance}."
     told = {g.label for g, gain in found if gain.n_diverged}
     broken = [group.label for group, arm in arms if arm.n_diverged and group.label not in told]
     text += f" The gain is that of the seeds that did not diverge ({', '.join(lost)}), so no finding." if lost else ""
