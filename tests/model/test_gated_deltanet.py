@@ -179,6 +179,7 @@ def test_its_state_is_as_large_for_any_length() -> None:
         assert model.state_bytes(length) == 2 * 4 * (4 * 4 * 8 + 3 * (16 + 16 + 32))
     half = deltanet().to(torch.bfloat16)
     assert half.blocks[0].attention.new_state(1, 1).memory.dtype == torch.float32
+    assert half(tokens(1)).dtype == torch.bfloat16
     assert half.state_bytes(1) == 2 * (4 * 4 * 4 * 8 + 2 * 3 * (16 + 16 + 32))
 
 

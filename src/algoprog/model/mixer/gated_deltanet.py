@@ -103,6 +103,8 @@ class GatedDeltaNet(NoFacts, NoStatistics, Mixer):
     ) -> Float[Tensor, "batch new d_model"]:
         """The same for positions behind those of the state."""
         assert isinstance(context.places, Following)
+        if not context.places.new:
+            return x  # of no position, as attention gives
         return self._recalled(x, state, context.places)
 
     def new_state(self, batch: int, capacity: int) -> Carried:
@@ -156,7 +158,7 @@ class GatedDeltaNet(NoFacts, NoStatistics, Mixer):
         rule: Callable[..., tuple[Tensor, Tensor]] = recurrent if x.shape[1] == 1 else chunked
         with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
             read, state.memory = rule(_unit(q) / math.sqrt(self.d_key), _unit(k), v, log_kept, strength, state.memory)
-        normed = F.rms_norm(read, self.gain.shape, self.gain, EPS).transpose(1, 2).flatten(2)
+        normed = F.rms_norm(read, self.gain.shape, self.gain.to(read.dtype), EPS).transpose(1, 2).flatten(2)
         return self.dropout(self.out(normed.to(z.dtype) * F.silu(z)))
 
     def _convolved(self, mixed: Tensor, state: Carried, places: Following | None) -> Iterable[Tensor]:
