@@ -36,7 +36,7 @@ WORDS = (
     "é\u0301",
     "\x1b[0m",
 )
-NAMES = ("a", "b.c", "c d", "é", "=,$", "[x]", "*", "~", "it's", '"', "\\", "${x}", "-", "\u202e", "a.txt", "x" * 200)
+NAMES = ("a", "b.c", "c d", "é", "=,$", "[x]", "*", "~", "it's", '"', "\\", "${x}", "-", "\u202e", "a.txt.b", "x" * 200)
 SUFFIXES = ("txt", "jsonl", "txt.gz", "jsonl.gz", "txt.zst", "jsonl.zst", "TXT", "json", "md", "csv", "gz", "parquet")
 
 
