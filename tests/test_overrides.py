@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from algoprog.overrides import context, parse, quoted, without_axes
+from algoprog.overrides import context, parse, quoted, with_moved_axes, without_axes
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,7 @@ def test_quoted_text_comes_back_as_it_was(text: str) -> None:
 def test_a_knob_that_is_added_to_an_axis_is_none_of_the_baseline() -> None:
     words = ["attention._target_=fault.Fault", "+attention.at=8", "~mlp.expansion", "+width=3", "seed=1"]
     assert without_axes(words) == ["+width=3", "seed=1"]
+
+
+def test_a_moved_axis_may_stand_behind_plus_signs() -> None:
+    assert with_moved_axes(["++baseline.kernel=flash"]) == ["kernel=flash", "++baseline.kernel=flash"]

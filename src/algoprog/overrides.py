@@ -134,7 +134,7 @@ def with_moved_axes(overrides: list[str]) -> list[str]:
     parsed = parse(overrides)
     chosen = {setting(word) for word in parsed}
     moved = [setting(word).partition(".")[2] for word in parsed if subject(word) == "baseline"]
-    values = {setting(word): word.get_value_element_as_str() for word in parsed}
+    values = {setting(word).lstrip("+~"): word.get_value_element_as_str() for word in parsed}
     missing = [axis for axis in moved if axis in ALWAYS and axis not in chosen]
     return [*(f"{AXES[axis].word}={values[f'baseline.{axis}']}" for axis in missing), *overrides]
 
