@@ -71,7 +71,10 @@ def name(path: Path) -> str:
 def load(path: Path) -> dict[str, Any]:
     config = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(config, dict)
-    return config
+    if "/" in str(config.get("defaults", "")):  # of the whole configuration, not of one group
+        return config
+    shared = [name for name in config.pop("defaults", []) if name != "_self_"]
+    return {key: value for name in shared for key, value in load(path.with_stem(name)).items()} | config
 
 
 def knobs(path: Path) -> dict[str, Any]:
@@ -181,14 +184,15 @@ def test_no_knob_is_dead(axis: str, stem: str, knob: str) -> None:
 
 def behaviour(**parts: dict[str, Any]) -> tuple[Any, ...]:
     """Everything by which two models could be told apart."""
-    model = shaken(gpt(WIDE, **parts))
-    shapes = [(path, tuple(parameter.shape)) for path, parameter in model.named_parameters()]
+    model = gpt(WIDE, **parts)
+    first = [(path, tuple(own.shape), own.double().sum().item()) for path, own in model.named_parameters()]
+    shaken(model)
     with torch.no_grad():
         # Small activations, so that the epsilon of a norm is not lost in rounding.
         model.embedding.table.weight.mul_(0.02)
         logits = model(tokens(1))
         told = trained_upon(model)
-    return shapes, model.flops_per_token(), model.attention_density(), logits.double().sum().item(), told
+    return first, model.flops_per_token(), model.attention_density(), logits.double().sum().item(), told
 
 
 def trained_upon(model: Backbone) -> tuple[float, list[float]]:
@@ -299,8 +303,8 @@ def test_no_knob_of_a_schedule_is_dead(path: Path, knob: str) -> None:
 @pytest.mark.parametrize(("path", "knob"), OPTIM_KNOBS)
 def test_no_knob_of_an_optimizer_is_dead(path: Path, knob: str) -> None:
     config = load(path)
-    changed = {"betas": [0.8, 0.95], "eps": 1e-3, "nesterov": False, "ns_steps": 3, "momentum": 0.9}
-    other = {**config, knob: changed[knob] if knob in changed else 2 * config[knob]}
+    changed = {"betas": [0.8, 0.95], "eps": 1e-3, "nesterov": False, "ns_steps": 3, "momentum": 0.8}
+    other = {**config, knob: changed[knob] if knob in changed else 2 * config[knob] or 0.1}
 
     def trained(config: dict[str, Any]) -> float:
         model = gpt()

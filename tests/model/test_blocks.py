@@ -88,4 +88,6 @@ def test_placements_have_the_norms_that_they_should() -> None:
         return sum(name.endswith("gain") for name, _ in gpt(block=block, norm="ln").named_parameters())
 
     counts = {block: norms(block) for block in options("block")}
-    assert counts == {"pre": 5, "post": 5, "sandwich": 9, "parallel": 3}, "two layers, and the final norm"
+    assert counts == {"pre": 5, "post": 5, "sandwich": 9, "parallel": 3, "reordered": 5}, (
+        "two layers, and the final norm"
+    )

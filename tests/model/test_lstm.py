@@ -18,7 +18,7 @@ from algoprog.model.interface.site import Work
 from tests.configs import TINY, assert_same, gpt, options, part, shaken, tokens
 from tests.model.counting import counted
 
-NORMS = [norm for norm in options("norm") if norm != "none"]
+NORMS = ("ln", "rmsnorm")
 PER_LAYER = 2 * 2 * 4 * TINY.d_model**2
 """FLOPs of a position: two for each weight of two matrices of four gates."""
 

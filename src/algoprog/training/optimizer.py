@@ -43,12 +43,21 @@ def check_knobs(*, lr: float, betas: Sequence[float], eps: float, weight_decay: 
     Raises:
         ValueError: one does not, named as the command line names it.
     """
-    for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
-        if not 0 <= value < math.inf:
-            raise ValueError(f"optim.{name}={value} must be a number of at least 0")
+    check_rates(lr=lr, eps=eps, weight_decay=weight_decay)
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise ValueError(f"optim.betas={list(betas)} must be two numbers, each at least 0 and below 1")
     return betas[0], betas[1]
+
+
+def check_rates(**knobs: float) -> None:
+    """Refuse knobs of an optimizer, by name, that are no finite number of at least 0.
+
+    Raises:
+        ValueError: one is none.
+    """
+    for name, value in knobs.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f"optim.{name}={value} must be a number of at least 0")
 
 
 def groups(parameters: Sequence[Declared], *, weight_decay: float) -> list[dict[str, Any]]:

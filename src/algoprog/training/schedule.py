@@ -117,6 +117,27 @@ class Linear(Schedule):
         return 1 - (1 - self.final_fraction) * progress
 
 
+class InverseSqrt(Schedule):
+    """Falls as one over the root of the step from the end of the warm-up on, which it needs.
+
+    Raises:
+        ValueError: the warm-up is empty.
+
+    Source: Vaswani et al. 2017 (arXiv 1706.03762), equation 3.
+    """
+
+    def __init__(self, *, warmup_steps: int | None, warmup_fraction: float | None) -> None:
+        super().__init__(warmup_steps=warmup_steps, warmup_fraction=warmup_fraction)
+        if not (self.warmup_steps or self.warmup_fraction):
+            raise ValueError(
+                "schedule=inverse_sqrt falls from the end of its warm-up: give schedule.warmup_steps above 0"
+            )
+
+    def after_warmup(self, progress: float, warmup: float) -> float:
+        """sqrt(warm-up / steps so far), which is 1 at its end."""
+        return math.sqrt(warmup / (warmup + progress * (1 - warmup))) if warmup else 1.0
+
+
 class WarmupStableDecay(Schedule):
     """At the peak until the last `decay_fraction` of all steps, then a straight line down.
 
