@@ -26,7 +26,7 @@ def test_golden_curves_tell_the_options_apart() -> None:
     curves = dict(GOLDEN)
     assert curves.pop("kernel=flash") == pytest.approx(curves["ln"], rel=BOUND)
     for one, other in combinations(curves, 2):
-        assert curves[one] != pytest.approx(curves[other], rel=2e-4), (one, other)
+        assert curves[one] != pytest.approx(curves[other], rel=BOUND), (one, other)
 
 
 def test_only_what_moved_is_written() -> None:
