@@ -80,7 +80,8 @@ def _is_one_choice(word: Override) -> bool:
     """Whether a word chooses an option of an axis or another group; experiments alone may be several, by name."""
     key = str(word.key_or_group)
     if key == "experiment" or key.startswith("hydra/"):
-        return not all(isinstance(name, str) for name in word.value())
+        names = word.value()
+        return not (isinstance(names, list) and all(isinstance(name, str) for name in names))
     return setting(word) in AXES or key in groups()
 
 

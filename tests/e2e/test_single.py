@@ -23,7 +23,7 @@ def test_help_is_quick_and_shows_axes_and_options() -> None:
     command = [sys.executable, "-X", "importtime", TRAIN, "--help"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert result.returncode == 0, result.stderr
-    for line in ("attention: dense, gqa, mla, mqa, sparse", "norm: ln, none, rmsnorm", "kernel: flash, math"):
+    for line in ("attention: dense, gqa, mla, mqa, sparse", "norm: dyt, ln, none, rmsnorm", "kernel: flash, math"):
         assert line in result.stdout
     assert all(len(line) <= 120 for line in result.stdout.splitlines())
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}

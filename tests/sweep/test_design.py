@@ -110,7 +110,10 @@ def test_no_design_enters_a_run() -> None:
         ({"shape": "star"}, "design.shape=star must be one of product"),
         ({"shape": "factorial"}, "needs parts"),
         ({"shape": "factorial", "parts": {"norms": ["ln"]}}, "the axis norms"),
-        ({"shape": "factorial", "parts": {"norm": ["lm"]}}, "norm has no option lm: choose among ln, none, rmsnorm"),
+        (
+            {"shape": "factorial", "parts": {"norm": ["lm"]}},
+            "norm has no option lm: choose among dyt, ln",
+        ),
         ({"shape": "factorial", "parts": {"attention": ["gqa(size=2)"]}}, "has no knob size: it has group_size"),
         ({"shape": "factorial", "parts": {"attention": ["gqa(2)"]}}, "is no option"),
         ({"shape": "product", "parts": {"norm": ["ln"]}}, "takes no parts"),

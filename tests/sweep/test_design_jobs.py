@@ -165,7 +165,7 @@ def test_another_sweeper_is_refused_where_only_ours_will_do(config: list[str], s
         (["design=factorial", "design.parts.norm=[lm]"], "norm has no option lm"),
         (["design=ladder", "design.exclude=[{seed:[0,1,2]}]"], "leaves out every combination"),
         (["design=ladder", "design.exclude=[{sead:0}]"], "names sead, which is no setting"),
-        (["design=ladder", "design.exclude=[{norm:lm}]"], "norm has no option lm: choose among ln, none, rmsnorm"),
+        (["design=ladder", "design.exclude=[{norm:lm}]"], "norm has no option lm: choose among dyt, ln"),
         (["design=ladder", "design.exclude=[{variant:lm}]"], "no axis has the option lm"),
         (["design=ladder", "design.exclude=[{model:[nano,huge]}]"], "model has no option huge: choose among"),
         (["design=ladder", "design.exclude=[{attention:'gqa(size=2)'}]"], "no knob size: it has group_size"),

@@ -21,11 +21,17 @@ def test_losses_are_golden(case: str) -> None:
     assert losses(case) == pytest.approx(GOLDEN[case], rel=BOUND)
 
 
+ALIKE_AT_FIRST = {"mlp=geglu", "mlp=swiglu"}
+"""From weights this small both gates are a straight line; tests/model/test_references.py tells them apart."""
+
+
 def test_golden_curves_tell_the_options_apart() -> None:
     """Except kernels, which compute the same function."""
     curves = dict(GOLDEN)
     assert curves.pop("kernel=flash") == pytest.approx(curves["ln"], rel=BOUND)
     for one, other in combinations(curves, 2):
+        if {one, other} == ALIKE_AT_FIRST:
+            continue
         assert curves[one] != pytest.approx(curves[other], rel=BOUND), (one, other)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared
@@ -60,14 +61,13 @@ class SignMomentum(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            moved = [own for own in group["params"] if own.grad is not None]
+            moved = {own: own.grad for own in group["params"] if own.grad is not None}
             if moved:
-                self._move(moved, group)
+                self._move([*moved], [*moved.values()], group)
         return loss
 
-    def _move(self, moved: list[torch.Tensor], group: dict[str, Any]) -> None:
+    def _move(self, moved: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
         kept, mean = group["betas"][1], group["betas"][0]
-        gradients = [own.grad for own in moved]
         for own in moved:
             if "momentum" not in self.state[own]:
                 self.state[own]["momentum"] = torch.zeros_like(own)
