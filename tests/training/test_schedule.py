@@ -148,3 +148,19 @@ def test_only_a_constant_rate_is_not_annealed() -> None:
 def test_refusals(name: str, knobs: dict[str, float], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         schedule(name, **knobs)
+
+
+@pytest.mark.parametrize("knobs", [{"warmup_steps": 40}, {"warmup_fraction": 0.04}], ids=str)
+def test_inverse_sqrt_is_equation_3_of_vaswani(knobs: dict[str, float]) -> None:
+    """Proportional to min(step^-.5, step warm-up^-1.5), which is 1 / sqrt(warm-up) at its highest."""
+    one = schedule("inverse_sqrt", **knobs)
+    for step in (40, 41, 160, 999, 1000):
+        assert one.factor(step, TOTAL) == pytest.approx(step**-0.5 / 40**-0.5)
+    assert one.factor(0, TOTAL) == 1 / 41
+    assert one.factor(39, TOTAL) == 40 / 41
+
+
+@pytest.mark.parametrize("knobs", [{"warmup_steps": 0}, {"warmup_fraction": 0.0}], ids=str)
+def test_inverse_sqrt_needs_a_warm_up(knobs: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="falls from its warm-up on: give schedule.warmup_steps above 0"):
+        schedule("inverse_sqrt", **knobs)
