@@ -162,5 +162,5 @@ def test_inverse_sqrt_is_equation_3_of_vaswani(knobs: dict[str, float]) -> None:
 
 @pytest.mark.parametrize("knobs", [{"warmup_steps": 0}, {"warmup_fraction": 0.0}], ids=str)
 def test_inverse_sqrt_needs_a_warm_up(knobs: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="falls from its warm-up on: give schedule.warmup_steps above 0"):
+    with pytest.raises(ValueError, match=r"falls from the end of its warm-up: give schedule\.warmup_steps above 0"):
         schedule("inverse_sqrt", **knobs)
