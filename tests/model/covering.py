@@ -28,7 +28,10 @@ def values(axis: str) -> list[dict[str, Any]]:
 
 @cache
 def covering() -> tuple[list[Row], set[frozenset[Choice]]]:
-    """Rows that hold every pair of options, and the pairs that are refused or of which one means nothing."""
+    """Rows that hold every pair of options, and the pairs that are refused or of which one means nothing.
+
+    They are the same in every process: workers that share tests must collect the same ones.
+    """
     search = _Search()
     return search.rows(), search.refused
 
@@ -61,7 +64,7 @@ class _Search:
         return found
 
     def _filled(self, pair: frozenset[Choice]) -> Row | None:
-        row: Row = dict(pair)
+        row: Row = dict(sorted(pair))  # a frozenset has another order in every process
         for axis in (axis for axis in AXES if axis not in row):
             idle = any(axis in self._idle(choice) for choice in row.items())
             known = [0] if idle else [i for i in range(len(values(axis))) if not self._clashes(row, (axis, i))]
@@ -73,7 +76,7 @@ class _Search:
             self.refused.add(clash)
             self.missing.pop(clash, None)
             return None if pair == clash else self._filled(pair)
-        return {axis: i for axis, i in row.items() if not any(axis in self._idle(choice) for choice in row.items())}
+        return {axis: row[axis] for axis in AXES if not any(axis in self._idle(choice) for choice in row.items())}
 
     def _give_up(self, pair: frozenset[Choice]) -> None:
         self.refused.add(pair)

@@ -52,12 +52,12 @@ class CheckpointFiles(CheckpointIO):
     """Lightning's way to the disk: a full one costs a checkpoint, never the run nor the checkpoint before."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Put a checkpoint safely in place, then drop all but the newest two."""
+        """Put a checkpoint safely in place, then drop all but the newest two; before it those that a kill left over."""
         path = Path(path)
         try:
+            _drop_old(path.parent)
             _write(checkpoint, path)
-            for old in _files(path.parent)[:-KEPT]:
-                old.unlink()
+            _drop_old(path.parent)
         except OSError as error:
             log.warning("no checkpoint at step %s (%s): training goes on", checkpoint["global_step"], error)
 
@@ -70,6 +70,11 @@ class CheckpointFiles(CheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete the file."""
         Path(path).unlink(missing_ok=True)
+
+
+def _drop_old(folder: Path) -> None:
+    for old in _files(folder)[:-KEPT]:
+        old.unlink()
 
 
 def name(step: int) -> str:
