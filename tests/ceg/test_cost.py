@@ -77,6 +77,14 @@ def test_a_price_table_that_cannot_be_used_is_refused(tmp_path: Path, text: str,
         read_prices(path)
 
 
+def test_a_price_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none\.csv cannot be read as a price table: No such file or directory$"):
+        read_prices(tmp_path / "none.csv")
+    (tmp_path / "latin.csv").write_bytes(PRICES.format("H100 \xe9,2,2026-01-01").encode("latin-1"))
+    with pytest.raises(ValueError, match=r"latin\.csv is no CSV in UTF-8"):
+        read_prices(tmp_path / "latin.csv")
+
+
 def test_dollars_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     curves = table(tmp_path, "seconds,device,n_devices", "{seconds},H100,8")
     assert main(["ceg", str(curves), "--cost", "dollars"]) == 2

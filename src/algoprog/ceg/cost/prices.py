@@ -45,8 +45,10 @@ def read_prices(path: Path) -> Prices:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} cannot be read as a price table: {error}") from error
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read as a price table: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is no CSV in UTF-8: write the columns {DEVICE},{PRICE},{DATE}") from error
     missing = [name for name in (DEVICE, PRICE, DATE) if not lines or name not in lines[0]]
     if missing:
         raise ValueError(f"{path} lacks {missing[0]}: write a CSV with the columns {DEVICE},{PRICE},{DATE}, and a line")
