@@ -11,7 +11,7 @@ class Axis:
 
     name: str  # key of the configuration and of records
     group: str  # folder of conf/ that holds its options
-    owner: str  # who is built from it: model or training
+    owner: str  # who is built from it: model, training or data
     same_function: bool = False  # whether all its options compute the same function, as those of an A/A arm do
     always: bool = True  # whether every other option than the baseline's is a variant; else several in a sweep are
 
@@ -35,12 +35,20 @@ AXES: dict[str, Axis] = {
         Axis("kernel", "kernel", "model", same_function=True),
         Axis("optim", "optim", "training"),
         Axis("schedule", "schedule", "training", always=False),
+        Axis("tokenizer", "tokenizer", "data", always=False),
+        Axis("data", "data", "data", always=False),
     )
 }
 """All axes by name, in the order in which they appear in a variant's name."""
 
 MODEL = tuple(axis.name for axis in AXES.values() if axis.owner == "model")
 """The axes that a model is built from."""
+
+DATA = tuple(axis.name for axis in AXES.values() if axis.owner == "data")
+"""The axes that change what is read: a loss per token of one is none of another, bits per byte of one text are."""
+
+SHARED = ("data.validation",)
+"""Knobs that the options of an axis have in common, whichever is chosen: they are compared by none of them."""
 
 ALWAYS = tuple(axis.name for axis in AXES.values() if axis.always)
 """The axes that are always compared: another option than the baseline's is a variant."""

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from algoprog.axes import ALWAYS, AXES, MODEL, axis_of
+from algoprog.axes import ALWAYS, AXES, DATA, MODEL, axis_of
 from algoprog.config import conf_dir
 
 DEFAULT = "gpt2_paper"
@@ -126,7 +126,7 @@ def reference(config: Config) -> dict[str, Any]:
         if setting not in AXES:
             found = put(found, setting, value)
     for axis in compared(config):
-        if AXES[axis].owner == "training" and (axis in against(config) or not same_option(config, axis)):
+        if AXES[axis].owner != "model" and (axis in against(config) or not same_option(config, axis)):
             found[axis] = dict(reference_part(config, axis))
     return found
 
@@ -145,17 +145,25 @@ def option(part: Mapping[str, Any]) -> str:
     module, last = target.split(".")[-2:]
     found = _options().get(target)
     if found is None:
-        stems = {stem for names in _options().values() for stem in names}
+        stems = {stem for files in _options().values() for _, stem in files}
         return last if last in stems and module not in stems else module
-    return module if module in found else found[0]
+    names = [stem for _, stem in found]
+    if any(group in DATA for group, _ in found):  # one kind of corpus has many files
+        return max(found, key=lambda file: sum(part.get(knob) == own for knob, own in preset(*file).items()))[1]
+    return module if module in names else names[0]
 
 
 @cache
-def _options() -> dict[str, tuple[str, ...]]:
-    """Options by their `_target_`."""
-    found: dict[str, tuple[str, ...]] = {}
+def _options() -> dict[str, tuple[tuple[str, str], ...]]:
+    """Options, each with its group, by their `_target_`."""
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
     for group in dict.fromkeys(axis.group for axis in AXES.values()):
         for path in sorted((conf_dir() / group).glob("*.yaml")):
             target = str(preset(group, path.stem).get("_target_"))
-            found[target] = (*found.get(target, ()), path.stem)
+            found[target] = (*found.get(target, ()), (group, path.stem))
     return found
+
+
+def other_text(config: Config) -> tuple[str, ...]:
+    """What a sweep compares of the data and the tokenizer: then runs share no tokens, and one text is theirs."""
+    return tuple(setting for setting in against(config) if setting.split(".")[0] in DATA)

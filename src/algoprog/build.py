@@ -18,12 +18,12 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from algoprog.axes import AXES, MODEL
-from algoprog.baseline import get, has, meaningless, preset
+from algoprog.baseline import get, has, meaningless, option, other_text, preset, reference
 from algoprog.config import AUTO, OF_THE_SWEEP
-from algoprog.data.interface import padded_vocab_size
+from algoprog.data.interface import Corpus, Tokenizer, digest, padded_vocab_size
 from algoprog.data.prepare import prepare
 from algoprog.data.tokens import TokenStore
-from algoprog.data.windows import TrainWindows, ValidationWindows
+from algoprog.data.windows import DocumentWindows, TrainWindows, ValidationWindows
 from algoprog.model.dims import Dims
 from algoprog.model.interface.backbone import TRAIN_OVER_FORWARD, Backbone
 from algoprog.model.interface.roles import matrix, vector
@@ -106,9 +106,9 @@ class RunSpec:
         seq_len = self.config["model"]["seq_len"]
         return TrainWindows(self.tokens.train, seq_len, self.seed, self.total_steps * batch, step * batch)
 
-    def val_windows(self) -> ValidationWindows:
+    def val_windows(self) -> ValidationWindows | DocumentWindows:
         """The fixed windows of validation."""
-        return ValidationWindows(self.tokens.val, self.config["model"]["seq_len"], self.config["evaluation"]["tokens"])
+        return val_windows(self.config, self.tokens)
 
     def branches(self) -> tuple[tuple[int, int], ...]:
         """Annealed budgets below the whole one, as (step of leaving the trunk, last step).
@@ -145,8 +145,10 @@ class RunSpec:
     @property
     def evaluation_flops(self) -> float:
         """Forward FLOPs of all evaluations, those at the ends of branches included."""
-        times = len(self.evaluation_steps()) + len(self.branches())
-        return times * self.config["evaluation"]["tokens"] * self.flops_per_token / TRAIN_OVER_FORWARD
+        times, tokens = len(self.evaluation_steps()) + len(self.branches()), self.config["evaluation"]["tokens"]
+        if self.config["evaluation"]["bytes"] is not None:
+            tokens = len(self.val_windows()) * self.config["model"]["seq_len"]
+        return times * tokens * self.flops_per_token / TRAIN_OVER_FORWARD
 
     def _schedule(self) -> Schedule:
         schedule: Schedule = construct(self.config, "schedule")
@@ -195,8 +197,29 @@ def tokens(config: dict[str, Any], *, progress: bool = True) -> TokenStore:
     Raises:
         ValueError: corpus, tokenizer or prepared files are unusable, with the remedy.
     """
-    corpus, tokenizer = construct(config, "data"), construct(config, "tokenizer")
+    corpus, tokenizer = sources(config)
     return prepare(corpus, tokenizer, Path(config["cache_dir"]).expanduser(), progress=progress)
+
+
+def sources(config: dict[str, Any]) -> tuple[Corpus, Tokenizer]:
+    """Corpus and tokenizer of a configuration.
+
+    Raises:
+        ValueError: they are unusable, or a sweep compares data that share no text or no tokens.
+    """
+    corpus, tokenizer = construct(config, "data"), construct(config, "tokenizer")
+    compared = [key for key in other_text(config) if key.split(".")[0] == "data"]
+    if compared and corpus.validation is None:
+        raise ValueError(
+            f"{compared[0]} is compared, and each would be validated on a text of its own: add data.validation=FILE,"
+            " one text for all"
+        )
+    if compared and tokenizer.of_the_corpus:
+        raise ValueError(
+            f"{compared[0]} is compared, and tokenizer={option(config['tokenizer'])} would be learned from each anew:"
+            " add tokenizer.text=FILE to learn it from one text, or choose tokenizer=bytes or gpt2"
+        )
+    return corpus, tokenizer
 
 
 def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) -> RunSpec:
@@ -219,7 +242,7 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
     if auto_micro_batch:
         config = {**config, "micro_batch_size": config["batch_size"] // devices}
     dims = dims_of(config, store)
-    ValidationWindows(store.val, dims.seq_len, config["evaluation"]["tokens"])  # is a window shorter than the text?
+    val_windows(config, store)  # is a window shorter than the text?
     TrainWindows(store.train, dims.seq_len, config["seed"], 1)
     model = skeleton(config, dims)
     flops_per_token = model.flops_per_token()
@@ -239,7 +262,7 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
         tokens=store,
         run_id=run_id(config, store.info.sha256),
         former_id=run_id(config, store.info.sha256, former=True),
-        cohort=cohort(config, store.info.sha256),
+        cohort=cohort(config, _compared_data(config, store)),
         variant=variant(config),
         model=model_name(config),
         seed=config["seed"],
@@ -262,6 +285,36 @@ def spec(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) ->
     construct(config, "logger")
     _check_optimizer(config)
     return checked
+
+
+def _compared_data(config: dict[str, Any], store: TokenStore) -> str:
+    """Hash of what runs that may be compared have in common of their data.
+
+    Raises:
+        ValueError: data or tokenizers are compared, and it is not known on which text.
+    """
+    if not other_text(config):
+        return store.info.sha256
+    if store.validation is None:
+        raise ValueError(f"{store.folder} does not say which text is validated on: delete that folder")
+    corpus: Corpus = construct(reference(config), "data")
+    return digest(store.validation.sha256, corpus.fingerprint())
+
+
+def val_windows(config: dict[str, Any], store: TokenStore) -> ValidationWindows | DocumentWindows:
+    """What is evaluated: windows all over the validation text, or whole documents of it where bytes are counted.
+
+    Raises:
+        ValueError: the text is too short, or its bytes are not known.
+    """
+    evaluation, seq_len = config["evaluation"], config["model"]["seq_len"]
+    if evaluation["bytes"] is None:
+        return ValidationWindows(store.val, seq_len, evaluation["tokens"])
+    if store.token_bytes is None:
+        raise ValueError(
+            f"evaluation.bytes needs the length of every token, {store.folder} lacks it: delete that folder"
+        )
+    return DocumentWindows(store.val, store.token_bytes, seq_len, evaluation["bytes"])
 
 
 def reseeded(spec: RunSpec, seed: int) -> RunSpec:
@@ -395,6 +448,7 @@ def _check_settings(config: dict[str, Any]) -> None:
         "seed": (0 <= config["seed"] < 2**32, "between 0 and 2^32 - 1"),
         "gradient_clip": (config["gradient_clip"] >= 0, "0 (no clipping) or above"),
         "evaluation.tokens": (config["evaluation"]["tokens"] >= 1, "at least 1"),
+        "evaluation.bytes": (_at_least(config["evaluation"]["bytes"], 1), "null or at least 1"),
         "trainer.accelerator": (trainer["accelerator"] in ACCELERATORS, f"one of {', '.join(ACCELERATORS)}"),
         "trainer.strategy": (_is_strategy(trainer["strategy"]), f"one of {', '.join(STRATEGIES)}"),
         "trainer.threads": (trainer["threads"] is None or trainer["threads"] >= 1, "null or at least 1"),

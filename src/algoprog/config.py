@@ -60,6 +60,7 @@ class EvaluationConfig:
     points: int | None = MISSING
     every: int | None = MISSING  # steps
     tokens: int = MISSING
+    bytes: int | None = MISSING  # of whole documents, in place of tokens
 
 
 @dataclass
@@ -87,8 +88,6 @@ class Config:
     """A run, less the axes. They and the other parts with a `_target_` are typed by the constructors that they name."""
 
     model: ModelConfig = MISSING
-    data: Any = MISSING
-    tokenizer: Any = MISSING
     budget: BudgetConfig = MISSING
     evaluation: EvaluationConfig = MISSING
     trainer: TrainerConfig = MISSING

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from algoprog.axes import ALWAYS, AXES
+from algoprog.axes import ALWAYS, AXES, SHARED
 from algoprog.baseline import baseline, preset
 from algoprog.config import COMPARISON, EXECUTION, conf_dir
 
@@ -117,7 +117,9 @@ def _is_axis(word: Override) -> bool:
 
 def _is_within(key: str, compared: list[str]) -> bool:
     """Whether a setting is compared, or belongs to an axis that is."""
-    return any(key == other or (other in AXES and key.startswith(f"{other}.")) for other in compared)
+    return key not in SHARED and any(
+        key == other or (other in AXES and key.startswith(f"{other}.")) for other in compared
+    )
 
 
 @cache

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from algoprog.axes import ALWAYS, AXES, MODEL, SAME_FUNCTION
+from algoprog.axes import ALWAYS, AXES, MODEL, SAME_FUNCTION, SHARED
 from algoprog.baseline import (
     DEFAULT,
     against,
@@ -28,6 +28,8 @@ from algoprog.runs.record import BASELINE
 
 FORMERLY: dict[str, Any] = {
     "schedule.warmup_steps": None,
+    "evaluation.bytes": None,
+    "tokenizer.text": None,
     "backbone": {"_target_": "algoprog.model.backbone.transformer.Transformer", "_partial_": True},
     "block": {"_target_": "algoprog.model.block.pre.PreNormBlock", "_partial_": True},
     "mixer": {"_target_": "algoprog.model.mixer.attention.chosen_attention", "_partial_": True},
@@ -57,10 +59,10 @@ def variant(config: Mapping[str, Any]) -> str:
 def _change(axis: str, config: Mapping[str, Any]) -> str:
     part, base = config[axis], reference_part(config, axis)
     name, same = option(part), same_option(config, axis)
-    if same and AXES[axis].owner == "training" and axis not in against(config):
+    if same and AXES[axis].owner != "model" and axis not in against(config):
         return ""  # its knobs belong to the protocol
     defaults = base if same else preset(AXES[axis].group, name)
-    apart = {setting.partition(".")[2] for setting in (*_tuned(config, axis), *OF_THE_LENGTH)}
+    apart = {setting.partition(".")[2] for setting in (*_tuned(config, axis), *OF_THE_LENGTH, *SHARED)}
     differ = {key: value for key, value in part.items() if key in defaults and defaults[key] != value}
     knobs = {key: value for key, value in differ.items() if key not in apart}
     return "" if same and not knobs else _label(axis, name, knobs)
@@ -68,7 +70,7 @@ def _change(axis: str, config: Mapping[str, Any]) -> str:
 
 def _label(axis: str, name: str, knobs: Mapping[str, Any]) -> str:
     label = name if bare(axis, name) else f"{axis}={name}"
-    return label + (f"({','.join(f'{key}={text(value)}' for key, value in knobs.items())})" if knobs else "")
+    return label + (f"({','.join(f'{key}={_shown(value)}' for key, value in knobs.items())})" if knobs else "")
 
 
 def _tuned(config: Mapping[str, Any], axis: str) -> list[str]:
@@ -81,7 +83,7 @@ def _settings(config: Mapping[str, Any]) -> Iterator[str]:
         axis = setting.split(".")[0]
         covered = axis in compared(config) and not same_option(config, axis)
         if setting not in AXES and not covered and get(config, setting) != value:
-            yield f"{setting}={text(get(config, setting))}"
+            yield f"{setting}={_shown(get(config, setting))}"
 
 
 def bare(axis: str, name: str) -> bool:
@@ -102,6 +104,11 @@ def text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(map(text, value))}]"
     return str(value).replace("e+", "e") if isinstance(value, float) else str(value)
+
+
+def _shown(value: Any) -> str:
+    """A value as a name holds it, which becomes the name of a folder: a path has dashes in it."""
+    return text(value).strip("/").replace("/", "-") if isinstance(value, str) else text(value)
 
 
 def model_name(config: Mapping[str, Any]) -> str:
@@ -159,8 +166,9 @@ def run_id(config: Mapping[str, Any], data_sha256: str, *, former: bool = False)
 def cohort(config: Mapping[str, Any], data_sha256: str) -> str:
     """The same of what a run is measured against, less axes, seed and the number of annealed ends.
 
-    Runs that share it may be compared. It is what it was before there were several baselines wherever the axes have
-    the options of `gpt2_paper`. Formerly, when a warm-up was a share of all steps, the ends counted.
+    Where data or tokenizers are compared, the data's hash is one of the text validated on and of the baseline's data.
+    Runs that share it may be compared. It is what it was before there were several baselines wherever the axes have the
+    options of `gpt2_paper`. Formerly, when a warm-up was a share of all steps, the ends counted.
     """
     base = reference(config)
     if base["schedule"].get("warmup_steps") is not None:

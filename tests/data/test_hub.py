@@ -27,6 +27,7 @@ def corpus_of(path: Path, **settings: Any) -> HubCorpus:
         "revision": "main",
         "streaming": False,
         "max_tokens": None,
+        "validation": None,
     }
     return HubCorpus(path=str(path), **(usual | settings))
 
@@ -144,7 +145,8 @@ def test_an_unreachable_hub_is_one_sentence_at_once(path: str, tmp_path: Path) -
         "import time\n"
         "from algoprog.data.hub import HubCorpus\n"
         f"corpus = HubCorpus(path={path!r}, name=None, split='train', val_split=None, val_fraction=0.1,\n"
-        "    text_column='text', document_start=None, revision='main', streaming=True, max_tokens=None)\n"
+        "    text_column='text', document_start=None, revision='main', streaming=True,\n"
+        "    max_tokens=None, validation=None)\n"
         "slept, sleep = [], time.sleep\n"
         "time.sleep = lambda seconds: (slept.append(seconds), sleep(seconds))\n"
         "try:\n    next(corpus.documents(0))\n"

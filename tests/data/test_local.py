@@ -14,7 +14,7 @@ from algoprog.data.tokenizer.bytes import BytesTokenizer
 
 
 def corpus_of(path: Path | str, column: str = "text", val_fraction: float = 0.05) -> LocalCorpus:
-    return LocalCorpus(path=str(path), text_column=column, val_fraction=val_fraction)
+    return LocalCorpus(path=str(path), text_column=column, val_fraction=val_fraction, validation=None)
 
 
 def write_arrow(path: Path, table: pa.Table, *, stream: bool) -> None:

@@ -44,7 +44,7 @@ print(store.info.sha256)
 
 
 def corpus_of(path: Path) -> LocalCorpus:
-    return LocalCorpus(path=str(path), text_column="text", val_fraction=0.05)
+    return LocalCorpus(path=str(path), text_column="text", val_fraction=0.05, validation=None)
 
 
 def launch(jsonl: Path, cache: Path, kill_at: int = -1) -> subprocess.Popen[str]:
@@ -58,7 +58,7 @@ def store(jsonl: Path, tmp_path: Path) -> TokenStore:
 
 
 @pytest.mark.parametrize(
-    "tokenizer", [BytesTokenizer(), BpeTokenizer(vocab_size=400, train_bytes=10**6)], ids=lambda t: t.name
+    "tokenizer", [BytesTokenizer(), BpeTokenizer(vocab_size=400, train_bytes=10**6, text=None)], ids=lambda t: t.name
 )
 def test_tokens_are_the_documents(tokenizer: Tokenizer, jsonl: Path, tmp_path: Path) -> None:
     corpus = corpus_of(jsonl)
@@ -81,19 +81,19 @@ def test_info_describes_the_tokens(store: TokenStore, jsonl: Path) -> None:
 
 
 def test_splits_of_sotu_are_disjoint_whole_and_spread() -> None:
-    documents = list(SotuCorpus().documents(0))
+    documents = list(SotuCorpus(validation=None).documents(0))
     val = [n for n, (split, _) in enumerate(documents) if split == "val"]
     assert len(documents) == 233
     assert len(val) == 12
     assert {b - a for a, b in pairwise(val)} == {20}
     texts = {side: {text for split, text in documents if split == side} for side in ("train", "val")}
     assert not texts["train"] & texts["val"]
-    assert list(SotuCorpus().documents(200)) == documents[200:]
+    assert list(SotuCorpus(validation=None).documents(200)) == documents[200:]
 
 
 def test_sotu_is_prepared_and_opened_again(tmp_path: Path) -> None:
-    first = prepare(SotuCorpus(), BytesTokenizer(), tmp_path, progress=False)
-    again = prepare(SotuCorpus(), BytesTokenizer(), tmp_path, progress=False)
+    first = prepare(SotuCorpus(validation=None), BytesTokenizer(), tmp_path, progress=False)
+    again = prepare(SotuCorpus(validation=None), BytesTokenizer(), tmp_path, progress=False)
     assert first.info == again.info
     assert 0.04 < first.info.val_tokens / first.info.train_tokens < 0.06
 
@@ -113,11 +113,11 @@ def test_other_settings_and_contents_give_another_folder(jsonl: Path, tmp_path: 
     corpora: list[Corpus] = [
         corpus_of(jsonl),
         corpus_of(changed),
-        LocalCorpus(path=str(jsonl), text_column="text", val_fraction=0.1),
-        SotuCorpus(),
+        LocalCorpus(path=str(jsonl), text_column="text", val_fraction=0.1, validation=None),
+        SotuCorpus(validation=None),
     ]
     tokenizers = [BytesTokenizer()] + [
-        BpeTokenizer(vocab_size=v, train_bytes=b) for v, b in ((300, 10), (301, 10), (300, 11))
+        BpeTokenizer(vocab_size=v, train_bytes=b, text=None) for v, b in ((300, 10), (301, 10), (300, 11))
     ]
     folders = {token_folder(corpus, tokenizer, tmp_path) for corpus in corpora for tokenizer in tokenizers}
     assert len(folders) == len(corpora) * len(tokenizers)
@@ -240,7 +240,7 @@ ODD_TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("tokenizer", [BytesTokenizer(), BpeTokenizer(vocab_size=300, train_bytes=100_000)])
+@pytest.mark.parametrize("tokenizer", [BytesTokenizer(), BpeTokenizer(vocab_size=300, train_bytes=100_000, text=None)])
 def test_every_byte_of_a_text_counts_once(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """Also where tokens split a character, which no decoded token shows."""
     path = tmp_path / "odd.jsonl"

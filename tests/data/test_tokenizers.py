@@ -28,11 +28,11 @@ TEXTS = [
 
 @pytest.fixture
 def corpus(jsonl: Path) -> LocalCorpus:
-    return LocalCorpus(path=str(jsonl), text_column="text", val_fraction=0.05)
+    return LocalCorpus(path=str(jsonl), text_column="text", val_fraction=0.05, validation=None)
 
 
 def small_bpe() -> BpeTokenizer:
-    return BpeTokenizer(vocab_size=512, train_bytes=1_000_000)
+    return BpeTokenizer(vocab_size=512, train_bytes=1_000_000, text=None)
 
 
 @pytest.mark.parametrize("tokenizer", [BytesTokenizer(), small_bpe()], ids=lambda t: t.name)
@@ -68,7 +68,7 @@ def test_gpt2_without_ranks_is_one_sentence(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from algoprog.data.sotu import SotuCorpus\n"
         "from algoprog.data.tokenizer.gpt2 import Gpt2Tokenizer\n"
-        "try:\n    Gpt2Tokenizer().encoding(SotuCorpus(), Path())\n"
+        "try:\n    Gpt2Tokenizer().encoding(SotuCorpus(validation=None), Path())\n"
         "except ValueError as error:\n    print(error)\n"
     )
     # No proxy listens on port 9, which makes every machine one without internet.
@@ -95,7 +95,7 @@ def test_bpe_equals_the_library_it_was_learned_with(texts: list[str], corpus: Lo
 
     encoding = small_bpe().encoding(corpus, tmp_path)
     assert encoding.n_vocab == 512
-    addresses = [text for _, text in SotuCorpus().documents(0)][::25]
+    addresses = [text for _, text in SotuCorpus(validation=None).documents(0)][::25]
     for text in [*TEXTS, *texts, *addresses]:
         assert encoding.encode_ordinary(text) == model.encode(text).ids
 
@@ -105,8 +105,8 @@ def test_bpe_learns_the_same_in_every_process(corpus: LocalCorpus, jsonl: Path, 
         "from pathlib import Path\n"
         "from algoprog.data.local import LocalCorpus\n"
         "from algoprog.data.tokenizer.bpe import BpeTokenizer\n"
-        f"corpus = LocalCorpus(path={str(jsonl)!r}, text_column='text', val_fraction=0.05)\n"
-        "tokenizer = BpeTokenizer(vocab_size=512, train_bytes=1_000_000)\n"
+        f"corpus = LocalCorpus(path={str(jsonl)!r}, text_column='text', val_fraction=0.05, validation=None)\n"
+        "tokenizer = BpeTokenizer(vocab_size=512, train_bytes=1_000_000, text=None)\n"
         f"tokenizer.encoding(corpus, Path({str(tmp_path / 'b')!r}))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "RAYON_NUM_THREADS": "1"})
@@ -121,16 +121,16 @@ def test_bpe_sees_the_training_split_only(tmp_path: Path) -> None:
     documents[10] = documents[30] = "zqzqzq " * 500  # documents 10 and 30 are held out
     path = tmp_path / "corpus.jsonl"
     path.write_text("".join('{"text": "' + text + '"}\n' for text in documents))
-    corpus = LocalCorpus(path=str(path), text_column="text", val_fraction=0.05)
-    encoding = BpeTokenizer(vocab_size=262, train_bytes=10**6).encoding(corpus, tmp_path)
+    corpus = LocalCorpus(path=str(path), text_column="text", val_fraction=0.05, validation=None)
+    encoding = BpeTokenizer(vocab_size=262, train_bytes=10**6, text=None).encoding(corpus, tmp_path)
     assert not any(b"z" in token for token in encoding.token_byte_values() if len(token) > 1)
 
 
 def test_bpe_refuses_what_cannot_work(tmp_path: Path, corpus: LocalCorpus) -> None:
     with pytest.raises(ValueError, match="tokenizer=bytes"):
-        BpeTokenizer(vocab_size=257, train_bytes=1)
+        BpeTokenizer(vocab_size=257, train_bytes=1, text=None)
     with pytest.raises(ValueError, match=r"lower tokenizer\.vocab_size from 50000"):
-        BpeTokenizer(vocab_size=50000, train_bytes=10_000).encoding(corpus, tmp_path)
+        BpeTokenizer(vocab_size=50000, train_bytes=10_000, text=None).encoding(corpus, tmp_path)
 
 
 def test_damaged_merges_are_one_sentence(corpus: LocalCorpus, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def prepared(path: Path, cache: Path) -> TokenStore | str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            corpus = LocalCorpus(path=str(path), text_column="text", val_fraction=0.05)
+            corpus = LocalCorpus(path=str(path), text_column="text", val_fraction=0.05, validation=None)
             return prepare(corpus, BytesTokenizer(), cache, progress=False)
     except (OSError, ValueError) as error:
         return sentence(error)

@@ -36,8 +36,8 @@ def how(path: Path) -> str:
     return path.suffix.lower() if path.suffix.lower() not in PACKED else kind(path) + path.suffix.lower()
 
 
-def find_files(path: str) -> list[Path]:
-    """The corpus files at a path or glob, sorted, each once.
+def find_files(path: str, setting: str = "data.path") -> list[Path]:
+    """The corpus files at a path or glob that a setting gives, sorted, each once.
 
     Hidden files and folders are passed over; links to folders are followed, a folder that was met before is not
     entered again. Files of other kinds are named in one line, for nobody else would notice that they are missing.
@@ -47,19 +47,19 @@ def find_files(path: str) -> list[Path]:
     """
     kinds = ", ".join(SUFFIXES)
     if not path:
-        raise ValueError(f"data=local needs data.path: give a file, a folder or a glob of {kinds}")
+        raise ValueError(f"a text of your own needs {setting}: give a file, a folder or a glob of {kinds}")
     root = Path(path).expanduser()
     found = _below(root) if root.is_dir() else _named(root)
     if not found and not root.is_dir():
-        raise ValueError(f"data.path={path} does not exist (seen from {Path.cwd()}): correct data.path")
+        raise ValueError(f"{setting}={path} does not exist (seen from {Path.cwd()}): correct {setting}")
     known = (*SUFFIXES, *(suffix for suffix in BY_NAME if root.name.lower().endswith(_endings(suffix))))
     files = [file for file in found if kind(file) in known and _is_readable(file)]
     others = Counter(file.suffix.lower() or file.name for file in {*found} - {*files})
     if not files:
         there = f" ({_listed(others)} is there)" if others else ""
-        raise ValueError(f"data.path={path} holds no file of a known kind: give {kinds}, or text as .gz or .zst{there}")
+        raise ValueError(f"{setting}={path} holds no file of a known kind: give {kinds}, or text as .gz or .zst{there}")
     if not any(file.stat().st_size for file in files):
-        raise ValueError(f"data.path={path} is empty: put text into it or correct data.path")
+        raise ValueError(f"{setting}={path} is empty: put text into it or correct {setting}")
     _refuse_twins(files)
     if others:
         print(visible(f"data.path={path}: {_listed(others)} passed over, read are {kinds}"), file=sys.stderr)

@@ -35,6 +35,7 @@ class HubCorpus(Corpus):
         revision: str,
         streaming: bool,
         max_tokens: int | None,
+        validation: str | None,
     ) -> None:
         """Describe what to take; nothing is loaded before documents are asked for.
 
@@ -49,6 +50,7 @@ class HubCorpus(Corpus):
             revision: branch, tag or commit.
             streaming: tokenize while downloading and keep no copy.
             max_tokens: training tokens to stop after; None takes everything.
+            validation: text to validate on instead; what is held out is not trained on all the same.
 
         Raises:
             ValueError: both or neither of `val_split` and `val_fraction`, or a value out of range.
@@ -62,7 +64,7 @@ class HubCorpus(Corpus):
         self._path, self._config, self._revision, self._streaming = path, name, revision, streaming
         self._split, self._val_split, self._val_fraction = split, val_split, val_fraction
         self._text_column, self._document_start = text_column, document_start
-        self.max_tokens = max_tokens
+        self.max_tokens, self.validation = max_tokens, validation
         self.name = Path(path).name
 
     def fingerprint(self) -> str:

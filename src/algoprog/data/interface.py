@@ -28,6 +28,9 @@ class Corpus(ABC):
     max_tokens: int | None
     """Training tokens after which preparing stops; None takes the whole corpus."""
 
+    validation: str | None = None
+    """File, folder or glob of another text that is validated on; None where the corpus holds out its own."""
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Hex digest of everything that determines the documents and their split."""
@@ -47,6 +50,9 @@ class Tokenizer(ABC):
     """Anything that yields a `tiktoken.Encoding`, possibly after learning it from the training split."""
 
     name: str
+
+    of_the_corpus: bool = False
+    """Whether it is learned from the training split, so that every corpus has tokens of its own."""
 
     @abstractmethod
     def fingerprint(self) -> str:

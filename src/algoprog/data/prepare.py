@@ -23,6 +23,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from algoprog.data import validation
 from algoprog.data.interface import END_OF_TEXT, Corpus, Document, Split, Tokenizer, digest
 from algoprog.data.tokens import FILES, LENGTHS_FILE, META_FILE, Meta, TokenStore, file_sha256, token_dtype
 from algoprog.runs.store import write_atomic
@@ -53,8 +54,10 @@ def prepare(corpus: Corpus, tokenizer: Tokenizer, cache_dir: Path, *, progress: 
     is taken up where its last finished batch ended. `progress` shows a bar, silent without a terminal.
 
     Raises:
-        ValueError: the corpus, the tokenizer's files or the prepared folder are unusable, with the remedy.
+        ValueError: the corpus, the tokenizer's files or the prepared folder are unusable, or a validation text of its
+            own stands in what is trained on, with the remedy.
     """
+    corpus = validation.with_validation(corpus)
     folder = token_folder(corpus, tokenizer, cache_dir)
     if not folder.exists():
         _make_writable(folder.parent)
@@ -62,10 +65,23 @@ def prepare(corpus: Corpus, tokenizer: Tokenizer, cache_dir: Path, *, progress: 
             if not folder.exists():
                 _build(corpus, tokenizer, cache_dir, folder, progress=progress)
     store = TokenStore(folder)
-    if store.token_bytes is None:
+    if store.token_bytes is None or store.validation is None:
         with suppress(OSError, ValueError):  # a cache of former times that cannot be written, or ranks that are away
-            _write_lengths(tokenizer.encoding(corpus, Path(cache_dir).expanduser()), folder)
+            _describe(corpus, tokenizer.encoding(validation.learned_from(corpus), _path(cache_dir)), store)
+    if store.validation is not None:
+        validation.refuse_seen(store.validation, store.meta.corpus, corpus.validation)
     return store
+
+
+def _path(cache_dir: Path) -> Path:
+    return Path(cache_dir).expanduser()
+
+
+def _describe(corpus: Corpus, encoding: tiktoken.Encoding, store: TokenStore) -> None:
+    """Write what follows from the tokens beside them: how long each is, and what is validated on."""
+    _write_lengths(encoding, store.folder)
+    words = token_words(encoding)
+    validation.describe(store.folder, (store.train, store.val), words, own=corpus.validation is None)
 
 
 def token_lengths(encoding: tiktoken.Encoding) -> NDArray[np.int64]:
@@ -73,12 +89,17 @@ def token_lengths(encoding: tiktoken.Encoding) -> NDArray[np.int64]:
 
     Their sum over the tokens of a text is the length of the text; its end counts 0.
     """
-    lengths = np.zeros(encoding.n_vocab, np.int64)
+    return np.array([len(word) for word in token_words(encoding)], np.int64)
+
+
+def token_words(encoding: tiktoken.Encoding) -> list[bytes]:
+    """The bytes of every token, none for the end of a text and for numbers that no token has."""
+    words = [b""] * encoding.n_vocab
     for token in range(encoding.n_vocab):
-        with suppress(KeyError):  # a number that no token has
-            lengths[token] = len(encoding.decode_single_token_bytes(token))
-    lengths[encoding.encode_single_token(END_OF_TEXT)] = 0
-    return lengths
+        with suppress(KeyError):
+            words[token] = encoding.decode_single_token_bytes(token)
+    words[encoding.encode_single_token(END_OF_TEXT)] = b""
+    return words
 
 
 def _write_lengths(encoding: tiktoken.Encoding, folder: Path) -> None:
@@ -89,10 +110,11 @@ def _write_lengths(encoding: tiktoken.Encoding, folder: Path) -> None:
 
 
 def token_folder(corpus: Corpus, tokenizer: Tokenizer, cache_dir: Path) -> Path:
-    """Where the tokens of `corpus` lie once they are prepared."""
+    """Where the tokens of `corpus` lie once they are prepared, with the validation text that it names."""
+    corpus = validation.with_validation(corpus)
     key = digest(FORMAT_VERSION, corpus.fingerprint(), tokenizer.fingerprint())[:12]
     name = re.sub(r"[^\w.-]+", "-", f"{corpus.name}-{tokenizer.name}-{key}")
-    return Path(cache_dir).expanduser() / "tokens" / name
+    return _path(cache_dir) / "tokens" / name
 
 
 def _make_writable(folder: Path) -> None:
@@ -108,7 +130,7 @@ def _build(corpus: Corpus, tokenizer: Tokenizer, cache_dir: Path, folder: Path, 
     """Tokenize into `FOLDER.partial` and rename it to `folder`."""
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(exist_ok=True)
-    encoding = tokenizer.encoding(corpus, Path(cache_dir).expanduser())
+    encoding = tokenizer.encoding(validation.learned_from(corpus), _path(cache_dir))
     dtype = token_dtype(encoding.n_vocab)
     done = _tokenize(corpus, encoding, partial, dtype, progress=progress)
     for split, n_tokens in (("training", done.train_tokens), ("validation", done.val_tokens)):
@@ -125,8 +147,8 @@ def _build(corpus: Corpus, tokenizer: Tokenizer, cache_dir: Path, folder: Path, 
         train_sha256=file_sha256(partial / FILES["train"]),
         val_sha256=file_sha256(partial / FILES["val"]),
     )
-    _write_lengths(encoding, partial)
     write_atomic(partial / META_FILE, json.dumps(asdict(meta), indent=2) + "\n")
+    _describe(corpus, encoding, TokenStore(partial))
     partial.rename(folder)
     (folder / PROGRESS_FILE).unlink()
 

@@ -22,6 +22,14 @@ class SotuCorpus(Corpus):
     name = "sotu"
     max_tokens = None
 
+    def __init__(self, *, validation: str | None) -> None:
+        """Take the embedded file.
+
+        Args:
+            validation: text to validate on instead; the addresses held out are not trained on all the same.
+        """
+        self.validation = validation
+
     def fingerprint(self) -> str:
         """Digest of the file's known hash and the rule of the split."""
         return digest("sotu", SHA256, EVERY, OFFSET)

@@ -21,6 +21,9 @@ VERIFIED_FILE = "verified.json"
 LENGTHS_FILE = "token_bytes.npy"
 """Bytes of text that each token stands for, 0 for the end of a text; folders of former times have none at first."""
 
+VALIDATION_FILE = "validation.json"
+"""What the text is that is validated on; folders of former times have none at first."""
+
 ALWAYS_HASHED_BYTES = 2**24
 """Files up to 16 MiB are hashed whenever they are opened; bigger ones when size or mtime changed since."""
 
@@ -38,6 +41,14 @@ class Meta:
     val_bytes_per_token: float  # UTF-8 bytes of text per token, end-of-text tokens counted
     train_sha256: str
     val_sha256: str
+
+
+@dataclass(frozen=True)
+class ValidationText:
+    """What `validation.json` says of the text that prepared tokens are validated on."""
+
+    sha256: str  # of its documents, whatever the tokens are
+    seen: float | None  # share of its passages in the training text; None where the corpus held it out itself
 
 
 class TokenStore:
@@ -66,6 +77,7 @@ class TokenStore:
             train_tokens=self.meta.train_tokens,
             val_tokens=self.meta.val_tokens,
             val_bytes_per_token=self.meta.val_bytes_per_token,
+            val_text_sha256=self.validation.sha256 if self.validation else None,
         )
 
     @property
@@ -74,6 +86,13 @@ class TokenStore:
         with suppress(OSError, ValueError):
             found: NDArray[np.int64] = np.load(self.folder / LENGTHS_FILE, allow_pickle=False)
             return found if found.shape == (self.meta.vocab_size,) and found.dtype == np.int64 else None
+        return None
+
+    @property
+    def validation(self) -> ValidationText | None:
+        """What is validated on; None where nobody could say."""
+        with suppress(OSError, ValueError, TypeError):
+            return ValidationText(**json.loads((self.folder / VALIDATION_FILE).read_text(encoding="utf-8")))
         return None
 
     def _open(self, split: Split, n_tokens: int) -> NDArray[np.unsignedinteger]:

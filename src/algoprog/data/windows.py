@@ -19,6 +19,11 @@ from torch.utils.data import Dataset
 Tokens = NDArray[np.unsignedinteger]
 Window = tuple[Int64[Tensor, " seq_len"], Int64[Tensor, " seq_len"]]
 
+IGNORED = -100
+"""A target that is none, as `torch.nn.functional.cross_entropy` has it."""
+
+GOLDEN_RATIO = 0.6180339887498949
+
 _MASK = 2**64 - 1
 _ROUNDS = 6
 
@@ -95,6 +100,73 @@ class ValidationWindows(Dataset[Window]):
     def position(self, window: int) -> int:
         """Where window number `window` begins in the token file."""
         return window * (len(self._tokens) - 1) // self._n_windows
+
+
+class DocumentWindows(Dataset[Window]):
+    """Windows over whole documents of the validation text that have every token of theirs as a target once.
+
+    Which documents these are depends on their lengths in bytes alone, so they are the same text under every tokenizer.
+    An end of text stands before the first; the end of each is a target, of 0 bytes. In the last window the targets
+    behind the text are `IGNORED`.
+    """
+
+    def __init__(self, tokens: Tokens, token_bytes: NDArray[np.int64], seq_len: int, max_bytes: int) -> None:
+        """Choose the documents, spread evenly over the text.
+
+        Args:
+            tokens: the validation split, with the end of a text behind each.
+            token_bytes: bytes of text of every token, 0 for the end of a text.
+            seq_len: tokens a window predicts.
+            max_bytes: that the documents hold at most.
+
+        Raises:
+            ValueError: no document is so short.
+        """
+        if seq_len < 1:
+            raise ValueError(f"model.seq_len is {seq_len}: give at least 1")
+        tokens = np.asarray(tokens)
+        ends = np.flatnonzero(tokens == tokens[-1])
+        starts = np.append(0, ends[:-1] + 1)
+        lengths = np.add.reduceat(token_bytes[tokens], starts)
+        chosen = spread(lengths, max_bytes)
+        if not len(chosen):
+            raise ValueError(
+                f"evaluation.bytes={max_bytes} holds no whole document of the validation text, whose shortest has"
+                f" {lengths.min()} bytes: give more"
+            )
+        parts = [tokens[starts[number] : ends[number] + 1] for number in chosen]
+        self._stream = np.concatenate([tokens[ends[:1]], *parts])
+        self._seq_len = seq_len
+        self.n_bytes = int(lengths[chosen].sum())
+
+    def __len__(self) -> int:
+        return -(-(len(self._stream) - 1) // self._seq_len)
+
+    def __getitem__(self, index: int) -> Window:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        position = index * self._seq_len
+        known = min(self._seq_len, len(self._stream) - 1 - position)
+        window = np.full(self._seq_len + 1, self._stream[0], self._stream.dtype)
+        window[: known + 1] = self._stream[position : position + known + 1]
+        inputs, targets = _window(window, 0, self._seq_len)
+        targets = targets.clone()  # the two share their memory
+        targets[known:] = IGNORED
+        return inputs, targets
+
+
+def spread(lengths: NDArray[np.int64], limit: int) -> list[int]:
+    """Numbers of documents, in their order, that together are no longer than a limit and lie all over the text.
+
+    They are looked at in the order of the fractional parts of their numbers times the golden ratio, and taken where
+    they still fit.
+    """
+    chosen, left = [], limit
+    for number in np.argsort(np.arange(len(lengths)) * GOLDEN_RATIO % 1, kind="stable").tolist():
+        if lengths[number] <= left:
+            chosen.append(number)
+            left -= int(lengths[number])
+    return sorted(chosen)
 
 
 def permuted(rank: int, n: int, key: int) -> int:

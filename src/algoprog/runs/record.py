@@ -117,6 +117,7 @@ class DataInfo:
     train_tokens: int
     val_tokens: int
     val_bytes_per_token: float
+    val_text_sha256: str | None = None  # of the text that is validated on, whatever its tokens are; None where unknown
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
 
+from algoprog.data.windows import IGNORED
 from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.part import Adapting
 from algoprog.model.interface.reports import Reports, key
@@ -65,7 +66,7 @@ class LanguageModel(L.LightningModule):
         self.__dict__["apply_gpt"] = torch.compile(gpt) if compiled else gpt
         self.__dict__["token_bytes"] = token_bytes  # not in checkpoints, and not sent round with every step
 
-    def bytes_of(self, targets: Int[Tensor, "batch seq"]) -> int | None:
+    def bytes_of(self, targets: Int[Tensor, " scored"]) -> int | None:
         """Bytes of text that tokens stand for; None where nobody knows."""
         table = self.__dict__["token_bytes"]
         if table is None:
@@ -74,11 +75,16 @@ class LanguageModel(L.LightningModule):
         return int(table[targets].sum())
 
     def loss(self, batch: Batch, reports: Reports | None = None) -> Float[Tensor, ""]:
-        """Mean cross-entropy in nats; `reports` takes what the parts tell beside it."""
+        """Mean cross-entropy in nats over all targets but the ignored; `reports` takes what parts tell."""
         inputs, targets = batch
         logits = self.__dict__["apply_gpt"](inputs, reports)
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 cannot tell losses apart
         return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
+
+    def score(self, batch: Batch) -> None:
+        """Add a validation batch to the meter, less the targets that are ignored."""
+        targets = batch[1][batch[1] != IGNORED]
+        self.val_meter.update(self.loss(batch), targets.numel(), self.bytes_of(targets))
 
     def configure_model(self) -> None:
         """Shard the model where the strategy asks for it; Lightning calls this when the processes are there."""

@@ -1,4 +1,4 @@
-"""A byte-level BPE learned from the training split, served by tiktoken."""
+"""A byte-level BPE learned from the training split or from a text of its own, served by tiktoken."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from algoprog.data.interface import END_OF_TEXT, Corpus, Tokenizer, digest
+from algoprog.data.texts import TextFiles
 from algoprog.runs.store import write_atomic
 
 if TYPE_CHECKING:
@@ -28,15 +29,16 @@ class BpeTokenizer(Tokenizer):
     Source: Sennrich et al. 2016 (arXiv:1508.07909); over bytes: Radford et al. 2019, section 2.2.
     """
 
-    def __init__(self, *, vocab_size: int, train_bytes: int) -> None:
-        """Check the vocabulary's size.
+    def __init__(self, *, vocab_size: int, train_bytes: int, text: str | None) -> None:
+        """Check the vocabulary's size, and find the text.
 
         Args:
             vocab_size: tokens in all, the 256 bytes and `<|endoftext|>` included.
-            train_bytes: text to learn from, taken from the beginning of the training split.
+            train_bytes: text to learn from, taken from its beginning.
+            text: file, folder or glob of it; None learns from the training split.
 
         Raises:
-            ValueError: a size that leaves nothing to learn.
+            ValueError: a size that leaves nothing to learn, or there is no such text.
         """
         if vocab_size <= SMALLEST:
             raise ValueError(
@@ -48,18 +50,26 @@ class BpeTokenizer(Tokenizer):
         self.name = f"bpe{vocab_size}"
         self._vocab_size = vocab_size
         self._train_bytes = train_bytes
+        self._files = None if text is None else TextFiles.at(text, "tokenizer.text")
+
+    @property
+    def of_the_corpus(self) -> bool:
+        """Whether every corpus has tokens of its own."""
+        return self._files is None
 
     def fingerprint(self) -> str:
-        """Digest of the settings."""
-        return digest("bpe", PATTERN, self._vocab_size, self._train_bytes)
+        """Digest of the settings, and of the text where it is a text of its own."""
+        own = () if self._files is None else (self._files.fingerprint(),)
+        return digest("bpe", PATTERN, self._vocab_size, self._train_bytes, *own)
 
     def encoding(self, corpus: Corpus, cache_dir: Path) -> tiktoken.Encoding:
-        """The encoding learned from `corpus`, learned once and then read from the cache.
+        """The encoding learned from `corpus`, or from the text of its own, once, and then read from the cache.
 
         Raises:
-            ValueError: the corpus is too small for the vocabulary, or the cached file is damaged.
+            ValueError: the text is too small for the vocabulary, or the cached file is damaged.
         """
-        path = cache_dir / "bpe" / f"{corpus.name}-{self.name}-{self._key(corpus)}.json"
+        learned_from = corpus.name if self.of_the_corpus else "text"
+        path = cache_dir / "bpe" / f"{learned_from}-{self.name}-{self._key(corpus)}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
@@ -68,7 +78,7 @@ class BpeTokenizer(Tokenizer):
         return self._encoding(self._read(path))
 
     def _key(self, corpus: Corpus) -> str:
-        return digest(self.fingerprint(), corpus.fingerprint())[:12]
+        return digest(self.fingerprint(), *((corpus.fingerprint(),) if self.of_the_corpus else ()))[:12]
 
     def _encoding(self, tokens: list[bytes]) -> tiktoken.Encoding:
         import tiktoken
@@ -95,17 +105,17 @@ class BpeTokenizer(Tokenizer):
         merges = learn_merges(self._texts(corpus), self._vocab_size - SMALLEST)
         tokens = [bytes([n]) for n in range(256)] + [left + right for left, right in merges]
         if len(set(tokens)) < self._vocab_size - 1:
+            source = f"the training split of {corpus.name}" if self.of_the_corpus else "tokenizer.text"
             raise ValueError(
-                f"the training split of {corpus.name} teaches only {len(set(tokens)) + 1} tokens: lower "
+                f"{source} teaches only {len(set(tokens)) + 1} tokens: lower "
                 f"tokenizer.vocab_size from {self._vocab_size} or take more text"
             )
         return tokens
 
     def _texts(self, corpus: Corpus) -> Iterator[str]:
         left = self._train_bytes
-        for split, text in corpus.documents(0):
-            if split != "train":
-                continue
+        own = (text for split, text in corpus.documents(0) if split == "train")
+        for text in own if self._files is None else self._files.texts(lambda text: [text]):
             encoded = text.encode("utf-8", "replace")[:left]
             yield encoded.decode("utf-8", "ignore")
             left -= len(encoded)

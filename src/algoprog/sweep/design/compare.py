@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from algoprog.axes import AXES
+from algoprog.axes import AXES, DATA, SHARED
 from algoprog.baseline import baseline_of, get, option, preset, reference_part
 from algoprog.config import COMPARISON, EXECUTION, SIZES
 from algoprog.overrides import parse, quoted, setting, told, with_moved_axes, without_axes
@@ -17,8 +17,11 @@ from algoprog.sweep.design.composer import Compose, Composer
 
 Job = list[str]
 
-APART = ("seed", "data", "tokenizer", "budget", "evaluation", "variant", "experiment", "hydra", "micro_batch_size")
+APART = ("seed", "budget", "evaluation", "variant", "experiment", "hydra", "micro_batch_size", *SHARED)
 """Settings that a sweep may vary without comparing them: repetitions, other texts, other budgets of one curve."""
+
+BYTES_PER_TOKEN = 4
+"""Validated on for each of `evaluation.tokens` where tokenizers or data are compared: GPT-2's tokens are that long."""
 
 ROLES = (*APART, *EXECUTION, *COMPARISON, "model", *(f"model.{size}" for size in SIZES))
 
@@ -54,7 +57,7 @@ def baseline_words(job: Sequence[str], composer: Composer) -> Job:
     """The words of the run that a run is measured against."""
     plain = with_moved_axes(without_axes(list(job)))
     against = told(list(job))
-    config = composer(plain)
+    config = _composed(composer, plain) or {}  # one that is compared may have no value of its own
     words = [*plain, *(word for key, value in against.items() for word in _words(config, key, value))]
     return _with_micro_batch(words, composer(words)) if "batch_size" in against else words
 
@@ -64,11 +67,12 @@ def _words(config: Mapping[str, Any], key: str, value: Any) -> Iterator[str]:
     if key not in AXES:
         if get(config, key) != value:
             yield f"{key}={literal(value)}"
-    elif config[key] != value:
+    elif config.get(key) != value:
         name = option(value)
         usual = preset(AXES[key].group, name)
         yield f"{AXES[key].word}={name}"
-        yield from (f"{key}.{knob}={literal(own)}" for knob, own in value.items() if usual.get(knob) != own)
+        changed = {f"{key}.{knob}": own for knob, own in value.items() if usual.get(knob) != own}
+        yield from (f"{knob}={literal(own)}" for knob, own in changed.items() if knob not in SHARED)
 
 
 def moved(configured: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +133,8 @@ class _Model:
     ) -> None:
         self.composer, self.jobs, self.moved, self.searched = composer, jobs, moved, searched
         self.several = several
-        configs = [config for job in jobs if (config := self._composed(job)) is not None]
+        configs = [config for job in jobs if (config := _composed(composer, job)) is not None]
+        self.first = configs[0] if configs else None
         listed = {key: [get(config, key) for config in configs] for key in several}
         within = {key for key in several if "." in key and key.split(".")[0] in several}  # knobs of what is compared
         differ = {key: values for key, values in listed.items() if any(value != values[0] for value in values)}
@@ -139,21 +144,18 @@ class _Model:
         """The jobs with the words that follow from what is compared; what cannot be composed is left to be refused."""
         found = []
         for job in self.jobs:
-            config, base = self._composed(job), self._composed(_plain(job, self.several))
+            config = _composed(self.composer, job)
+            base = _composed(self.composer, _plain(job, self.several)) or self.first
             found.append(list(job) if config is None or base is None else self._told(job, config, base))
         return found
-
-    def _composed(self, job: Job) -> dict[str, Any] | None:
-        try:
-            return self.composer(job)
-        except ValueError:
-            return None
 
     def _told(self, job: Job, config: Mapping[str, Any], base: Mapping[str, Any]) -> Job:
         against = self._against(config, base)
         words = [*self._less_usual(job, config, base, against), *_own_rates(job, config)]
         if "batch_size" in against:
             words = _with_micro_batch(words, config)
+        if any(key.split(".")[0] in DATA for key in against) and config["evaluation"]["bytes"] is None:
+            words = [*words, f"evaluation.bytes={BYTES_PER_TOKEN * config['evaluation']['tokens']}"]
         return [*words, f"++against={literal(against)}"] if against else words
 
     def _less_usual(
@@ -175,6 +177,14 @@ class _Model:
         if other and own != preset_optim:
             found["optim"] = own
         return {**{axis: found[axis] for axis in AXES if axis in found}, **found}
+
+
+def _composed(composer: Composer, job: Job) -> dict[str, Any] | None:
+    """The configuration of some words; None where they do not compose or leave a setting without a value."""
+    try:
+        return composer(job)
+    except ValueError:
+        return None
 
 
 def _knobs(tuned: Sequence[str]) -> list[str]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from algoprog import written
+from algoprog.baseline import other_text
+from algoprog.build import RunSpec
 from algoprog.run import provenance
 from algoprog.run.provenance import environment
 from algoprog.runs.mistake import visible
@@ -25,8 +27,19 @@ def tell(planned: Plan, sweep_dir: Path, where: Placement) -> None:
     total = len(planned.todo) + len(planned.done) + len(planned.reused)
     left_out = f", {len(planned.refused)} refused and left out" if planned.refused else ""
     print(f"{total} runs in {sweep_dir}: {len(planned.todo)} to train, {len(planned.done)} finished before{left_out}")
+    print(told_text([spec for spec, _ in (*planned.todo, *planned.done)]), end="")
     tell_time(planned, sweep_dir, where)
     tell_origins(planned, sweep_dir, where, size=total)
+
+
+def told_text(specs: Sequence[RunSpec]) -> str:
+    """A line on the text that all variants are validated on, where they read other data or tokens."""
+    compared = dict.fromkeys(key for spec in specs for key in other_text(spec.config))
+    limits = sorted({spec.config["evaluation"]["bytes"] for spec in specs if other_text(spec.config)})
+    if not compared:
+        return ""
+    what, limit = " and ".join(compared), " or ".join(f"{limit:,}" for limit in limits)
+    return f"  {what} compared in bits per byte: one text for all, at most {limit} bytes (evaluation.bytes)\n"
 
 
 def tell_time(planned: Plan, sweep_dir: Path, where: Placement) -> None:

@@ -46,7 +46,7 @@ class Specs:
         """Each corpus, prepared once for all runs that share it."""
         key = repr((config["data"], config["tokenizer"], config["cache_dir"]))
         if key not in self.stores:
-            corpus, tokenizer = build.construct(config, "data"), build.construct(config, "tokenizer")
+            corpus, tokenizer = build.sources(config)
             folder = token_folder(corpus, tokenizer, Path(config["cache_dir"]))
             if not folder.exists():
                 print(f"preparing the tokens of {corpus.name} with {tokenizer.name} in {folder}", file=sys.stderr)
