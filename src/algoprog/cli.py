@@ -20,7 +20,7 @@ from algoprog.runs.record import BASELINE
 from algoprog.runs.secrets import guarded_terminal
 from algoprog.sweep.finish.predict_command import add_predict
 from algoprog.sweep.finish.report_command import add_report
-from algoprog.sweep.finish.source_command import add_source, add_table, curves
+from algoprog.sweep.finish.source_command import add_metric, add_source, add_table, curves
 from algoprog.sweep.finish.wandb_command import add_wandb
 from algoprog.sweep.plan.command import add_plan
 from algoprog.sweep.plan.power_command import add_power
@@ -124,7 +124,7 @@ def _add_ceg(commands: Commands) -> None:
         metavar="NAME[:SETTING=VALUE,...]",
         help="may be repeated (default: iso_loss and paper)",
     )
-    ceg.add_argument("--target", type=_target, default="final", help="final, min (of the baseline), or a loss in nats")
+    ceg.add_argument("--target", type=_target, default="final", help="final, min (of the baseline), or a loss")
     _add_comparison(ceg)
     ceg.add_argument(
         "--seed-sd",
@@ -152,6 +152,7 @@ def _add_literature(commands: Commands) -> None:
 def _add_comparison(command: argparse.ArgumentParser) -> None:
     """Options that every analysis shares."""
     command.add_argument("--cost", choices=tuple(COSTS), default="flops", help="cost axis (default: flops)")
+    add_metric(command)
     command.add_argument("--baseline", default=BASELINE, help="variant that gains are measured against (default: none)")
     command.add_argument("--confidence", type=_confidence, default=0.9, help="of the intervals (default: 0.9)")
 
@@ -164,7 +165,7 @@ def _target(text: str) -> str | float:
     except ValueError:
         loss = 0.0
     if not 0 < loss < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} must be final, min or a loss in nats above 0 such as 3.5")
+        raise argparse.ArgumentTypeError(f"{text} must be final, min or a loss above 0 such as 3.5")
     return loss
 
 
@@ -182,6 +183,7 @@ def _ceg(options: argparse.Namespace) -> int:
     from algoprog.ceg.curves import common_costs
     from algoprog.ceg.estimator.known import estimator_of
     from algoprog.ceg.gains import compute_gains
+    from algoprog.ceg.metric import METRICS, curves_in
     from algoprog.ceg.tables.save import curves_csv
     from algoprog.ceg.write import gains_csv, gains_json
     from algoprog.runs.store import write_atomic
@@ -193,6 +195,7 @@ def _ceg(options: argparse.Namespace) -> int:
     runs = curves(options)
     if options.save_curves is not None:
         write_atomic(options.save_curves, curves_csv(runs))
+    runs = curves_in(runs, METRICS[options.metric])
     other = beside(options.cost)  # the table's second cost axis
     known = options.format == "table" and other in common_costs(runs)
     gains = compute_gains(
@@ -214,6 +217,7 @@ def _ceg(options: argparse.Namespace) -> int:
 
 def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse.Namespace) -> str:
     """The table of the two default estimators, or any others side by side."""
+    from algoprog.ceg.metric import METRICS, runs_in
     from algoprog.ceg.noise_floor import noise_floors
     from algoprog.ceg.seeds.correlation import seed_correlations
     from algoprog.report.tables.estimators import estimators_table
@@ -222,7 +226,8 @@ def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse
 
     if {estimator.label for estimator in options.estimator} == set(DEFAULT_ESTIMATORS):
         floors = noise_floors(runs, cost=options.cost, baseline=options.baseline, target=options.target)
-        records = [run for source in options.source if source.is_dir() for run in compared_runs(source)]
+        read = [run for source in options.source if source.is_dir() for run in compared_runs(source)]
+        records = runs_in(read, METRICS[options.metric])
         shown = {"cost": options.cost, "confidence": options.confidence, "floors": floors, "curves": runs}
         return gains_table(gains, records, correlations=seed_correlations(runs, options.baseline), **shown)
     return estimators_table(gains, cost=options.cost, confidence=options.confidence)

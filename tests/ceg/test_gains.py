@@ -287,7 +287,7 @@ def test_files_have_exactly_the_documented_keys(tmp_path):
 def test_infinite_numbers_become_null():
     gain = Gain("m", "v", "none", "paper", "steps", 3.0, "primary", 1.0, None, float("inf"), 1, ())
     assert json.loads(gains_json([gain]))[0]["ci_high"] is None
-    assert gains_csv([gain]).endswith("1,,,,,False,,0,,\n")
+    assert gains_csv([gain]).endswith("1,,,,,False,,0,,,nats\n")
 
 
 def test_curves_refuse_columns_that_do_not_fit():

@@ -37,7 +37,7 @@ class Killed(LocalCorpus):
             yield document
 
 module.BATCH_CHARS = 20_000
-corpus = Killed(path=sys.argv[1], text_column="text", val_fraction=0.05)
+corpus = Killed(path=sys.argv[1], text_column="text", val_fraction=0.05, validation=None)
 store = module.prepare(corpus, BytesTokenizer(), Path(sys.argv[2]), progress=True)
 print(store.info.sha256)
 """
@@ -152,7 +152,7 @@ def test_a_killed_call_is_taken_up(jsonl: Path, tmp_path: Path, store: TokenStor
             resumed_from.append(start)
             return super().documents(start)
 
-    watched = Watched(path=str(jsonl), text_column="text", val_fraction=0.05)
+    watched = Watched(path=str(jsonl), text_column="text", val_fraction=0.05, validation=None)
     resumed = prepare(watched, BytesTokenizer(), tmp_path / "killed", progress=False)
     assert resumed_from == [done]
     assert resumed.info == store.info

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from algoprog.axes import DATA as COMPARED_DATA
 from algoprog.ceg.cost import COSTS, RECORDED, UNKNOWN, Hardware, with_derived
 from algoprog.ceg.cost.prices import Prices
 from algoprog.runs.divergence import exploded
@@ -36,15 +37,15 @@ AT_PEAK, STABLE_SHARE = 0.999, 0.4
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One run's validation loss (nats per token) against its cost so far, rows in the order of training.
+    """One run's validation loss against its cost so far, rows in the order of training.
 
-    `costs` holds one array for each cost axis of `COSTS` that was recorded or follows from others. Runs of one
-    `cohort` may be compared; `axes` and `n_params` are known for algoprog's own records only, and `source` names
-    the file for messages. `protocol` holds the settings that are known of the training, each under its key on the
-    command line, `optim.lr` among them. `warnings` are flags of the gains that are read off the curve, where they
-    say nothing of the run itself. `ends` marks the evaluations that are ends of a budget: at least 95 % of the schedule
-    that leads to them is spent; None where the source does not tell, and then the last 5 % of the run's cost count as
-    its end.
+    The loss is in nats per token unless `metric` says otherwise. `costs` holds one array for each cost axis of
+    `COSTS` that was recorded or follows from others. Runs of one `cohort` may be compared; `axes` and `n_params`
+    are known for algoprog's own records only, and `source` names the file for messages. `protocol` holds the
+    settings that are known of the training, each under its key on the command line, `optim.lr` among them.
+    `warnings` are flags of the gains that are read off the curve, where they say nothing of the run itself. `ends`
+    marks the evaluations that are ends of a budget: at least 95 % of the schedule that leads to them is spent; None
+    where the source does not tell, and then the last 5 % of the run's cost count as its end.
     """
 
     variant: str
@@ -67,6 +68,10 @@ class Curve:
     hardware: Hardware = UNKNOWN  # what its device-hours and their price follow from
     prices: str = ""  # what its dollars follow from; empty where they are its own
     beside: int | None = None  # runs that trained on the machine at the same time; None where unknown
+    metric: str = "nats"  # of the losses: a key of `METRICS`
+    bits_per_byte: Array | None = field(default=None, repr=False)  # as read, the same evaluations in the other metric
+    tokenizer: str = ""  # whose tokens the nats are of; empty where the source does not tell
+    text: str = ""  # what was validated on; empty where the source does not tell
 
     def __post_init__(self) -> None:
         unknown = self.costs.keys() - COSTS.keys()
@@ -204,6 +209,9 @@ def _curve(run: Run) -> Curve:
         device=_device(record),
         hardware=hardware,
         beside=record.beside,
+        bits_per_byte=run.curve["val_bits_per_byte"][rows],
+        tokenizer=record.data.tokenizer,
+        text=record.data.val_text_sha256 or "",
     )
 
 
@@ -262,7 +270,10 @@ def ends_by_rate(progress: Array, rate: Array) -> Mask:
 def _protocol(record: Record) -> dict[str, Any]:
     """The record's protocol and data; of old records, which have none, what their command line changed."""
     changed = {key: value for key, value in record.context.items() if key.split(".")[0] != "budget"}
-    return {**(record.protocol or changed), DATA: f"{record.data.name} {record.data.sha256[:8]}"}
+    data = f"{record.data.name} {record.data.sha256[:8]}"
+    if {setting.split(".")[0] for setting in record.against} & {*COMPARED_DATA}:
+        data = f"validated on {(record.data.val_text_sha256 or '')[:8]}"  # all that the arms have in common
+    return {**(record.protocol or changed), DATA: data}
 
 
 def _decays_sharply(rate: Array) -> bool:

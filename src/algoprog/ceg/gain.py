@@ -23,7 +23,7 @@ class Gain:
     baseline: str
     estimator: str
     cost: str
-    target_loss: float | None  # nats per token, mean over seeds
+    target_loss: float | None  # in `metric`, mean over seeds
     kind: Kind
     ceg: float | None
     ci_low: float | None
@@ -38,3 +38,4 @@ class Gain:
     n_diverged: int = 0  # seeds that the variant lost to divergence, beside n_seeds
     slope_correction: float | None = None  # factor of the CEG from the slope between ends that just miss each other
     settling_budget: float | None = None  # of the baseline, times its own, to end at the variant's loss; if no end does
+    metric: str = "nats"  # of the losses: nats (per token) or bits_per_byte

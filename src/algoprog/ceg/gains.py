@@ -26,13 +26,15 @@ def compute_gains(
     curves: Sequence[Curve],
     *,
     estimators: Sequence[str | Estimator] = ("iso_loss", "paper"),
-    costs: Sequence[str] = tuple(RECORDED),
+    costs: Sequence[str] | None = None,
     baseline: str = BASELINE,
     target: Target = "final",
     confidence: float = 0.9,
     seed_sd: float | None = None,
 ) -> list[Gain]:
     """Gains of every variant of every model, for each estimator and cost axis, the baseline's own rows included.
+
+    Unless `costs` are named these are the axes that are recorded, less those that the runs cannot share.
 
     Seeds are paired; the CEG is the geometric mean over them. Where no seed of the variant reaches the target there
     is a `bound` row and an `auxiliary` row; where only some do, the row is named after the majority and flagged
@@ -52,6 +54,7 @@ def compute_gains(
     chosen = [_estimator(name, seed_sd) for name in estimators]
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: choose a number between 0 and 1, such as 0.9")
+    costs = [axis for axis in RECORDED if not any(axis in c.faults for c in curves)] if costs is None else costs
     every, curves = curves, comparable(curves, baseline)  # once: fits are kept with each curve
     groups, aa = pair_up(curves, baseline), aa_variants(curves, baseline)
     ladder = {group.model: [base for base, _ in group.pairs] for group in groups if group.variant == baseline}

@@ -10,6 +10,7 @@ from algoprog.ceg.curves import Curve
 from algoprog.ceg.ends import join_budgets
 from algoprog.ceg.fit.smoothing import long_enough
 from algoprog.ceg.frontier import join_sizes
+from algoprog.ceg.metric import refuse_other_texts
 from algoprog.ceg.protocols import MIXED_LADDER, protocol_differences
 from algoprog.ceg.tuning.choice import tuned
 from algoprog.runs.record import DIVERGED
@@ -51,8 +52,10 @@ def comparable(curves: Sequence[Curve], baseline: str) -> list[Curve]:
     """What is compared of all runs: those at their tuned settings, budgets and end points joined.
 
     Raises:
-        ValueError: end points are too few or repeated, or all runs are trials of a search.
+        ValueError: losses are of several tokenizers or texts, end points are too few or repeated, or all runs are
+            trials of a search.
     """
+    refuse_other_texts(curves)
     chosen = tuned(curves, baseline)
     if curves and not chosen:
         raise ValueError(f"all runs{_place(curves)} are trials of a search, which are not compared: finish the sweep")

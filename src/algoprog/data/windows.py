@@ -117,10 +117,10 @@ class DocumentWindows(Dataset[Window]):
             tokens: the validation split, with the end of a text behind each.
             token_bytes: bytes of text of every token, 0 for the end of a text.
             seq_len: tokens a window predicts.
-            max_bytes: that the documents hold at most.
+            max_bytes: that the documents hold at most; where none is so short, the shortest one is taken.
 
         Raises:
-            ValueError: no document is so short.
+            ValueError: the windows have no length.
         """
         if seq_len < 1:
             raise ValueError(f"model.seq_len is {seq_len}: give at least 1")
@@ -128,12 +128,7 @@ class DocumentWindows(Dataset[Window]):
         ends = np.flatnonzero(tokens == tokens[-1])
         starts = np.append(0, ends[:-1] + 1)
         lengths = np.add.reduceat(token_bytes[tokens], starts)
-        chosen = spread(lengths, max_bytes)
-        if not len(chosen):
-            raise ValueError(
-                f"evaluation.bytes={max_bytes} holds no whole document of the validation text, whose shortest has"
-                f" {lengths.min()} bytes: give more"
-            )
+        chosen = spread(lengths, max_bytes) or [int(np.argmin(lengths))]
         parts = [tokens[starts[number] : ends[number] + 1] for number in chosen]
         self._stream = np.concatenate([tokens[ends[:1]], *parts])
         self._seq_len = seq_len

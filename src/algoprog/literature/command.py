@@ -52,10 +52,12 @@ def _gains(sweep: Path, baseline: str, rename: Mapping[str, str] | None, *, cons
     """Gains of the default estimator at every cost axis that all curves have."""
     from algoprog.ceg.ends import all_ends
     from algoprog.ceg.gains import compute_gains
+    from algoprog.ceg.metric import curves_in, metric_for
     from algoprog.ceg.sources import read_sources
 
     curves = read_sources([sweep], rename)
     curves = all_ends(curves) if constant else curves
+    curves = curves_in(curves, metric_for(curves))
     costs = [cost for cost in MEASURED_METRICS if all(cost in curve.costs for curve in curves)]
     if not costs:
         raise ValueError(f"{sweep} has no cost axis that all of its curves share: add one, such as step, to each")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
+from algoprog.ceg.metric import METRICS, NATS, Metric
 from algoprog.ceg.same_function import execution_only
 from algoprog.ceg.tuning.choice import tuned_runs
 from algoprog.report.words.naming import order_variants
@@ -91,6 +92,11 @@ class Group:
     def arm(self, variant: str) -> Arm | None:
         """The arm of a variant, None where it was not run."""
         return next((arm for arm in self.arms if arm.variant == variant), None)
+
+    @property
+    def metric(self) -> Metric:
+        """What its losses are in."""
+        return METRICS[next((gain.metric for arm in self.arms for gain in arm.gains), NATS.name)]
 
     @property
     def known(self) -> bool:

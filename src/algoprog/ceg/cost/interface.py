@@ -35,6 +35,7 @@ class Cost:
         aliases: what others call that column, the likeliest first.
         metric: the type under which the literature lists gains on this axis.
         measured: whether a clock takes it, so that it differs between machines, and between runs of one function.
+        counts_tokens: whether it counts tokens, or batches of them, which arms of different tokenizers cannot share.
         derive: the axis from others, from what trained the run and from prices; None where these do not tell. Axes
             without it are recorded.
         remedy: what to do where it cannot be derived.
@@ -48,5 +49,6 @@ class Cost:
     aliases: tuple[str, ...]
     metric: str
     measured: bool
+    counts_tokens: bool = False
     derive: Callable[[Columns, Hardware, Prices | None], NDArray[np.float64] | None] | None = None
     remedy: str = ""

@@ -14,4 +14,5 @@ COST = Cost(
     ),
     metric="train-steps",
     measured=False,
+    counts_tokens=True,
 )

@@ -14,4 +14,5 @@ COST = Cost(
     ),
     metric="train-tokens",
     measured=False,
+    counts_tokens=True,
 )

@@ -24,11 +24,12 @@ class GainByLoss:
     variant: str
     baseline: str
     cost: str
-    target_loss: Array  # nats per token, falling
+    target_loss: Array  # in `metric`, falling
     ceg: Array
     ci_low: Array
     ci_high: Array
     n_seeds: int
+    metric: str = "nats"
 
 
 def gains_by_loss(
@@ -55,7 +56,7 @@ def gains_by_loss(
         losses = _common_losses([trend for pair in trends for trend in pair], points)
         if len(losses):
             ceg, low, high = np.array([_gain(usable, cost, float(loss), confidence) for loss in losses]).T
-            row = (group.model, group.variant, baseline, cost, losses, ceg, low, high, len(usable))
+            row = (group.model, group.variant, baseline, cost, losses, ceg, low, high, len(usable), usable[0][0].metric)
             found.append(GainByLoss(*row))
     return found
 

@@ -130,6 +130,7 @@ def _scored(row: Prediction, ladder: Ladder) -> Prediction:
 
 
 def _row(found: Mapping[str, Any]) -> Prediction:
+    found = {"metric": "nats", **found}  # as all were before there was another
     known = {field.name for field in fields(Prediction)}
     if set(found) != known:
         raise ValueError(f"a row has {', '.join(sorted(set(found) ^ known))} too many or too few")

@@ -26,7 +26,7 @@ class Prediction:
 
     `*_low` and `*_high` bound the prediction interval, of what will be measured there: it has the error of the law,
     what the law misses by itself, and the scatter of seeds. `*_confidence_*` bound the law's own value.
-    Losses are in nats per token at the variant's own compute there; errors are |ln predicted - ln observed| of the
+    Losses are in `metric` at the variant's own compute there; errors are |ln predicted - ln observed| of the
     CEG, for the law and for the two naive predictors. `exponent` is that of compute, or of tokens for the law
     `params_data`. Numbers that do not exist are None: no interval without a spare point, no observed value where the
     held-out model was not run.
@@ -57,6 +57,7 @@ class Prediction:
     error_same_as_largest: float | None
     error_no_gain: float | None
     flags: tuple[str, ...]
+    metric: str = "nats"
 
 
 def predict(
@@ -141,6 +142,7 @@ def _prediction(ladder: Ladder, variant: str, law: str, found: Forecast) -> Pred
         error_same_as_largest=None if observed is None else abs(largest - observed),
         error_no_gain=None if observed is None else abs(observed),
         flags=tuple(dict.fromkeys(("extrapolated", *found.flags, *sorted(ladder.flags[variant])))),
+        metric=ladder.rungs[variant][ladder.fitted[-1]][0].arm.metric,
     )
 
 

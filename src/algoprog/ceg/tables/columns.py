@@ -34,6 +34,12 @@ ROLE = "role"
 KERNEL = "kernel"
 """Optional: how the function is executed, which makes arms that differ in nothing else A/A tests."""
 
+BITS = "val_bits_per_byte"
+"""Optional: the same loss in bits per byte, which runs of different tokenizers are compared in."""
+
+TOKENIZER, TEXT = "tokenizer", "val_text"
+"""Optional: whose tokens the loss is of, and which text was validated on."""
+
 REQUIRED = (VARIANT, MODEL, LOSS)
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -41,6 +47,9 @@ NAMES: dict[str, tuple[str, ...]] = {
     MODEL: ("model_name", "model_size", "size", "scale"),
     SEED: ("random_seed", "rng_seed", "replicate"),
     LOSS: ("eval_loss", "validation_loss", "valid_loss", "eval_val_loss", "dev_loss", "loss_val", "loss_eval"),
+    BITS: ("bits_per_byte", "bpb", "val_bpb", "eval_bpb", "eval_bits_per_byte"),
+    TOKENIZER: (),
+    TEXT: (),
     **{cost.column: cost.aliases for cost in COSTS.values()},
     RATE: ("learning_rate", "peak_lr", "max_lr", "peak_learning_rate"),
     ANNEALED: ("is_annealed",),
@@ -56,7 +65,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 _COSTS = [cost.column for cost in COSTS.values()]
 
-_NESTED = {LOSS, RATE, *_COSTS}
+_NESTED = {LOSS, BITS, RATE, *_COSTS}
 """Columns that loggers put into groups: `eval/loss`, `trainer/global_step`."""
 
 

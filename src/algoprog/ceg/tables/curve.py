@@ -64,6 +64,9 @@ def curve_of(
         hardware=hardware,
         role=key.role,
         axes={"kernel": key.kernel} if key.kernel else {},
+        bits_per_byte=np.array([line.bits for line in run.lines], dtype=float),
+        tokenizer="+".join(dict.fromkeys(line.tokenizer for line in run.lines if line.tokenizer)),
+        text="+".join(dict.fromkeys(line.text for line in run.lines if line.text)),
     )
     if len(losses) < 2 and not single and not curve.diverged:
         raise ValueError(f"{curve} has one evaluation only: a gain needs a curve, export every evaluation")

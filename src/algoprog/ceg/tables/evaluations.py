@@ -42,6 +42,9 @@ class Evaluation:
     batch: float | None = None  # tokens a step
     device: str = ""
     n_devices: int | None = None
+    bits: float = math.nan  # per byte
+    tokenizer: str = ""
+    text: str = ""
 
 
 def evaluations(sheet: Sheet, found: Mapping[str, str]) -> Iterator[tuple[Key, Evaluation]]:
@@ -105,6 +108,9 @@ def _evaluation(
         budget=cells.get(names.BUDGET, ""),
         batch=_batch(cells),
         device=cells.get(names.DEVICE, ""),
+        bits=number(where, found[names.BITS], cells[names.BITS]) if cells.get(names.BITS) else math.nan,
+        tokenizer=cells.get(names.TOKENIZER, ""),
+        text=cells.get(names.TEXT, ""),
         n_devices=_n_devices(where, found.get(names.N_DEVICES, ""), cells.get(names.N_DEVICES, "")),
     )
 

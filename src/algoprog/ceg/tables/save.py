@@ -36,12 +36,20 @@ def _lines(curve: Curve) -> Iterator[dict[str, object]]:
         names.DEVICE: curve.device,
         names.N_DEVICES: "" if curve.device else curve.hardware.n_devices or "",
         names.ROLE: curve.role if curve.role == SEARCH else "",
+        names.TOKENIZER: curve.tokenizer,
+        names.TEXT: curve.text,
         names.KERNEL: "+".join(curve.axes[axis] for axis in SAME_FUNCTION if axis in curve.axes),
     }
     for row, loss in enumerate(curve.val_loss.tolist()):
         costs = {COSTS[axis].column: _number(float(cost[row])) for axis, cost in curve.costs.items()}
         end = {} if curve.ends is None else {names.ANNEALED: int(curve.ends[row])}
-        yield {**own, **costs, **end, names.LOSS: _number(loss)}
+        bits = {} if curve.bits_per_byte is None else {names.BITS: _known(float(curve.bits_per_byte[row]))}
+        yield {**own, **costs, **end, **bits, names.LOSS: _number(loss)}
+
+
+def _known(value: float) -> str:
+    """The number, or nothing where there is none."""
+    return "" if math.isnan(value) else _number(value)
 
 
 def _number(value: float) -> str:

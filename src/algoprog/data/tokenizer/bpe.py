@@ -51,11 +51,7 @@ class BpeTokenizer(Tokenizer):
         self._vocab_size = vocab_size
         self._train_bytes = train_bytes
         self._files = None if text is None else TextFiles.at(text, "tokenizer.text")
-
-    @property
-    def of_the_corpus(self) -> bool:
-        """Whether every corpus has tokens of its own."""
-        return self._files is None
+        self.of_the_corpus = text is None
 
     def fingerprint(self) -> str:
         """Digest of the settings, and of the text where it is a text of its own."""

@@ -9,6 +9,7 @@ from algoprog.ceg.cost import COSTS
 from algoprog.ceg.estimator.by_loss import GainByLoss
 from algoprog.ceg.gains import ESTIMATORS, Gain
 from algoprog.ceg.ladder.scale import ScaleDependence
+from algoprog.ceg.metric import METRICS
 from algoprog.report.figures.chart import Chart, Panel, Series
 from algoprog.report.figures.style import Style
 from algoprog.report.words.naming import in_order, order_variants
@@ -39,7 +40,7 @@ def by_loss_chart(found: Sequence[GainByLoss], styles: Mapping[str, Style], nois
         for model in dict.fromkeys(row.model for row in found)
     )
     label = "Gain against target loss, one panel a model"
-    title = "target loss (nats per token)"
+    title = f"target loss ({METRICS[found[0].metric].unit})"
     return Chart("gain-by-loss", label, title, panels, columns=min(3, len(panels)), falling_x=True, share_y=True)
 
 

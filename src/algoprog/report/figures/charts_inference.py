@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from algoprog.ceg.cost import COSTS
 from algoprog.ceg.interactions import Interaction, Share
 from algoprog.ceg.ladder.predict import Prediction
+from algoprog.ceg.metric import METRICS
 from algoprog.report.figures.chart import Chart, Panel, Series
 from algoprog.report.figures.style import INK, Style
 from algoprog.report.words.interaction import parts, pick
@@ -32,7 +33,7 @@ def predictions_chart(found: Sequence[Prediction]) -> Chart:
         [(row.ceg_low, row.ceg_high) for row in found],
     )
     panels = (
-        Panel(f"loss at {found[0].holdout}", loss, "nats per token", ticks, log_y=False),
+        Panel(f"loss at {found[0].holdout}", loss, METRICS[found[0].metric].unit, ticks, log_y=False),
         Panel(f"gain at {found[0].holdout}", gain, f"CEG in {axis}", ticks, reference=1.0),
     )
     return Chart("predictions", "Predicted and observed loss and gain at the held-out model", "", panels)

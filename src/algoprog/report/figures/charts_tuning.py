@@ -17,11 +17,16 @@ from algoprog.report.words.naming import order_variants
 _PARABOLA_POINTS = 25
 
 
-def tuning_chart(found: Sequence[Tuning], styles: Mapping[str, Style]) -> Chart:
-    """One panel a model: filled points are trials, lines quadratics, hollow points the chosen rates."""
+def tuning_chart(found: Sequence[Tuning], styles: Mapping[str, Style], unit: str) -> Chart:
+    """One panel a model: filled points are trials, lines quadratics, hollow points the chosen rates.
+
+    Args:
+        found: the searches.
+        styles: of the variants.
+        unit: of the losses.
+    """
     panels = tuple(
-        Panel(tuning.model, tuple(_series(tuning, styles)), "final loss (nats per token)", log_y=False)
-        for tuning in found
+        Panel(tuning.model, tuple(_series(tuning, styles)), f"final loss ({unit})", log_y=False) for tuning in found
     )
     label = "Final loss over learning rate, one panel a model"
     return Chart("learning-rate", label, "learning rate", panels, columns=min(2, len(panels)), log_x=True)

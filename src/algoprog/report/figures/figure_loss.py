@@ -27,13 +27,13 @@ def loss_figure(group: Group, styles: dict[str, Style]) -> Figure:
         figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         bands = {arm.variant: found for arm in group.arms if (found := band(arm))}
-        across, along = _costs(list(bands.values()))
+        across, along = _costs(list(bands.values()), group)
         for axes, cost in ((left, across), (right, along)):
             for arm in group.arms:
                 _draw_arm(axes, arm, bands.get(arm.variant), styles[arm.variant], cost, group.target)
         _scale(left, right, list(bands.values()), across, along)
         _draw_target(left, right, group.target)
-        left.set(xlabel=COSTS[across].title, ylabel="validation loss (nats per token)")
+        left.set(xlabel=COSTS[across].title, ylabel=f"validation loss ({group.metric.unit})")
         right.set_xlabel(COSTS[along].title)
         figure.suptitle(printable(group.label), fontsize=10, color=INK)
         shown = {arm.variant: styles[arm.variant] for arm in group.arms if bands.get(arm.variant) or broken(arm)}
@@ -41,9 +41,11 @@ def loss_figure(group: Group, styles: dict[str, Style]) -> Figure:
     return figure
 
 
-def _costs(bands: list[Band]) -> tuple[str, str]:
-    """The cost axes of the linear and of the logarithmic side."""
-    known = [cost for cost in COSTS if all(cost in band.costs for band in bands)]
+def _costs(bands: list[Band], group: Group) -> tuple[str, str]:
+    """The cost axes of the linear and of the logarithmic side; of different tokenizers none that counts tokens."""
+    mixed = len({run.record.data.tokenizer for run in group.runs}) > 1
+    axes = [cost for cost, about in COSTS.items() if not (mixed and about.counts_tokens)]
+    known = [cost for cost in axes if all(cost in band.costs for band in bands)]
     return "steps" if "steps" in known else known[0], known[0]
 
 

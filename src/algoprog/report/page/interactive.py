@@ -101,6 +101,8 @@ def _losses(group: Group) -> dict[str, Any]:
     return {
         "label": group.label,
         "target": group.target,
+        "unit": group.metric.unit,
+        "short": group.metric.short,
         "arms": [_arm(arm, group.target) for arm in group.arms],
     }
 

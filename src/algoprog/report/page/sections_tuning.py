@@ -45,7 +45,7 @@ def tuning_section(evidence: Evidence, groups: Sequence[Group], styles: Mapping[
     baseline = groups[0].baseline
     rows = [row for tuning in evidence.tuning for row in _rows(tuning, evidence.gains, baseline)]
     table = Table("Rates tried with their final losses, and the gains.", _HEAD, tuple(rows))
-    chart = tuning_chart(evidence.tuning, styles)
+    chart = tuning_chart(evidence.tuning, styles, groups[0].metric.unit)
     cost = search_cost(groups)
     prose = (*_prose(evidence.tuning), *([f"What was run for the search alone: {cost}."] if cost else []))
     return Section("Learning rate", prose, None if chart.empty else chart, table=table)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from algoprog.ceg.cost import COSTS
+from algoprog.ceg.metric import METRICS
 from algoprog.report.words.naming import in_order, loss, plain, ratio, shorten
 from algoprog.report.words.notes import WIDTH, full_names, wrapped
 from algoprog.report.words.prediction import LAW_WORDS, covered, factor, score, span
@@ -30,6 +31,7 @@ def predictions_table(found: Sequence[Prediction], *, confidence: float = 0.9) -
     tables = [_table([row for row in found if row.holdout == model], confidence) for model in held]
     flags = dict.fromkeys(flag for row in found for flag in row.flags)
     legend = [
+        f"loss: in {METRICS[found[0].metric].unit}",
         f"exponent: of {'tokens' if found[0].law == 'params_data' else 'compute'}, for each variant",
         "confidence: interval of what the law says there; prediction: of what is measured there, with what the law "
         "misses and the scatter of seeds",

@@ -77,7 +77,9 @@ def gains_table(
 def group_title(group: Group) -> str:
     """Model, size and what its gains are measured against."""
     size = f", {count(group.n_params)} parameters" if group.n_params else ""
-    return f"{plain(group.label)}{size}, gains over {plain(group.baseline)} at {loss(group.target)} nats"
+    return (
+        f"{plain(group.label)}{size}, gains over {plain(group.baseline)} at {loss(group.target)} {group.metric.short}"
+    )
 
 
 def gain_cell(gain: Gain | None) -> str:
@@ -152,7 +154,7 @@ def _legend(groups: Sequence[Group], cost: str) -> list[str]:
     kinds = {gain.kind for arm in arms for gain in arm.gains}
     legend = [
         "CEG 2 = the same loss for half the cost. CEG, interval: iso_loss estimator.",
-        "loss: last validation loss in nats per token, mean over seeds",
+        *dict.fromkeys(f"loss: last validation loss in {group.metric.unit}, mean over seeds" for group in groups),
     ]
     if "auxiliary" in kinds:
         legend.append("a  never reached the target: measured at the variant's own lowest loss")

@@ -78,7 +78,7 @@
         if (arm.band.n > 1) {
           traces.push({...range, y: arm.band.low}, {...range, y: arm.band.high, fill: "tonexty", fillcolor: line.color + "2b"});
         }
-        traces.push({...shared, x, y: arm.band.mean, line: {...line, width: 2}, hovertemplate: `%{y:.3f} nats at %{x:.4s}<br>mean of ${arm.band.n}`});
+        traces.push({...shared, x, y: arm.band.mean, line: {...line, width: 2}, hovertemplate: `%{y:.3f} ${group.short} at %{x:.4s}<br>mean of ${arm.band.n}`});
         const at = arm.band.crossing[axis];
         if (at != null) traces.push({
           ...shared, x: [at], y: [group.target], mode: "markers", showlegend: false, hovertemplate: "target reached at %{x:.4s}",
@@ -88,7 +88,7 @@
       arm.broken.forEach((part, i) => traces.push({
         ...shared, x: part.costs[axis], y: part.loss, line: {...line, width: 1}, mode: "lines+markers", showlegend: !arm.band && i === 0,
         marker: {symbol: "x-thin-open", size: part.loss.map((_, j) => j === part.loss.length - 1 ? 10 : 0), color: line.color, line: {width: 2}},
-        hovertemplate: "%{y:.3f} nats at %{x:.4s}<br>a seed that diverged",
+        hovertemplate: `%{y:.3f} ${group.short} at %{x:.4s}<br>a seed that diverged`,
       }));
     }
     return traces;
@@ -114,7 +114,7 @@
     const note = {xref: "paper", x: 0, xanchor: "left", y: target, yanchor: "bottom", text: `target ${(target ?? 0).toFixed(3)}`, showarrow: false};
     plot(place, lossTraces(group, axis), layout(
       {title: {text: text(data.costs[axis])}, ...(log ? {type: "log", ...logTicks()} : {type: "linear", exponentformat: "power"}), ...view.x},
-      {title: {text: "validation loss (nats per token)"}, ...view.y},
+      {title: {text: `validation loss (${group.unit})`}, ...view.y},
       {title: {text: text(group.label), font: {size: 15}}, ...(target == null ? {} : {shapes: [line], annotations: [note]})},
     ));
   }

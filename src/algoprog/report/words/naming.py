@@ -84,7 +84,7 @@ def slope(value: float) -> str:
 
 
 def loss(value: float | None) -> str:
-    """A loss in nats per token."""
+    """A loss with three digits behind the point."""
     if value is None or not math.isfinite(value):
         return "-"
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:.1e}"

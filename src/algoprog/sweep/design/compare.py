@@ -145,13 +145,13 @@ class _Model:
         found = []
         for job in self.jobs:
             config = _composed(self.composer, job)
-            base = _composed(self.composer, _plain(job, self.several)) or self.first
-            found.append(list(job) if config is None or base is None else self._told(job, config, base))
+            base = _composed(self.composer, _plain(job, self.several))  # none where a setting has no value of its own
+            found.append(list(job) if config is None else self._told(job, config, base))
         return found
 
-    def _told(self, job: Job, config: Mapping[str, Any], base: Mapping[str, Any]) -> Job:
-        against = self._against(config, base)
-        words = [*self._less_usual(job, config, base, against), *_own_rates(job, config)]
+    def _told(self, job: Job, config: Mapping[str, Any], base: Mapping[str, Any] | None) -> Job:
+        against = self._against(config, base or self.first or config)
+        words = [*self._less_usual(job, config, base or {}, against), *_own_rates(job, config)]
         if "batch_size" in against:
             words = _with_micro_batch(words, config)
         if any(key.split(".")[0] in DATA for key in against) and config["evaluation"]["bytes"] is None:

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from algoprog.ceg.curves import Curve, common_costs, curves_from_runs
 from algoprog.ceg.gains import Gain, compute_gains
+from algoprog.ceg.metric import METRICS, curves_in, metric_of, runs_in
 from algoprog.ceg.noise_floor import NoiseFloor, noise_floors
 from algoprog.ceg.seeds.correlation import seed_correlations
 from algoprog.ceg.write import write_gains
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 # threadpoolctl has no types.
 @threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
-def analyse(folder: Path, *, wandb: bool | None, redraw: bool) -> None:
+def analyse(folder: Path, *, wandb: bool | None, redraw: bool, metric: str | None = None) -> None:
     """Compute the gains of a sweep's finished runs; print the table, write the files and say where they are.
 
     Its matrices are tiny: threads of the BLAS only wait for each other, for minutes where the cores are busy.
@@ -35,6 +36,8 @@ def analyse(folder: Path, *, wandb: bool | None, redraw: bool) -> None:
     Args:
         folder: the sweep's folder.
         redraw: whether the report is drawn again where nothing that it shows has changed.
+        metric: that losses are compared in; None for bits per byte where the sweep compares tokenizers or data, else
+            nats.
         wandb: True logs the summary run, False does where the runs were logged to W&B, None leaves W&B alone.
 
     Raises:
@@ -45,12 +48,13 @@ def analyse(folder: Path, *, wandb: bool | None, redraw: bool) -> None:
     runs = compared_runs(folder)
     if not runs:
         raise ValueError(f"{folder} holds no finished run (no record.json): wait for the sweep, or give another folder")
-    curves = curves_from_runs(runs)
+    chosen = METRICS[metric] if metric else metric_of(runs)
+    curves, runs = curves_in(curves_from_runs(runs), chosen), runs_in(runs, chosen)
     gains = compute_gains(curves)
     write_gains(folder, gains)
     page = folder / REPORT_FILE
     commands = "\n".join(read_calls(folder).commands) or None
-    inputs = fingerprint(runs, commands, environment())
+    inputs = fingerprint(runs, commands, {**environment(), "metric": chosen.name} if metric else environment())
     floors = noise_floors(curves)
     if redraw or inputs is None or drawn_from(page) != inputs:
         _draw(folder, gains, runs, commands, curves, inputs, floors)

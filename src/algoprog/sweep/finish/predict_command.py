@@ -66,6 +66,7 @@ def _predict(options: argparse.Namespace) -> int:
     from algoprog.ceg.ladder.forecast_file import write_forecast
     from algoprog.ceg.ladder.predict import predict
     from algoprog.ceg.ladder.scale import scale_dependence
+    from algoprog.ceg.metric import METRICS, curves_in
     from algoprog.report.tables.prediction import predictions_table
     from algoprog.report.tables.scale import scale_table
 
@@ -73,7 +74,7 @@ def _predict(options: argparse.Namespace) -> int:
         return _score(options)
     if options.forecast and options.at is None:
         raise ValueError("a forecast is of a model to come: give what its baseline will cost, as --at 1e18")
-    runs = curves(options)
+    runs = curves_in(curves(options), METRICS[options.metric])
     shared = {"cost": options.cost, "baseline": options.baseline, "confidence": options.confidence}
     more = {"law": options.law, "irreducible": options.irreducible, "at": options.at}
     found = predict(runs, holdout=options.holdout, **shared, **more)
@@ -88,12 +89,13 @@ def _predict(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     from algoprog.ceg.ladder.forecast_file import read_forecast, score_forecast
+    from algoprog.ceg.metric import METRICS, curves_in
     from algoprog.report.tables.prediction import predictions_table
 
     if options.at is not None or options.irreducible is not None or options.holdout != "largest":
         raise ValueError("a forecast knows what it is of: leave out --at, --irreducible and --holdout")
     stored = read_forecast(options.score)
-    found = score_forecast(stored, curves(options))
+    found = score_forecast(stored, curves_in(curves(options), METRICS[stored.rows[0].metric]))
     print(f"Forecast of {stored.made}, sha256 {stored.digest}")
     print(predictions_table(found, confidence=stored.confidence), end="")
     return 0

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from algoprog.ceg.cost import COSTS
 from algoprog.runs.record import BASELINE
 from algoprog.runs.store import find_runs
-from algoprog.sweep.finish.source_command import add_prices, add_table, curves
+from algoprog.sweep.finish.source_command import add_metric, add_prices, add_table, curves
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -28,6 +28,7 @@ def add_report(commands: Commands) -> None:
     ours.add_argument("--cost", choices=tuple(COSTS), help="cost axis (default: the first that all curves have)")
     ours.add_argument("--baseline", help=f"variant that gains are measured against (default: {BASELINE})")
     ours.add_argument("--out", type=Path, help="folder of the report (default: beside the table, named after it)")
+    add_metric(report, default=None)
     add_table(report)
     add_prices(report)
     report.set_defaults(action=_report)
@@ -40,25 +41,28 @@ def _report(options: argparse.Namespace) -> int:
     if path.is_file() or (path.is_dir() and next(find_runs(path), None) is None and any(path.iterdir())):
         return _report_curves(options)
     if options.cost or options.baseline or options.out or options.rename or options.schedule or options.prices:
-        raise ValueError(f"{path} is a sweep, which knows its settings: leave out all options but --wandb")
-    analyse(path, wandb=options.wandb or None, redraw=True)
+        raise ValueError(f"{path} is a sweep, which knows its settings: leave out all options but --wandb, --metric")
+    analyse(path, wandb=options.wandb or None, redraw=True, metric=options.metric)
     return 0
 
 
 def _report_curves(options: argparse.Namespace) -> int:
     from algoprog.ceg.curves import common_costs
+    from algoprog.ceg.metric import METRICS, NATS, curves_in
     from algoprog.sweep.finish.analysis import analyse_curves
 
     if options.wandb:
         raise ValueError(f"{options.source} is no sweep, which alone has a summary run on W&B: leave --wandb out")
     path: Path = options.source
     options.source, options.baseline = [path], options.baseline or BASELINE
-    found = curves(options)
+    metric = METRICS[options.metric or NATS.name]
+    found = curves_in(curves(options), metric)
     cost = options.cost or next(iter(common_costs(found)), next(iter(COSTS)))
     folder = options.out or path.parent / f"{path.stem if path.is_file() else path.resolve().name}-report"
     words = [f"--rename={theirs}={ours}" for theirs, ours in options.rename]
     words += [f"--schedule={options.schedule}"] if options.schedule else []
     words += [f"--prices={options.prices}"] if options.prices else []
+    words += [f"--metric={metric.name}"] if metric is not NATS else []
     command = shlex.join(["algoprog", "report", str(path), f"--cost={cost}", f"--baseline={options.baseline}", *words])
     analyse_curves(found, folder, baseline=options.baseline, cost=cost, command=command)
     return 0

@@ -37,6 +37,17 @@ def add_table(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_metric(command: argparse.ArgumentParser, default: str | None = "nats") -> None:
+    """What losses are compared in."""
+    own = default or "bits_per_byte where a sweep compares tokenizers or data, else nats"
+    command.add_argument(
+        "--metric",
+        choices=("nats", "bits_per_byte"),
+        default=default,
+        help=f"loss that is compared, nats per token or bits per byte, which tokenizers share (default: {own})",
+    )
+
+
 def add_prices(command: argparse.ArgumentParser) -> None:
     """What an hour of the devices costs."""
     command.add_argument(
