@@ -121,7 +121,7 @@ def test_no_design_enters_a_run() -> None:
         ({"shape": "variants"}, "lists no variant"),
         ({"shape": "variants", "variants": ["pos=rope+precision=16+precision=32"]}, "changes one axis twice"),
         ({"shape": "variants", "variants": ["ln+rmsnorm"]}, "changes one axis twice"),
-        ({"shape": "variants", "variants": ["pos=none+ln+relu"]}, "no axis has the option relu"),
+        ({"shape": "variants", "variants": ["pos=none+ln+elu"]}, "no axis has the option elu"),
         ({"shape": "variants", "variants": ["none+ln"]}, "write norm=none"),
         ({"shape": "product", "zip": [{"model": ["nano", "micro"], "seed": [0]}]}, "model has 2, seed has 1"),
         ({"shape": "product", "zip": {"model": ["nano"]}}, "must be a list"),
