@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # scipy comes with it, which takes seconds
     from algoprog.ceg.noise_floor import NoiseFloor
 
 _VARIANT = 16
+_NOTES = 5  # a space, and "note"
 NOTHING = "No runs and no gains: nothing to show.\n"
 
 
@@ -53,10 +54,10 @@ def gains_table(
     groups = summarise([gain for gain in gains if gain.estimator in shown], runs, curves)
     if not any(group.arms for group in groups):
         return NOTHING
-    names = shorten((plain(arm.variant) for group in groups for arm in group.arms), _VARIANT - 1)
     notes = Notes(groups, cost)
     lines = [f"Compute-equivalent gain (CEG), cost axis: {COSTS[cost].title}"]
     columns = _columns(groups, cost, confidence)
+    names = shorten((plain(arm.variant) for group in groups for arm in group.arms), _variant_width(columns) - 1)
     for group in groups:
         lines += ["", *_head(group, columns, notes)]
         lines += [_row(arm, group, columns, names, notes) for arm in group.arms]
@@ -133,7 +134,12 @@ def _row(arm: Arm, group: Group, columns: Sequence[_Column], names: dict[str, st
 
 def _line(variant: str, columns: Sequence[_Column], cells: Sequence[str], notes: str) -> str:
     texts = "".join(f"{cell:>{column.width}}" for column, cell in zip(columns, cells, strict=True))
-    return f"{variant:<{_VARIANT}}{texts} {notes}"[:WIDTH].rstrip()
+    return f"{variant:<{_variant_width(columns)}}{texts} {notes}"[:WIDTH].rstrip()
+
+
+def _variant_width(columns: Sequence[_Column]) -> int:
+    """What names may take where notes, a letter each, keep their room."""
+    return min(_VARIANT, WIDTH - sum(column.width for column in columns) - _NOTES)
 
 
 def _bound_cell(arm: Arm, cost: str) -> str:
