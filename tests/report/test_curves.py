@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from algoprog.cli import main
+from algoprog.report.figures.figure_loss import whole
 
 CASES = Path(__file__).parents[1] / "ceg" / "cases"
 
@@ -54,3 +55,8 @@ def test_what_only_one_kind_of_source_has_is_refused(
     assert main(["report", str(table), "--cost", "flops"]) == 2
     assert "has no column for cost flops" in capsys.readouterr().err
     assert not (tmp_path / "mine-report").exists()
+
+
+@pytest.mark.parametrize(("cost", "text"), [(0, "0"), (50_000, "50,000"), (1e8, "10⁸")])
+def test_the_linear_side_has_room_for_its_costs(cost: float, text: str) -> None:
+    assert whole(cost) == text

@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from algoprog.build import RunSpec
+from algoprog.ceg.curves import curves_from_runs
 from algoprog.cli import main
 from algoprog.config import conf_dir
 from algoprog.runs.views import compared_runs
@@ -167,6 +168,8 @@ def test_a_sweep_over_tokenizers_gives_one_table_in_bits_per_byte(
     assert len({(record.model, record.cohort) for record in records.values()}) == 1
     assert records["bytes"].against.keys() == {"tokenizer"}
     assert records["bytes"].choices["tokenizer"]["option"] == "bytes"
+    names = {curve.tokenizer for curve in curves_from_runs(compared_runs(folder))}
+    assert names == {"bpe1024(vocab_size=1024,train_bytes=100000000)", "bytes"}, "knobs tell those of one name apart"
     analyse(folder, wandb=None, redraw=True)
     table = capsys.readouterr().out.split("Gains in")[0]
     assert table.count("gains over none at") == 1
@@ -194,3 +197,5 @@ def test_the_commands_refuse_nats_and_costs_in_tokens(trained: Path, capsys: pyt
     assert main(["ceg", str(trained), "--metric", "bits_per_byte", "--cost", "tokens"]) == 2
     assert "cost tokens" in capsys.readouterr().err
     assert main(["literature", str(trained)]) == 0
+    assert main(["power", str(trained)]) == 2
+    assert "has no variant of two seeds in common" in capsys.readouterr().err

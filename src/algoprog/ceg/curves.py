@@ -210,9 +210,17 @@ def _curve(run: Run) -> Curve:
         hardware=hardware,
         beside=record.beside,
         bits_per_byte=run.curve["val_bits_per_byte"][rows],
-        tokenizer=record.data.tokenizer,
+        tokenizer=tokenizer_of(record),
         text=record.data.val_text_sha256 or "",
     )
+
+
+def tokenizer_of(record: Record) -> str:
+    """The tokenizer of a run; with its knobs where a sweep compares tokenizers, for some share a name."""
+    knobs = {key: value for key, value in record.choices.get("tokenizer", {}).items() if key != "option"}
+    if not knobs or not any(setting.split(".")[0] == "tokenizer" for setting in record.against):
+        return record.data.tokenizer
+    return f"{record.data.tokenizer}({','.join(f'{key}={value}' for key, value in knobs.items() if value is not None)})"
 
 
 def _rising(cost: Array) -> Array:

@@ -62,7 +62,7 @@ def find_files(path: str, setting: str = "data.path") -> list[Path]:
         raise ValueError(f"{setting}={path} is empty: put text into it or correct {setting}")
     _refuse_twins(files)
     if others:
-        print(visible(f"data.path={path}: {_listed(others)} passed over, read are {kinds}"), file=sys.stderr)
+        print(visible(f"{setting}={path}: {_listed(others)} passed over, read are {kinds}"), file=sys.stderr)
     return files
 
 

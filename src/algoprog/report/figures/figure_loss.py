@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from algoprog.ceg.cost import COSTS
+from algoprog.ceg.curves import tokenizer_of
 from algoprog.report.figures.curves import Band, band, broken
 from algoprog.report.figures.drawing import WIDTH, legend, line, log_ticks, point, styled
 from algoprog.report.figures.style import INK, Style
 from algoprog.report.summary import Arm, Group
-from algoprog.report.words.naming import loss, printable
+from algoprog.report.words.naming import loss, printable, scientific
 
 _DECADES = 60.0  # the FLOPs panel shows costs from the end down to this fraction
 
@@ -43,7 +44,7 @@ def loss_figure(group: Group, styles: dict[str, Style]) -> Figure:
 
 def _costs(bands: list[Band], group: Group) -> tuple[str, str]:
     """The cost axes of the linear and of the logarithmic side; of different tokenizers none that counts tokens."""
-    mixed = len({run.record.data.tokenizer for run in group.runs}) > 1
+    mixed = len({tokenizer_of(run.record) for run in group.runs}) > 1
     axes = [cost for cost, about in COSTS.items() if not (mixed and about.counts_tokens)]
     known = [cost for cost in axes if all(cost in band.costs for band in bands)]
     return "steps" if "steps" in known else known[0], known[0]
@@ -68,7 +69,7 @@ def _draw_arm(axes: Axes, arm: Arm, found: Band | None, style: Style, cost: str,
 
 def _scale(left: Axes, right: Axes, bands: list[Band], across: str, along: str) -> None:
     """Show the last costs on the logarithmic side, and the losses that lie there."""
-    left.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    left.xaxis.set_major_formatter(FuncFormatter(lambda x, _: whole(x)))
     right.set_xscale("log")
     if not bands:
         return
@@ -80,6 +81,11 @@ def _scale(left: Axes, right: Axes, bands: list[Band], across: str, along: str) 
     margin = 0.06 * (high - low) or 0.1
     left.set_ylim(low - margin, high + margin)
     log_ticks(right)
+
+
+def whole(cost: float) -> str:
+    """A cost as the linear side has room for it: steps with every digit, FLOPs as a power of ten."""
+    return f"{cost:,.0f}" if cost < 1e7 else scientific(cost)
 
 
 def _draw_target(left: Axes, right: Axes, target: float | None) -> None:

@@ -63,10 +63,12 @@ def _measured(options: argparse.Namespace) -> dict[str, Spread]:
         ValueError: no variant has two seeds in common with the baseline.
     """
     from algoprog.ceg.gains import compute_gains
+    from algoprog.ceg.metric import curves_in, metric_for
     from algoprog.ceg.power import spreads
     from algoprog.ceg.sources import read_source
 
     curves = read_source(options.source)
+    curves = curves_in(curves, metric_for(curves))
     found = spreads(compute_gains(curves, estimators=("iso_loss",), costs=(options.cost,), baseline=options.baseline))
     if not found:
         raise ValueError(f"{options.source} has no variant of two seeds in common with the baseline: give --sd NATS")
