@@ -113,3 +113,37 @@ def test_the_table_says_the_unit() -> None:
     assert "loss: last validation loss in nats per token" in gains_table(
         compute_gains(nats, costs=["flops"]), curves=nats
     )
+
+
+def table(path: Path, bits) -> str:  # type: ignore[no-untyped-def]
+    """Two variants with a column of bits per byte beside the nats."""
+    lines = ["variant,model,seed,step,val_loss,bpb"]
+    for variant, gain in (("none", 1.0), ("arm", 1.5)):
+        losses = {step: 2 + 6 * (gain * step) ** -0.4 for step in range(10, 400, 10)}
+        lines += [f"{variant},m,0,{step},{loss},{bits(step, loss)}" for step, loss in losses.items()]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("bits", "told"),
+    [
+        (lambda step, loss: loss / 2 if step % 20 else "", None),  # measured at every other evaluation
+        (lambda step, loss: "see below", "has no val_bits_per_byte"),
+        (lambda step, loss: -loss, "not above zero"),
+    ],
+)
+def test_bits_per_byte_matter_to_whom_they_are_asked_of(bits, told: str | None, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    curves = read_sources([Path(table(tmp_path / "mine.csv", bits))])
+    assert ceg(curves, "arm", "steps") == pytest.approx(1.5, rel=1e-3), "in nats they are passed over"
+    if told is None:
+        assert ceg(curves_in(curves, BITS_PER_BYTE), "arm", "steps") == pytest.approx(1.5, rel=1e-2)
+    else:
+        with pytest.raises(ValueError, match=told):
+            curves_in(curves, BITS_PER_BYTE)
+
+
+def test_rows_of_what_diverged_say_the_metric_too() -> None:
+    lost = [replace(curve, flags=("diverged",)) for curve in ARMS]
+    rows = compute_gains(curves_in(lost, BITS_PER_BYTE), costs=["flops"])
+    assert {row.metric for row in rows} == {"bits_per_byte"}

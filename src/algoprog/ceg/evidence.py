@@ -53,8 +53,7 @@ def evidence(group: Pairs, question: Question) -> Evidence:
     """Estimate ln CEG of every pair of a variant; of every run with every other where seeds are not paired."""
     base, name, cost = question.baseline, question.estimator.label, question.cost
     row = Gain(group.model, group.variant, base, name, cost, None, "primary", None, None, None, 0, ())
-    metric = next((base.metric for base, _ in (*group.pairs, *group.crossed)), row.metric)
-    row = replace(row, n_diverged=group.lost, metric=metric)
+    row = replace(row, n_diverged=group.lost)
     pairs, warnings = group.compared(cost)
     if not pairs:
         return Evidence(replace(row, flags=warnings), (), (), None)

@@ -67,7 +67,10 @@ def compute_gains(
         for estimator in chosen
         for cost in costs
     }
-    found = [row for index in range(len(groups)) for judged in rows.values() for row in judged[index]]
+    metric = every[0].metric
+    found = [
+        replace(row, metric=metric) for index in range(len(groups)) for judged in rows.values() for row in judged[index]
+    ]
     return with_tuning(found, every, curves, baseline)
 
 

@@ -43,7 +43,7 @@ def curves_in(curves: Sequence[Curve], metric: Metric) -> list[Curve]:
     """The curves with their losses in a metric; of several tokenizers without the costs that count tokens.
 
     Raises:
-        ValueError: a curve has no such losses.
+        ValueError: a curve has no such losses, or some that are none.
     """
     if metric is NATS:
         return list(curves)
@@ -93,13 +93,19 @@ def _key(curve: Curve) -> tuple[str, str]:
 def _in_bits(curve: Curve, *, mixed: bool) -> Curve:
     if curve.bits_per_byte is None or np.isnan(curve.bits_per_byte).all() > np.isnan(curve.val_loss).all():
         raise ValueError(f"{curve} has no {BITS_PER_BYTE.column}: add that column, or leave --metric out")
+    measured = ~np.isnan(curve.bits_per_byte) | np.isnan(curve.val_loss)  # where a run was lost, it has neither
+    bits = curve.bits_per_byte[measured]
+    if (bits <= 0).any():
+        raise ValueError(f"{curve} has a {BITS_PER_BYTE.column} of {bits[bits <= 0][0]:g}, not above zero: correct it")
     apart = {axis for axis in curve.costs if COSTS[axis].counts_tokens} if mixed else set()
     why = "a token is not the same under other tokenizers: ask for --cost flops or for one that a clock takes"
     return replace(
         curve,
-        val_loss=curve.bits_per_byte,
+        val_loss=bits,
         metric=BITS_PER_BYTE.name,
-        costs={axis: cost for axis, cost in curve.costs.items() if axis not in apart},
+        costs={axis: cost[measured] for axis, cost in curve.costs.items() if axis not in apart},
+        ends=None if curve.ends is None else curve.ends[measured],
+        bits_per_byte=bits,
         faults={**curve.faults, **{axis: f"cost {axis} of {curve}: {why}" for axis in apart}},
     )
 

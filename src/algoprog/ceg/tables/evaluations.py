@@ -108,11 +108,19 @@ def _evaluation(
         budget=cells.get(names.BUDGET, ""),
         batch=_batch(cells),
         device=cells.get(names.DEVICE, ""),
-        bits=number(where, found[names.BITS], cells[names.BITS]) if cells.get(names.BITS) else math.nan,
+        bits=_bits(cells.get(names.BITS, "")),
         tokenizer=cells.get(names.TOKENIZER, ""),
         text=cells.get(names.TEXT, ""),
         n_devices=_n_devices(where, found.get(names.N_DEVICES, ""), cells.get(names.N_DEVICES, "")),
     )
+
+
+def _bits(text: str) -> float:
+    """Bits per byte; NaN where there are none, which matters only to whom compares in them."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _rate(where: str, column: str, text: str) -> float | None:
