@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -297,8 +298,14 @@ def _compared_data(config: dict[str, Any], store: TokenStore) -> str:
         return store.info.sha256
     if store.validation is None:
         raise ValueError(f"{store.folder} does not say which text is validated on: delete that folder")
-    corpus: Corpus = construct(reference(config), "data")
-    return digest(store.validation.sha256, corpus.fingerprint())
+    return digest(store.validation.sha256, _fingerprint(json.dumps(reference(config)["data"])))
+
+
+@cache
+def _fingerprint(data: str) -> str:
+    """Of a corpus; the files of one are read once for all runs of a sweep."""
+    corpus: Corpus = construct({"data": json.loads(data)}, "data")
+    return corpus.fingerprint()
 
 
 def val_windows(config: dict[str, Any], store: TokenStore) -> ValidationWindows | DocumentWindows:
