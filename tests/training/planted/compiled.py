@@ -13,6 +13,7 @@ from tests.configs import TINY, part
 PARTS = {
     "backbone": "transformer",
     "block": "pre",
+    "mixer": "attention",
     "attention": "dense",
     "norm": "ln",
     "final_norm": "ln",

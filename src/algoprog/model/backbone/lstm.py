@@ -138,7 +138,7 @@ class LstmLayer(NoFacts, NoStatistics, Mixer):
                 keep = valid[:, at, None]
                 hidden, cell = hidden.where(keep, state.hidden), cell.where(keep, state.cell)
             state.hidden, state.cell = hidden, cell
-        return torch.stack(given, dim=1)
+        return torch.stack(given, dim=1) if given else x  # no position gives none, as wide as the model too
 
     def _next(self, inputs: Float[Tensor, "batch gates"], hidden: Hidden, cell: Hidden) -> tuple[Hidden, Hidden]:
         """Hidden state and cell one position on."""

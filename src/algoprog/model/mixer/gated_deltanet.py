@@ -158,7 +158,8 @@ class GatedDeltaNet(NoFacts, NoStatistics, Mixer):
         rule: Callable[..., tuple[Tensor, Tensor]] = recurrent if x.shape[1] == 1 else chunked
         with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
             read, state.memory = rule(_unit(q) / math.sqrt(self.d_key), _unit(k), v, log_kept, strength, state.memory)
-        normed = F.rms_norm(read, self.gain.shape, self.gain.to(read.dtype), EPS).transpose(1, 2).flatten(2)
+        wide = torch.promote_types(read.dtype, self.gain.dtype)
+        normed = F.rms_norm(read.to(wide), self.gain.shape, self.gain.to(wide), EPS).transpose(1, 2).flatten(2)
         return self.dropout(self.out(normed.to(z.dtype) * F.silu(z)))
 
     def _convolved(self, mixed: Tensor, state: Carried, places: Following | None) -> Iterable[Tensor]:
