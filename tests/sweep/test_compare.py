@@ -12,7 +12,7 @@ from algoprog.ceg.gains import Gain, compute_gains
 from algoprog.config import conf_dir
 from algoprog.runs.record import Record, Run
 from algoprog.runs.views import compared_runs
-from tests.configs import options, part
+from tests.configs import part
 from tests.e2e.conftest import TINY
 from tests.warm import TRAIN, program
 
@@ -41,7 +41,7 @@ SEQUEL = ("precision=bf16-mixed attention=mqa", "precision=32,bf16-mixed attenti
 OTHERS = ("pos=rope", "baseline=gpt2 pos=rope")
 """Two sweeps of one folder."""
 
-OPTIMIZERS = [name for name in options("optim") if name != "adamw"][:1]
+OPTIMIZERS = ["muon"]
 OWN_RATE = [f"optim={name}" for name in OPTIMIZERS]
 BEST_RATE = [f"optim=adamw,{name} optim.lr=1e-3,1e-2" for name in OPTIMIZERS]
 
