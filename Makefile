@@ -1,7 +1,9 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PY := .venv/bin/python
-SHARED := -n auto --dist loadfile --no-loadscope-reorder
+# One worker more than cores: many tests wait for a process.
+WORKERS := $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
+SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import hydra
 import pytest
 import torch
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from algoprog import build
@@ -21,6 +23,7 @@ from algoprog.model.interface.context import Context
 from algoprog.model.interface.places import FromTheStart
 from algoprog.model.interface.reports import Reports
 from algoprog.model.interface.site import Site
+from algoprog.sweep.design.composer import Compose, composition
 from algoprog.variant import baseline
 
 Shaken = TypeVar("Shaken", bound=torch.nn.Module)
@@ -63,8 +66,14 @@ def compose(*overrides: str) -> dict[str, Any]:
 
 @cache
 def _compose(overrides: tuple[str, ...]) -> dict[str, Any]:
+    return build.resolve(_composition()(list(overrides)))
+
+
+@cache
+def _composition() -> Compose:
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        return build.resolve(hydra.compose("config", overrides=list(overrides)))
+        loader = GlobalHydra.instance().config_loader()
+        return composition(loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN), loader)
 
 
 def options(axis: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,13 @@ import torch
 from jaxtyping import install_import_hook
 from threadpoolctl import threadpool_limits
 
+from tests.quick_hydra import quicken
+
 # Before anything imports the model: from here on its shapes and types are checked at every call.
 install_import_hook("algoprog.model", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+gc.set_threshold(50_000, 20, 20)  # a sixth of composing was spent on looking through what the imports have left
+
 
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile(
@@ -48,6 +54,12 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALGOPROG_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hydra() -> None:
+    """Composing is half of what many tests would wait for."""
+    quicken()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ PATIENCE = 1200.0
 
 server = multiprocessing.get_context("forkserver")
 PRELOAD = ["algoprog.sweep.engine.preload", "algoprog.sweep.search.phases", "algoprog.cli", "algoprog.report.write"]
-server.set_forkserver_preload([*PRELOAD, __name__, "tests.training.resuming"])
+server.set_forkserver_preload([*PRELOAD, __name__, "tests.training.resuming", "tests.preload"])
 
 
 def program(script: str, *words: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import exp
 from typing import Any
@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from omegaconf import DictConfig, OmegaConf
 
 from algoprog import build
 from algoprog.ceg.interactions import interactions
 from algoprog.ceg.simulate.curves import World
-from algoprog.config import conf_dir
+from algoprog.config import OF_THE_SWEEP, conf_dir
 from algoprog.sweep.design.compare import baseline_words
 from algoprog.sweep.design.composer import Composer, composition
 from algoprog.sweep.design.jobs import Job, check_sweeper, jobs
@@ -44,7 +46,7 @@ def composed(found: list[Job]) -> list[dict[str, Any]]:
     """Their configurations."""
     loader = GlobalHydra.instance().config_loader()
     config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
-    composer = Composer(lambda words: loader.load_sweep_config(config, words), found)
+    composer = Composer(composition(config, loader), found)
     return [composer(job) for job in found]
 
 
@@ -196,7 +198,7 @@ def test_an_axis_that_an_experiment_sets_moves_the_baseline(tmp_path: Any) -> No
     loader = GlobalHydra.instance().config_loader()
     config = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
     found = jobs(config, [*words, "norm=none,ln,rmsnorm"], None, loader, composition(config, loader))
-    composer = Composer(lambda job: loader.load_sweep_config(config, job), found)
+    composer = Composer(composition(config, loader), found)
     assert [variant(composer(job)) for job in found] == ["norm=none", "none", "rmsnorm"]
     assert {variant(composer(baseline_words(job, composer))) for job in found} == {"none"}
     assert len({cohort(composer(job), "data") for job in found}) == 1
@@ -221,6 +223,35 @@ def test_put_together_configurations_equal_those_that_hydra_composes() -> None:
     assert len(together) == 7 * 2 * 2 * 2
     for index in range(0, len(found), 11):
         assert together[index] == build.resolve(loader.load_sweep_config(config, found[index]))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["precision=32", "attention=mqa", "attention.n_kv_heads=2", "model.dropout=0.5"],
+        ["optim.lr=1e-3", "optim=muon", "optim.lr=1e-2", "data=sotu"],
+        ["attention={n_kv_heads:2}", "attention=gqa", "wandb.tags=[a,'b c']"],
+        ["seed=1", "++seed=2", "+model.new=3"],
+        ["~budget.steps", "norm=ln"],
+        ["experiment=demo", "model=micro", "seed='7'"],
+        ["model.d_model=wide"],
+        ["nothing=1", "norm=ln"],
+        ["norm=nothing", "seed=1"],
+    ],
+)
+def test_values_are_set_as_hydra_sets_them(words: list[str]) -> None:
+    loader = GlobalHydra.instance().config_loader()
+    config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+
+    def told(compose: Callable[[list[str]], DictConfig]) -> Any:
+        try:
+            whole = OmegaConf.to_container(compose(words), resolve=False)
+        except HydraException as error:
+            return str(error)
+        assert isinstance(whole, dict)
+        return {key: value for key, value in whole.items() if key not in OF_THE_SWEEP}
+
+    assert told(composition(config, loader)) == told(lambda words: loader.load_sweep_config(config, words))
 
 
 def test_words_that_change_the_same_setting_are_left_to_hydra() -> None:
