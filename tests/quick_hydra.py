@@ -60,8 +60,8 @@ def _composed_once(compose: Callable[..., DictConfig]) -> Callable[..., DictConf
     known: dict[Any, DictConfig] = {}
 
     def load_configuration(loader: ConfigLoaderImpl, config_name: str, overrides: list[str], **how: Any) -> DictConfig:
-        folders = tuple(str(folder) for folder in loader.get_search_path().get_path())
-        asked = (folders, str(Path.cwd()), config_name, tuple(overrides), tuple(sorted(how.items())))
+        folders = tuple(folder.path.removeprefix("file://") for folder in loader.get_search_path().get_path())
+        asked = (folders, config_name, tuple(overrides), tuple(sorted(how.items())))
         if asked not in known:
             if len(known) == MOST_REMEMBERED:
                 known.clear()

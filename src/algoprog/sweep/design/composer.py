@@ -15,6 +15,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
@@ -42,10 +43,11 @@ def composition(config: DictConfig, loader: ConfigLoader) -> Compose:
         loader: Hydra's.
     """
     groups = frozenset(loader.list_groups(""))
+    folders = [word for word in config.hydra.overrides.hydra if word.startswith("hydra.searchpath=")]
 
     @lru_cache(REMEMBERED)
     def remembered(words: tuple[str, ...]) -> DictConfig:
-        found = loader.load_sweep_config(config, list(words))
+        found = loader.load_configuration(config.hydra.job.config_name, [*folders, *words], run_mode=RunMode.RUN)
         with flag_override(found, ["struct", "readonly"], [False, False]):
             for key in OF_THE_SWEEP:
                 found.pop(key)
