@@ -23,7 +23,7 @@ from algoprog.model.interface.context import Context
 from algoprog.model.interface.places import FromTheStart
 from algoprog.model.interface.reports import Reports
 from algoprog.model.interface.site import Site
-from algoprog.sweep.design.composer import Compose, composition
+from algoprog.sweep.design.composition import Compose, composition
 from algoprog.variant import baseline
 
 Shaken = TypeVar("Shaken", bound=torch.nn.Module)

@@ -22,7 +22,8 @@ from algoprog.ceg.interactions import interactions
 from algoprog.ceg.simulate.curves import World
 from algoprog.config import OF_THE_SWEEP, conf_dir
 from algoprog.sweep.design.compare import baseline_words
-from algoprog.sweep.design.composer import Composer, composition
+from algoprog.sweep.design.composer import Composer
+from algoprog.sweep.design.composition import composition
 from algoprog.sweep.design.jobs import Job, check_sweeper, jobs
 from algoprog.variant import cohort, variant
 
@@ -46,7 +47,7 @@ def composed(found: list[Job]) -> list[dict[str, Any]]:
     """Their configurations."""
     loader = GlobalHydra.instance().config_loader()
     config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
-    composer = Composer(composition(config, loader), found)
+    composer = Composer(composition(config, loader))
     return [composer(job) for job in found]
 
 
@@ -198,7 +199,7 @@ def test_an_axis_that_an_experiment_sets_moves_the_baseline(tmp_path: Any) -> No
     loader = GlobalHydra.instance().config_loader()
     config = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
     found = jobs(config, [*words, "norm=none,ln,rmsnorm"], None, loader, composition(config, loader))
-    composer = Composer(composition(config, loader), found)
+    composer = Composer(composition(config, loader))
     assert [variant(composer(job)) for job in found] == ["norm=none", "none", "rmsnorm"]
     assert {variant(composer(baseline_words(job, composer))) for job in found} == {"none"}
     assert len({cohort(composer(job), "data") for job in found}) == 1

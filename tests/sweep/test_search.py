@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from algoprog.config import conf_dir
-from algoprog.sweep.design.composer import composition
+from algoprog.sweep.design.composition import composition
 from algoprog.sweep.design.jobs import Job, check_sweeper, jobs
 from algoprog.sweep.plan.plan import plan, specs_of
 from algoprog.sweep.search.choices import Choice, Choices, TrialRun, read_choices, write_choices

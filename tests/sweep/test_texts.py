@@ -18,7 +18,7 @@ from algoprog.ceg.curves import curves_from_runs
 from algoprog.cli import main
 from algoprog.config import conf_dir
 from algoprog.runs.views import compared_runs
-from algoprog.sweep.design.composer import composition
+from algoprog.sweep.design.composition import composition
 from algoprog.sweep.design.jobs import jobs
 from algoprog.sweep.finish.analysis import analyse
 from algoprog.sweep.plan.announce import told_text

@@ -15,7 +15,7 @@ from algoprog import written
 from algoprog.overrides import quoted
 from algoprog.runs.calls import begin_call, end_call
 from algoprog.runs.mistake import exit_code, sentence
-from algoprog.sweep.design.composer import Compose, composition
+from algoprog.sweep.design.composition import Compose, composition
 from algoprog.sweep.design.jobs import Job, jobs
 from algoprog.sweep.plan.announce import tell, tell_refused, tell_unread
 from algoprog.sweep.plan.placement import placement

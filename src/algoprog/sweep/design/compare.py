@@ -13,7 +13,8 @@ from algoprog.axes import AXES, DATA, SHARED
 from algoprog.baseline import baseline_of, get, option, preset, reference_part
 from algoprog.config import COMPARISON, EXECUTION, SIZES
 from algoprog.overrides import parse, quoted, setting, told, with_moved_axes, without_axes
-from algoprog.sweep.design.composer import Compose, Composer
+from algoprog.sweep.design.composer import Composer
+from algoprog.sweep.design.composition import Compose
 
 Job = list[str]
 
@@ -45,7 +46,7 @@ def compared(
     several = {model: tuple(_several(own, tuned)) for model, own in _by_model(jobs).items()}
     if not moved and not any(several.values()) and not any(_types(job, "optim") for job in jobs):
         return [list(job) for job in jobs]
-    composer = Composer(compose, [*jobs, *(_plain(job, several[_model(job)]) for job in jobs)])
+    composer = Composer(compose)
     return [
         told
         for model, own in _by_model(jobs).items()

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from algoprog.axes import ALWAYS
 from algoprog.baseline import baseline_of, option
 from algoprog.overrides import parse, setting, subject
-from algoprog.sweep.design.composer import Compose
+from algoprog.sweep.design.composition import Compose
 from algoprog.sweep.design.variants import Arm, arm, check, parse_label
 from algoprog.variant import variant
 

@@ -18,7 +18,7 @@ from algoprog.baseline import option
 from algoprog.hydra_mistakes import hydra_sentence
 from algoprog.overrides import refuse_lists, setting, subject, with_moved_axes
 from algoprog.sweep.design.compare import compared, moved
-from algoprog.sweep.design.composer import Compose
+from algoprog.sweep.design.composition import Compose
 from algoprog.sweep.design.exclude import kept
 from algoprog.sweep.design.shape import Design, read
 from algoprog.sweep.design.variants import words

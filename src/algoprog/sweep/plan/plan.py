@@ -13,13 +13,13 @@ from algoprog import written
 from algoprog.axes import AXES
 from algoprog.baseline import against, baseline_name, baseline_of
 from algoprog.build import RunSpec
-from algoprog.overrides import without_axes
 from algoprog.runs.mistake import visible
 from algoprog.runs.record import BASELINE, CONFIG_FILE, CURVE_FILE, FINISHED, RECORD_FILE, Record
 from algoprog.runs.store import find_runs, load_run
 from algoprog.runs.views import view_of
 from algoprog.sweep.design.compare import baseline_words
-from algoprog.sweep.design.composer import Compose, Composer
+from algoprog.sweep.design.composer import Composer
+from algoprog.sweep.design.composition import Compose
 from algoprog.sweep.plan.condition import Condition, condition
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.room import make_room
@@ -68,7 +68,7 @@ def plan(
     """
     result = Plan()
     wanted = [list(job) for job in jobs]
-    composer = Composer(compose, [*wanted, *(baselines or map(without_axes, wanted))])
+    composer = Composer(compose)
     specs = Specs(placement)
     checked = _check(wanted, composer, specs, result)
     asked = {spec.run_id for spec, _ in checked}
@@ -107,7 +107,7 @@ def specs_of(jobs: Sequence[Sequence[str]], compose: Compose, placement: Placeme
     Raises:
         ValueError: one of them cannot be trained.
     """
-    composer, specs = Composer(compose, jobs), Specs(placement)
+    composer, specs = Composer(compose), Specs(placement)
     return [specs(composer(job)) for job in jobs]
 
 

@@ -22,7 +22,7 @@ from algoprog.overrides import refuse_odd_lists
 from algoprog.run.memory import peak_memory
 from algoprog.runs.record import COMPARE, DIVERGED, SEARCH
 from algoprog.runs.secrets import redacted
-from algoprog.sweep.design.composer import composition
+from algoprog.sweep.design.composition import composition
 from algoprog.sweep.design.jobs import check_sweeper, jobs
 from algoprog.sweep.plan.calibration import Calibration
 from algoprog.sweep.plan.condition import Condition, condition

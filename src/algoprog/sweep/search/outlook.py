@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from algoprog.build import RunSpec
-from algoprog.sweep.design.composer import Compose
+from algoprog.sweep.design.composition import Compose
 from algoprog.sweep.design.jobs import Job
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan, plan, specs_of

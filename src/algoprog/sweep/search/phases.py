@@ -12,7 +12,7 @@ from algoprog import written
 from algoprog.runs.calls import begin_call, extend_call
 from algoprog.runs.record import FINISHED, RECORD_FILE
 from algoprog.runs.store import load_run
-from algoprog.sweep.design.composer import Compose
+from algoprog.sweep.design.composition import Compose
 from algoprog.sweep.design.jobs import Job
 from algoprog.sweep.plan.announce import tell, tell_origins, tell_refused, tell_time
 from algoprog.sweep.plan.placement import Placement
