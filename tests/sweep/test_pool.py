@@ -173,6 +173,7 @@ def test_what_keeps_a_process_from_starting_is_told(run: Run, tmp_path: Path, mo
     assert status.state == FAILED
 
 
+@pytest.mark.slow
 def test_the_fork_server_is_restarted(run: Run, tmp_path: Path) -> None:
     server = forkserver._forkserver
 

@@ -95,6 +95,7 @@ def test_one_tokenizer_is_no_variant(hydra: None, tmp_path: Path) -> None:
     assert told_text(list(runs.values())) == ""
 
 
+@pytest.mark.slow
 def test_knobs_of_a_tokenizer_are_compared_alike(hydra: None, tmp_path: Path) -> None:
     runs = specs(planned(tmp_path, "tokenizer=bpe", "tokenizer.vocab_size=300,400"))
     assert runs.keys() == {"none", "tokenizer.vocab_size=400"}

@@ -85,7 +85,8 @@ def test_tokens_split_in_two_change_the_loss_and_no_bits_per_byte(seq_len: int) 
 
 
 def test_a_run_scores_whole_documents(compose: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    words = (*TINY_RUN, "evaluation.bytes=60000", "budget.steps=2", "evaluation.points=2")
+    words = (*TINY_RUN, "batch_size=64", "micro_batch_size=64", "evaluation.bytes=60000", "budget.steps=2")
+    words += ("evaluation.points=2", "schedule.branches=1")
     spec = app.prepare(compose(*words))
     windows = spec.val_windows()
     assert isinstance(windows, DocumentWindows)

@@ -59,7 +59,8 @@ def test_an_end_point_is_that_of_a_run_of_its_own(tmp_path: Path, norm: str) -> 
         assert alone[column][-1] == branched[column][row], column
 
 
-@pytest.mark.parametrize("norm", ["none", pytest.param("ln", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["none", "ln"])
 def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, norm: str) -> None:
     words = (*EVERY_STEP, *LSTM, *WSD, f"norm={norm}", "schedule.branches=2")
     assert finish(tmp_path / "calm", *words)[0] == 0

@@ -57,7 +57,8 @@ def test_its_memory_is_known_before(option: str) -> None:
     assert peaks[1] - peaks[0] > 2 * 32 * 16 * 4
 
 
-@pytest.mark.parametrize("option", [WITH_STATE[0], pytest.param(WITH_STATE[1], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("option", WITH_STATE)
 def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, option: str) -> None:
     words = (*EVERY_STEP, *WSD, option)
     assert finish(tmp_path / "calm", *words)[0] == 0

@@ -63,7 +63,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Calm:
     return calm
 
 
-@pytest.fixture(params=STRATEGIES)
+@pytest.fixture(params=["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def strategy(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -83,6 +83,7 @@ def test_a_killed_run_ends_like_an_undisturbed_one(calm: Calm, tmp_path: Path, s
     assert not checkpoints(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", STRATEGIES)
 def test_replicas_and_shards_read_each_others_checkpoints(calm: Calm, tmp_path: Path, then: str) -> None:
     before = "fsdp" if then == "ddp" else "ddp"

@@ -151,6 +151,7 @@ def test_the_buffer_adapts_and_a_branch_puts_it_back(
     assert after.equal(before)
 
 
+@pytest.mark.slow
 def test_a_compiled_model_reports_alike() -> None:
     process = multiprocessing.get_context("forkserver").Process(target=compare)
     process.start()
@@ -158,7 +159,7 @@ def test_a_compiled_model_reports_alike() -> None:
     assert process.exitcode == 0
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_two_devices_tell_what_one_tells(compose: Compose, tmp_path: Path, strategy: str) -> None:
     """Buffers adapt by the load of all devices, and curves hold it; slowly, so that no rounding tips a count."""
     alone = run(compose, tmp_path / "alone", "optim.lr=1e-4").curve
