@@ -23,9 +23,9 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from algoprog import build
-from algoprog.build import RunSpec
 from algoprog.compose import compose
 from algoprog.run.provenance import environment
+from algoprog.run.spec import RunSpec
 from algoprog.runs.record import COMPARE, CONFIG_FILE, FINISHED, Record
 from algoprog.runs.store import append_curve, write_atomic, write_record
 from algoprog.sweep.plan.plan import plan

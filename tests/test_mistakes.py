@@ -12,6 +12,7 @@ from algoprog import build
 from algoprog.compose import compose as composed
 from algoprog.names import check_name
 from algoprog.overrides import refuse_lists
+from algoprog.run.spec import priced
 from algoprog.runs.mistake import sentence
 from algoprog.start import hydra_words
 from algoprog.sweep.plan.preview import preview
@@ -65,7 +66,7 @@ def test_a_name_never_leaves_its_folder(name: str) -> None:
     config = compose(*TINY_RUN)
     config["model"]["name"] = name
     with pytest.raises(ValueError, match=r"model\.name=.*: choose a name") as caught:
-        build.spec(config, build.tokens(config))
+        priced(config, build.tokens(config))
     assert str(caught.value).isprintable()
 
 

@@ -8,6 +8,7 @@ from algoprog import build
 from algoprog.axes import MODEL
 from algoprog.baseline import compared
 from algoprog.refusals import refuse
+from algoprog.run.spec import priced
 from algoprog.variant import variant
 from tests.configs import compose
 
@@ -25,7 +26,7 @@ RECURRENT = {"_target_": f"{__name__}.Recurrent", "_partial_": True}
 def test_the_place_of_no_norm_is_refused(block: str) -> None:
     config = compose(f"block={block}")
     with pytest.raises(ValueError, match=f"block={block} with norm=none is the same function as block=pre"):
-        build.spec(config, build.tokens(config))
+        priced(config, build.tokens(config))
     refuse(compose(f"block={block}", "norm=ln"))
 
 
@@ -69,7 +70,7 @@ def test_an_axis_that_the_backbone_has_not_is_in_no_name() -> None:
 def test_what_an_option_leaves_no_meaning_is_refused(words: tuple[str, ...], sentence: str) -> None:
     config = compose(*words)
     with pytest.raises(ValueError, match=sentence):
-        build.spec(config, build.tokens(config))
+        priced(config, build.tokens(config))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from algoprog import build
-from algoprog.build import RunSpec
+from algoprog.run.spec import RunSpec, priced
 from algoprog.sweep.plan import calibration
 from algoprog.sweep.plan.calibration import FILE, Calibration
 from algoprog.sweep.plan.expected import expected_time, time_text
@@ -28,7 +28,7 @@ WHERE = Placement("basic", {}, NONE, None)
 def spec(compose: Callable[..., dict[str, Any]]) -> Callable[..., RunSpec]:
     def spec(*words: str) -> RunSpec:
         config = compose(*TINY_RUN, *words)
-        return build.spec(config, build.tokens(config))
+        return priced(config, build.tokens(config))
 
     return spec
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from algoprog import build
 from algoprog.axes import MODEL
 from algoprog.model.backbone.lstm import Lstm
+from algoprog.run.spec import priced
 from algoprog.sweep.design.shape import factorial, leave_one_out, one_at_a_time, read
 from algoprog.sweep.design.variants import arm, is_baseline, name, options, words
 from algoprog.variant import variant
@@ -101,7 +102,7 @@ def test_no_design_enters_a_run() -> None:
     config = compose("design=leave_one_out")
     assert "design" not in config
     store = build.tokens(config)
-    assert build.spec(config, store).run_id == build.spec(compose(), store).run_id
+    assert priced(config, store).run_id == priced(compose(), store).run_id
 
 
 @pytest.mark.parametrize(

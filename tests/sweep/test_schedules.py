@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from algoprog import build
 from algoprog.run import app, fit
+from algoprog.run.spec import RunSpec
 from algoprog.sweep.plan.plan import Plan
 from algoprog.sweep.plan.schedules import told
 from tests.configs import TINY_RUN, compose
@@ -64,6 +64,6 @@ def test_a_single_end_is_said(tmp_path: Path) -> None:
 
 def test_the_steps_that_are_paid_are_those_of_the_run_and_its_branches() -> None:
     spec = app.prepare(compose(*TINY_RUN, "budget.steps=500"))
-    assert isinstance(spec, build.RunSpec)
+    assert isinstance(spec, RunSpec)
     assert spec.config["schedule"]["branches"] == 6
     assert spec.paid_steps == 500 + sum(end - start for start, end in spec.branches()) == 674

@@ -13,8 +13,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from algoprog.build import RunSpec
 from algoprog.config import conf_dir
+from algoprog.run.spec import RunSpec
 from algoprog.runs.record import CHOICES_FILE, COMPARE, DIVERGED, FINISHED, SEARCH, Record
 from algoprog.runs.status import FAILED, mark
 from algoprog.runs.store import load_run, load_runs, write_record

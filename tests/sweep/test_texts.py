@@ -13,10 +13,10 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from algoprog.build import RunSpec
 from algoprog.ceg.curves import curves_from_runs
 from algoprog.cli import main
 from algoprog.config import conf_dir
+from algoprog.run.spec import RunSpec
 from algoprog.runs.views import compared_runs
 from algoprog.sweep.design.composition import composition
 from algoprog.sweep.design.jobs import jobs

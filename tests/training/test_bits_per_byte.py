@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from algoprog import build
 from algoprog.data.windows import DocumentWindows
 from algoprog.run import app, fit
+from algoprog.run.spec import language_model
 from algoprog.runs.store import load_run
 from algoprog.training.module import LanguageModel
 from tests.configs import TINY_RUN
@@ -92,7 +92,7 @@ def test_a_run_scores_whole_documents(compose: Callable[..., dict[str, Any]], tm
     assert isinstance(windows, DocumentWindows)
     assert 30_000 < windows.n_bytes <= 60_000
     record = fit.run(spec, tmp_path, list(words))
-    model, nats = build.module(spec), 0.0
+    model, nats = language_model(spec), 0.0
     with torch.no_grad():
         for inputs, targets in DataLoader(windows, batch_size=100):
             losses = torch.nn.functional.cross_entropy(model.gpt(inputs).transpose(1, 2), targets, reduction="none")

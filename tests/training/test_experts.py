@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from lightning.fabric.plugins.environments.lightning import find_free_network_port
 
-from algoprog import build
 from algoprog.run import app, fit
 from algoprog.run.memory import peak_memory
+from algoprog.run.spec import language_model
 from algoprog.runs.record import Run
 from algoprog.runs.store import load_run
 from algoprog.training.hardware import gpus_here
@@ -84,7 +84,7 @@ def test_evaluation_is_plain_cross_entropy(compose: Compose) -> None:
     """It sees no balance loss and moves no bias, in training mode neither."""
     for words in (("mlp=moe", "mlp.balance_loss=1000"), BIASED):
         spec = app.prepare(compose(*TINY_RUN, *words))
-        module = build.module(spec)
+        module = language_model(spec)
         inputs = torch.randint(256, (2, 32), generator=torch.Generator().manual_seed(0))
         before = {name: value.clone() for name, value in module.gpt.named_buffers()}
         for mode in (True, False):

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from algoprog import build
-from algoprog.build import RunSpec
 from algoprog.run import app, fit, micro_batch
 from algoprog.run.memory import machine_memory
 from algoprog.run.micro_batch import NoRoomError, fitted, least_memory, tried
+from algoprog.run.spec import RunSpec, language_model, priced
 from algoprog.runs.store import load_run
 from algoprog.training import free_memory
 from algoprog.training.hardware import gpus_here
@@ -34,7 +34,7 @@ def spec(compose: Callable[..., dict[str, Any]]) -> Specs:
 
     def spec(*words: str) -> RunSpec:
         config = compose(*AUTO, *words)
-        return build.spec(config, build.tokens(config))
+        return priced(config, build.tokens(config))
 
     return spec
 
@@ -112,7 +112,7 @@ def test_by_trial_a_cut_that_runs_out_of_memory_is_halved(
 
     monkeypatch.setattr(micro_batch, "_pass", planted)
     run = spec("model.dropout=0.5")
-    gpt = build.module(run).gpt
+    gpt = language_model(run).gpt
     before, random = {name: value.clone() for name, value in gpt.state_dict().items()}, torch.get_rng_state()
     assert tried(run, gpt, torch.device("cpu"), most).micro_batch_size == 2
     assert asked == [size for size in (16, 8, 4, 2) if size <= (most or 16)]
@@ -127,7 +127,7 @@ def test_by_trial_nothing_may_fit(spec: Specs, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(micro_batch, "_pass", planted)
     with pytest.raises(NoRoomError, match="even with micro_batch_size=1: use a smaller model"):
-        tried(spec(), build.module(spec()).gpt, torch.device("cpu"))
+        tried(spec(), language_model(spec()).gpt, torch.device("cpu"))
 
 
 def test_a_run_that_goes_on_keeps_its_cut_or_counts_anew(tmp_path: Path) -> None:

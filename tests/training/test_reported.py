@@ -14,6 +14,7 @@ import torch
 
 from algoprog import build
 from algoprog.run import app, fit
+from algoprog.run.spec import language_model
 from algoprog.runs.record import CURVE_COLUMNS
 from algoprog.runs.store import load_run
 from algoprog.training.snapshot import Snapshot
@@ -76,7 +77,7 @@ def test_a_budget_in_flops_pays_for_the_optimizer(compose: Compose) -> None:
 
 def test_evaluation_is_plain_cross_entropy_and_training_is_not(compose: Compose) -> None:
     spec = app.prepare(compose(*TINY_RUN, *WORDS))
-    module = build.module(spec)
+    module = language_model(spec)
     x = torch.arange(64).reshape(2, 32)
     plain = torch.nn.functional.cross_entropy(module.gpt(x).flatten(0, 1), x.flatten())
     assert module.loss((x, x)).item() == pytest.approx(plain.item(), rel=1e-6)
@@ -107,7 +108,7 @@ def test_branches_are_runs_of_their_own_and_leave_nothing_behind(compose: Compos
 
 def test_the_rates_of_both_keep_their_ratio_and_a_step_is_that_of_each(compose: Compose) -> None:
     spec = app.prepare(compose(*TINY_RUN, *WORDS))
-    module = build.module(spec)
+    module = language_model(spec)
     configured = module.configure_optimizers()
     optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
     for _ in range(3):

@@ -13,11 +13,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from algoprog import build
 from algoprog.axes import MODEL
-from algoprog.build import RunSpec
 from algoprog.data.windows import TrainWindows, ValidationWindows
-from algoprog.run import app, fit
+from algoprog.run import app, fit, settings
+from algoprog.run.spec import RunSpec, language_model
 from algoprog.runs.record import BESIDE, COMPARE, CURVE_COLUMNS, DIVERGED, FINISHED, SEARCH, Record
 from algoprog.runs.store import load_run
 from algoprog.training import hardware
@@ -49,7 +48,7 @@ def train(spec: Callable[..., RunSpec], tmp_path: Path) -> Train:
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch) -> str:
     """The word that trains in float64, where equalities hold on every processor; users are not offered it."""
-    monkeypatch.setattr(build, "PRECISIONS", (*build.PRECISIONS, "64-true"))
+    monkeypatch.setattr(settings, "PRECISIONS", (*settings.PRECISIONS, "64-true"))
     return "precision=64-true"
 
 
@@ -137,7 +136,7 @@ def test_curve_is_consistent(train: Train, spec: Callable[..., RunSpec]) -> None
 def test_first_loss_is_that_of_the_initial_weights(train: Train, spec: Callable[..., RunSpec], double: str) -> None:
     """Without dropout, which is for training alone."""
     expected = spec("model.dropout=0.5")
-    model = build.module(expected).gpt.eval().double()
+    model = language_model(expected).gpt.eval().double()
     windows = expected.val_windows()
     assert len(windows) == 256 // 32
     with torch.no_grad():
@@ -153,7 +152,7 @@ def test_first_update_against_the_formula(train: Train, spec: Callable[..., RunS
     overrides = ("budget.steps=1", "evaluation.points=2", "gradient_clip=0.1", "schedule.warmup_steps=0")
     overrides += ("optim.lr=0.5", "optim.eps=1")  # so large that the size of the gradient matters
     expected = spec(*overrides)
-    module = build.module(expected).double()
+    module = language_model(expected).double()
     windows = expected.train_windows()
     assert len(windows) == 4
     inputs, targets = (torch.stack(column) for column in zip(*(windows[i] for i in range(4)), strict=True))

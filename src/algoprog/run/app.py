@@ -15,9 +15,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from algoprog import build
-from algoprog.build import RunSpec
 from algoprog.overrides import parse, refuse_lists, subject, with_moved_axes
 from algoprog.run.micro_batch import NoRoomError, fitted
+from algoprog.run.spec import RunSpec, priced
 from algoprog.runs.failure import failed, keep_logs_private
 from algoprog.runs.mistake import exit_code, sentence, visible
 from algoprog.runs.secrets import redact_logs
@@ -108,7 +108,7 @@ def prepare(config: dict[str, Any]) -> RunSpec:
     Raises:
         ValueError: the configuration cannot be trained, saying what to change.
     """
-    spec = fitted(build.spec(config, build.tokens(config)), gpus_here(), free_memory())
+    spec = fitted(priced(config, build.tokens(config)), gpus_here(), free_memory())
     if config["trainer"]["threads"]:
         torch.set_num_threads(config["trainer"]["threads"])
     return spec

@@ -12,12 +12,12 @@ import lightning as L
 from omegaconf import OmegaConf
 
 from algoprog import written
-from algoprog.build import RunSpec
 from algoprog.config import read_config
 from algoprog.run.micro_batch import sizes, tried
 from algoprog.run.outcome import surroundings
 from algoprog.run.provenance import described, differences
 from algoprog.run.rank_agreement import Decision
+from algoprog.run.spec import RunSpec
 from algoprog.runs.record import CONFIG_FILE, CURVE_FILE, RECORD_FILE, Record
 from algoprog.runs.store import load_run, write_atomic, write_curve
 from algoprog.training import checkpoint, parallel

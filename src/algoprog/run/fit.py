@@ -17,11 +17,11 @@ from torch.utils.data import DataLoader
 
 from algoprog import build, written
 from algoprog.baseline import option
-from algoprog.build import RunSpec
 from algoprog.run import rank_agreement
 from algoprog.run.beginning import decide, is_same
 from algoprog.run.outcome import Outcome, record_of, surroundings
 from algoprog.run.provenance import environment
+from algoprog.run.spec import RunSpec, language_model
 from algoprog.runs.record import Record
 from algoprog.runs.store import load_run, sweep_name, write_record
 from algoprog.training import checkpoint, hardware, parallel
@@ -60,7 +60,7 @@ def run(spec: RunSpec, folder: Path, overrides: list[str]) -> Record:
         trainer = _trainer(spec, folder)
         parallel.take_threads(trainer, spec.config["trainer"]["threads"])
         store = rank_agreement.meet(trainer)
-        module = cache(partial(build.module, spec))
+        module = cache(partial(language_model, spec))
         hold = alone(folder, lambda: is_same(spec, folder)) if trainer.is_global_zero else nullcontext()
         with (
             hold,

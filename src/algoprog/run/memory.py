@@ -19,8 +19,8 @@ from torch.overrides import TorchFunctionMode
 
 from algoprog import build
 from algoprog.axes import MODEL
-from algoprog.build import RunSpec
 from algoprog.model.dims import Dims
+from algoprog.run.spec import RunSpec
 from algoprog.training.hardware import Gpus
 
 BYTES_PER_PARAMETER = 8

@@ -13,9 +13,9 @@ from contextlib import nullcontext
 import torch
 import torch.nn.functional as F
 
-from algoprog.build import RunSpec
 from algoprog.model.interface.backbone import Backbone
 from algoprog.run.memory import machine_memory, on_cpu
+from algoprog.run.spec import RunSpec
 from algoprog.training.hardware import Gpus
 
 BUCKET_BYTES = 4

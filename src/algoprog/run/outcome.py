@@ -13,9 +13,9 @@ import torch
 from algoprog import build, written
 from algoprog.axes import AXES
 from algoprog.baseline import against, baseline_name, has, option
-from algoprog.build import RunSpec
 from algoprog.run import gates
 from algoprog.run.provenance import environment
+from algoprog.run.spec import RunSpec
 from algoprog.runs.record import BESIDE, COMPARE, DIVERGED, FINISHED, Record
 from algoprog.runs.secrets import redacted
 from algoprog.training import hardware

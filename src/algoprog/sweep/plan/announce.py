@@ -8,9 +8,9 @@ from pathlib import Path
 
 from algoprog import written
 from algoprog.baseline import other_text
-from algoprog.build import RunSpec
 from algoprog.run import provenance
 from algoprog.run.provenance import environment
+from algoprog.run.spec import RunSpec
 from algoprog.runs.mistake import visible
 from algoprog.runs.record import Record
 from algoprog.runs.secrets import redacted

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from algoprog import build
 from algoprog.axes import MODEL
-from algoprog.build import RunSpec
 from algoprog.model.interface.backbone import Backbone
+from algoprog.run.spec import RunSpec
 from algoprog.runs.store import write_atomic
 from algoprog.training.hardware import device_name
 

@@ -9,8 +9,8 @@ from statistics import median
 
 import torch
 
-from algoprog.build import RunSpec
 from algoprog.run.memory import on_cpu
+from algoprog.run.spec import RunSpec
 from algoprog.runs.record import FINISHED
 from algoprog.runs.store import find_runs
 from algoprog.sweep.plan.calibration import Calibration

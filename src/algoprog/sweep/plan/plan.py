@@ -12,7 +12,7 @@ from typing import Any
 from algoprog import written
 from algoprog.axes import AXES
 from algoprog.baseline import against, baseline_name, baseline_of
-from algoprog.build import RunSpec
+from algoprog.run.spec import RunSpec
 from algoprog.runs.mistake import visible
 from algoprog.runs.record import BASELINE, CONFIG_FILE, CURVE_FILE, FINISHED, RECORD_FILE, Record
 from algoprog.runs.store import find_runs, load_run

@@ -15,11 +15,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from algoprog import written
-from algoprog.build import RunSpec
 from algoprog.config import conf_dir
 from algoprog.hydra_mistakes import hydra_sentence
 from algoprog.overrides import refuse_odd_lists
 from algoprog.run.memory import peak_memory
+from algoprog.run.spec import RunSpec
 from algoprog.runs.record import COMPARE, DIVERGED, SEARCH
 from algoprog.runs.secrets import redacted
 from algoprog.sweep.design.composition import composition

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from algoprog.build import RunSpec
 from algoprog.run.memory import on_cpu
 from algoprog.run.micro_batch import NoRoomError, fitted, least_memory
+from algoprog.run.spec import RunSpec
 from algoprog.sweep.engine.local import Local
 from algoprog.sweep.plan.placement import Placement
 

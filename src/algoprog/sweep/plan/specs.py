@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from algoprog import build
-from algoprog.build import RunSpec
 from algoprog.data.prepare import token_folder
 from algoprog.data.tokens import TokenStore
+from algoprog.run.spec import RunSpec, priced, reseeded
 from algoprog.sweep.plan.placement import Placement
 
 
 class Specs:
-    """`build.spec` for many runs: the seed alone changes neither size nor price, and corpora are shared."""
+    """`priced` for many runs: the seed alone changes neither size nor price, and corpora are shared."""
 
     def __init__(self, placement: Placement | None = None) -> None:
         """Keep where the runs will be trained; None for runs of this process."""
@@ -33,14 +33,14 @@ class Specs:
         seed = config["seed"]
         if key in self.specs and isinstance(seed, int) and 0 <= seed < 2**32:
             known = self.specs[key]
-            return build.reseeded(known, seed)
+            return reseeded(known, seed)
         self.specs[key] = self._checked(config)
         return self.specs[key]
 
     def _checked(self, config: dict[str, Any]) -> RunSpec:
         if self.placement:
             self.placement.check(config["trainer"])
-        return build.spec(config, self._tokens(config), self.placement.gpus if self.placement else None)
+        return priced(config, self._tokens(config), self.placement.gpus if self.placement else None)
 
     def _tokens(self, config: dict[str, Any]) -> TokenStore:
         """Each corpus, prepared once for all runs that share it."""

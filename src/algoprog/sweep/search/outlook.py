@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from algoprog.build import RunSpec
+from algoprog.run.spec import RunSpec
 from algoprog.sweep.design.composition import Compose
 from algoprog.sweep.design.jobs import Job
 from algoprog.sweep.plan.placement import Placement

@@ -10,9 +10,9 @@ from typing import Any
 
 from algoprog.axes import SAME_FUNCTION
 from algoprog.baseline import baseline_of, option
-from algoprog.build import RunSpec
 from algoprog.ceg.search import Point, rounded
 from algoprog.overrides import parse, without_axes
+from algoprog.run.spec import RunSpec
 from algoprog.runs.record import SEARCH
 from algoprog.sweep.design.jobs import Job
 from algoprog.sweep.search.settings import Tune

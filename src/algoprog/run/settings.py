@@ -1,0 +1,65 @@
+"""Settings that no constructor of ours takes, held against what there is; the optimizer's, before anything trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from algoprog.baseline import get
+from algoprog.build import construct
+from algoprog.model.interface.roles import matrix, vector
+from algoprog.runs.record import COMPARE, SEARCH
+
+PRECISIONS = ("32", "bf16-mixed")
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda")
+STRATEGIES = ("auto", "ddp", "fsdp")
+
+
+def check_settings(config: dict[str, Any]) -> None:
+    """Hold the settings that no constructor of ours takes against what there is.
+
+    Raises:
+        ValueError: the first that cannot be used, with what can.
+    """
+    trainer = config["trainer"]
+    checks = {
+        "precision": (config["precision"] in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
+        "role": (config["role"] in (SEARCH, COMPARE), f"{SEARCH} or {COMPARE}"),
+        "seed": (0 <= config["seed"] < 2**32, "between 0 and 2^32 - 1"),
+        "gradient_clip": (config["gradient_clip"] >= 0, "0 (no clipping) or above"),
+        "evaluation.tokens": (config["evaluation"]["tokens"] >= 1, "at least 1"),
+        "evaluation.bytes": (_at_least(config["evaluation"]["bytes"], 1), "null or at least 1"),
+        "trainer.accelerator": (trainer["accelerator"] in ACCELERATORS, f"one of {', '.join(ACCELERATORS)}"),
+        "trainer.strategy": (_is_strategy(trainer["strategy"]), f"one of {', '.join(STRATEGIES)}"),
+        "trainer.threads": (trainer["threads"] is None or trainer["threads"] >= 1, "null or at least 1"),
+        "trainer.num_nodes": (trainer["num_nodes"] >= 1, "at least 1"),
+        "trainer.checkpoint_seconds": (_at_least(trainer["checkpoint_seconds"], 0), "null or at least 0"),
+        "trainer.checkpoint_steps": (_at_least(trainer["checkpoint_steps"], 1), "null or at least 1"),
+    }
+    for name, (fits, wanted) in checks.items():
+        if not fits:
+            raise ValueError(f"{name}={get(config, name)} must be {wanted}")
+
+
+def _is_strategy(name: str) -> bool:
+    """Whether Lightning knows a strategy; it takes seconds to ask."""
+    if name in STRATEGIES:
+        return True
+    from lightning.pytorch.strategies import StrategyRegistry
+
+    return name in StrategyRegistry
+
+
+def _at_least(value: float | None, least: float) -> bool:
+    return value is None or value >= least
+
+
+def check_optimizer(config: dict[str, Any]) -> None:
+    """Build the optimizer for one vector and one matrix, so that it refuses its knobs now."""
+    try:
+        construct(config, "optim")([vector(nn.Parameter(torch.zeros(1))), matrix(nn.Parameter(torch.zeros(1, 1)))])
+    except (IndexError, ValueError) as error:
+        message = " ".join(str(error).split())
+        raise ValueError(f"optim: {message[:1].lower()}{message[1:]}: correct that knob") from error
