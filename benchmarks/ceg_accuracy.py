@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.ends import BUDGET_MISMATCH, MID_SCHEDULE, join_budgets
 from algoprog.ceg.gains import ESTIMATORS, compute_gains
+from algoprog.ceg.pairs.ends import BUDGET_MISMATCH, MID_SCHEDULE, join_budgets
 from algoprog.ceg.simulate.curves import World
 
 EXCESS = 0.1  # nats that annealing takes away

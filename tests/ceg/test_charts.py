@@ -2,8 +2,8 @@
 
 import pytest
 
-from algoprog.ceg.sources import read_source
 from algoprog.ceg.tables import read_table
+from algoprog.ceg.tables.sources import read_source
 from algoprog.cli import main
 
 

@@ -12,7 +12,7 @@ from algoprog.ceg import cost
 from algoprog.ceg.cost import COSTS, Hardware, beside, with_derived
 from algoprog.ceg.cost.prices import read_prices
 from algoprog.ceg.gains import compute_gains
-from algoprog.ceg.sources import read_source
+from algoprog.ceg.tables.sources import read_source
 from algoprog.cli import main
 
 SECONDS = np.array([0.0, 1800.0, 3600.0])

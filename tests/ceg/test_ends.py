@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.curves import Curve, ends_by_rate
-from algoprog.ceg.ends import all_ends, join_budgets
 from algoprog.ceg.gains import compute_gains
+from algoprog.ceg.pairs.ends import all_ends, join_budgets
 from algoprog.ceg.simulate.curves import World
 from algoprog.ceg.tables import read_table
 from algoprog.cli import main

@@ -10,8 +10,8 @@ from algoprog.ceg.curves import Curve, common_costs
 from algoprog.ceg.gains import compute_gains
 from algoprog.ceg.metric import BITS_PER_BYTE, METRICS, NATS, curves_in, metric_for
 from algoprog.ceg.simulate.curves import World
-from algoprog.ceg.sources import read_sources
 from algoprog.ceg.tables.save import curves_csv
+from algoprog.ceg.tables.sources import read_sources
 from algoprog.cli import main
 from algoprog.report.tables.table import gains_table
 

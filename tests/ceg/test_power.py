@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.gain import Gain
-from algoprog.ceg.power import Spread, sentence, spreads
+from algoprog.ceg.seeds.power import Spread, sentence, spreads
 from algoprog.ceg.write import gains_json
 from algoprog.cli import main
 from algoprog.sweep.plan.power_command import power_line

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from algoprog.ceg.gains import compute_gains
-from algoprog.ceg.sources import read_source
 from algoprog.ceg.tables import read_table
 from algoprog.ceg.tables.save import curves_csv
+from algoprog.ceg.tables.sources import read_source
 from algoprog.ceg.write import gains_csv
 from algoprog.cli import main
 

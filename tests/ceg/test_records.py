@@ -9,7 +9,7 @@ import pytest
 
 from algoprog.ceg.gains import compute_gains
 from algoprog.ceg.simulate.curves import World
-from algoprog.ceg.sources import read_sources
+from algoprog.ceg.tables.sources import read_sources
 from algoprog.cli import main
 from algoprog.runs.record import CURVE_COLUMNS, DIVERGED, DataInfo, Record
 from algoprog.runs.store import append_curve, write_record

@@ -2,7 +2,7 @@
 
 import pytest
 
-from algoprog.ceg.same_function import execution_only
+from algoprog.ceg.pairs.same_function import execution_only
 
 BASE = {"norm": "none", "mlp": "gelu", "kernel": "math"}
 FLASH = {**BASE, "kernel": "flash"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algoprog.ceg.search import (
+from algoprog.ceg.tuning.search import (
     Trial,
     around_best,
     at_edge,

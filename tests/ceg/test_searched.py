@@ -11,7 +11,7 @@ from algoprog.ceg.gains import compute_gains
 from algoprog.ceg.interactions import interactions
 from algoprog.ceg.ladder.scale import scale_dependence
 from algoprog.ceg.noise_floor import noise_floors
-from algoprog.ceg.protocols import protocol_differences
+from algoprog.ceg.pairs.protocols import protocol_differences
 from algoprog.ceg.simulate.curves import STEPS as STEPS_OF_A_RUN
 from algoprog.ceg.simulate.curves import World
 from algoprog.ceg.tuning.choice import tuned, tunings

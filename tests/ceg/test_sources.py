@@ -5,7 +5,7 @@ import pytest
 
 from algoprog.ceg.gains import compute_gains
 from algoprog.ceg.simulate.curves import World
-from algoprog.ceg.sources import read_source, read_sources
+from algoprog.ceg.tables.sources import read_source, read_sources
 
 TIDY = "variant,model,seed,step,tokens,flops,seconds,val_loss\n"
 GOOD = TIDY + "none,m,0,0,0,0,0,5\nnone,m,0,1,10,20,1,4\nnone,m,0,2,20,40,2,3\n"

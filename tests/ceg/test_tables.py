@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from algoprog.ceg.ends import join_budgets
 from algoprog.ceg.gains import compute_gains
 from algoprog.ceg.noise_floor import aa_variants
-from algoprog.ceg.sources import read_source
+from algoprog.ceg.pairs.ends import join_budgets
 from algoprog.ceg.tables import read_table
+from algoprog.ceg.tables.sources import read_source
 from algoprog.cli import main
 
 STEPS = range(10, 401, 10)

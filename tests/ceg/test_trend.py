@@ -8,7 +8,7 @@ import pytest
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.fit.smoothing import paired_trends, trend_of
-from algoprog.ceg.intervals import interval_of, log_interval
+from algoprog.ceg.seeds.intervals import interval_of, log_interval
 from algoprog.ceg.seeds.sample import Error
 from algoprog.ceg.simulate.curves import World
 

@@ -7,9 +7,9 @@ import pytest
 
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.gains import compute_gains
-from algoprog.ceg.protocols import protocol_differences
+from algoprog.ceg.pairs.protocols import protocol_differences
 from algoprog.ceg.simulate.curves import World
-from algoprog.ceg.sources import read_source
+from algoprog.ceg.tables.sources import read_source
 from algoprog.ceg.tuning.choice import tuned, tunings
 
 RATES = (0.001, 0.002, 0.004)

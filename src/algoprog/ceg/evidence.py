@@ -11,7 +11,7 @@ from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.estimate import Estimate, between_ends
 from algoprog.ceg.fit.smoothing import trend_of
 from algoprog.ceg.gain import Gain
-from algoprog.ceg.pairing import Pairs
+from algoprog.ceg.pairs.pairing import Pairs
 from algoprog.ceg.question import Question
 from algoprog.ceg.seeds.sample import Error, Paired, Sample, Unpaired
 from algoprog.ceg.seeds.surroundings import surroundings

@@ -14,7 +14,7 @@ from algoprog.ceg.estimator.known import ESTIMATORS, estimator_of
 from algoprog.ceg.gain import Gain
 from algoprog.ceg.judge import judge
 from algoprog.ceg.noise_floor import aa_variants
-from algoprog.ceg.pairing import comparable, pair_up
+from algoprog.ceg.pairs.pairing import comparable, pair_up
 from algoprog.ceg.question import Question
 from algoprog.ceg.tuning.rows import with_tuning
 from algoprog.runs.record import BASELINE

@@ -12,8 +12,8 @@ import numpy as np
 from algoprog.ceg.curves import Array, Curve
 from algoprog.ceg.estimator.estimate import Estimator, Target
 from algoprog.ceg.estimator.iso_loss import IsoLoss
-from algoprog.ceg.intervals import log_interval
-from algoprog.ceg.pairing import pair_up
+from algoprog.ceg.pairs.pairing import pair_up
+from algoprog.ceg.seeds.intervals import log_interval
 from algoprog.runs.record import BASELINE
 
 Arm = frozenset[str]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from algoprog.ceg.evidence import CONDITIONAL, Evidence, evidence
 from algoprog.ceg.gain import Gain
 from algoprog.ceg.noise_floor import NoiseFloor, baseline_logs, floor_of
-from algoprog.ceg.pairing import Pairs
+from algoprog.ceg.pairs.pairing import Pairs
 from algoprog.ceg.question import Question
 from algoprog.ceg.rows import gain_rows
 from algoprog.ceg.seeds.findings import findings, p_values

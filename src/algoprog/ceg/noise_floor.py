@@ -14,9 +14,9 @@ from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.estimate import Estimator, Target
 from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.fit.smoothing import long_enough
-from algoprog.ceg.pairing import Pairs, pair_up
+from algoprog.ceg.pairs.pairing import Pairs, pair_up
+from algoprog.ceg.pairs.same_function import execution_only
 from algoprog.ceg.question import Question
-from algoprog.ceg.same_function import execution_only
 from algoprog.runs.record import BASELINE
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from algoprog.ceg.estimator.estimate import Estimate
 from algoprog.ceg.evidence import Evidence
 from algoprog.ceg.gain import Gain, Kind
-from algoprog.ceg.intervals import interval_of
+from algoprog.ceg.seeds.intervals import interval_of
 from algoprog.ceg.seeds.sample import Error
 
 BORROWED, SINGLE = "borrowed-sd", "single-seed"

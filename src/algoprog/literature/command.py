@@ -50,10 +50,10 @@ def run(
 
 def _gains(sweep: Path, baseline: str, rename: Mapping[str, str] | None, *, constant: bool) -> list[Gain]:
     """Gains of the default estimator at every cost axis that all curves have."""
-    from algoprog.ceg.ends import all_ends
     from algoprog.ceg.gains import compute_gains
     from algoprog.ceg.metric import curves_in, metric_for
-    from algoprog.ceg.sources import read_sources
+    from algoprog.ceg.pairs.ends import all_ends
+    from algoprog.ceg.tables.sources import read_sources
 
     curves = read_sources([sweep], rename)
     curves = all_ends(curves) if constant else curves

@@ -11,13 +11,13 @@ from algoprog.ceg.cost import beside
 from algoprog.ceg.curves import DATA, Curve, common_costs, curves_from_runs
 from algoprog.ceg.estimator.by_loss import GainByLoss, gains_by_loss
 from algoprog.ceg.fit.smoothing import long_enough
-from algoprog.ceg.frontier import join_sizes
 from algoprog.ceg.gains import ESTIMATORS, Gain, compute_gains
 from algoprog.ceg.interactions import Interaction, interactions
 from algoprog.ceg.ladder.predict import Prediction, predict
 from algoprog.ceg.ladder.scale import ScaleDependence, scale_dependence
 from algoprog.ceg.noise_floor import NoiseFloor, noise_floors
-from algoprog.ceg.protocols import Difference, protocol_differences
+from algoprog.ceg.pairs.frontier import join_sizes
+from algoprog.ceg.pairs.protocols import Difference, protocol_differences
 from algoprog.ceg.tuning.choice import Tuning, tuned, tunings
 from algoprog.report.page.section import Section
 from algoprog.report.page.sections_rates import by_rate_section

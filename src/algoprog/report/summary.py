@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 from algoprog.ceg.metric import METRICS, NATS, Metric
-from algoprog.ceg.same_function import execution_only
+from algoprog.ceg.pairs.same_function import execution_only
 from algoprog.ceg.tuning.choice import tuned_runs
 from algoprog.report.words.naming import order_variants
 from algoprog.runs.record import BASELINE, DIVERGED, Record, Run
@@ -148,7 +148,7 @@ def summarise(gains: Sequence[Gain], runs: Sequence[Run], curves: Sequence[Curve
 def _arms_of(curves: Sequence[Curve], baseline: str) -> Mapping[tuple[str, str], tuple[Curve, ...]]:
     if not curves:
         return {}
-    from algoprog.ceg.pairing import arms_of  # here: scipy comes with it, which takes seconds
+    from algoprog.ceg.pairs.pairing import arms_of  # here: scipy comes with it, which takes seconds
 
     return arms_of(curves, baseline)
 

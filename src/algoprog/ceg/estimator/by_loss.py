@@ -11,8 +11,8 @@ from algoprog.ceg.curves import Array, Curve
 from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.fit.smoothing import paired_trends
 from algoprog.ceg.fit.trend import Trend
-from algoprog.ceg.intervals import log_interval
-from algoprog.ceg.pairing import pair_up
+from algoprog.ceg.pairs.pairing import pair_up
+from algoprog.ceg.seeds.intervals import log_interval
 from algoprog.runs.record import BASELINE
 
 

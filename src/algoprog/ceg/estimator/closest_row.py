@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from algoprog.ceg.curves import Array, Curve
-from algoprog.ceg.ends import mid_schedule
 from algoprog.ceg.estimator.estimate import CostAt, Estimate, Estimator, Target, compare
 from algoprog.ceg.fit.smoothing import trend_of
+from algoprog.ceg.pairs.ends import mid_schedule
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import ClassVar, Self
 import numpy as np
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.ends import BUDGET_MISMATCH, ends_alone, mid_schedule
 from algoprog.ceg.estimator.estimate import SAME_LOSS, CostAt, Estimate, Estimator, Target, compare
 from algoprog.ceg.estimator.frontier import between_frontiers
 from algoprog.ceg.estimator.reach import Meeting, Reach, meeting, reaches, settling_budget
 from algoprog.ceg.fit.smoothing import exponent_odds, paired_trends, too_few
 from algoprog.ceg.fit.trend import Trend
+from algoprog.ceg.pairs.ends import BUDGET_MISMATCH, ends_alone, mid_schedule
 
 UNLIKELY = 0.02
 """Exponents with lower odds are not worth a fit."""

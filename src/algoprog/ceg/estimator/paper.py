@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from algoprog.ceg.curves import Array, Curve
-from algoprog.ceg.ends import mid_schedule
 from algoprog.ceg.estimator.estimate import CostAt, Estimate, Estimator, Target, compare, setting
 from algoprog.ceg.fit.smoothing import trend_of
+from algoprog.ceg.pairs.ends import mid_schedule
 
 EVALUATIONS = 101
 """Evaluations of a run in the paper: every 500 of 50,000 steps, step 0 included."""

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.ends import MEET, several_ends
 from algoprog.ceg.estimator.estimate import SAME_LOSS
 from algoprog.ceg.fit.trend import Trend
+from algoprog.ceg.pairs.ends import MEET, several_ends
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,11 +10,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from algoprog.ceg.curves import Array, Curve
-from algoprog.ceg.ends import MID_SCHEDULE, several_ends
 from algoprog.ceg.estimator.estimate import Estimate, Estimator, Target, compare, setting
 from algoprog.ceg.fit.law import Law, bootstrap, fit_law
 from algoprog.ceg.fit.smoothing import RANGE, trend_of
 from algoprog.ceg.fit.trend import Trend
+from algoprog.ceg.pairs.ends import MID_SCHEDULE, several_ends
 
 MAX_EXTRAPOLATION = 10.0
 """A law is not asked for losses that would take more than this many times the run's cost."""

@@ -11,7 +11,7 @@ from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.estimate import Estimate
 from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.fit.smoothing import trend_of
-from algoprog.ceg.pairing import pair_up
+from algoprog.ceg.pairs.pairing import pair_up
 
 LARGEST = "largest"
 COMING = "larger"

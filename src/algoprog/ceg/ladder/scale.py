@@ -12,7 +12,7 @@ from scipy import stats
 from algoprog.ceg.curves import Array, Curve
 from algoprog.ceg.estimator.estimate import Estimate, Estimator, Target
 from algoprog.ceg.estimator.iso_loss import IsoLoss
-from algoprog.ceg.pairing import pair_up
+from algoprog.ceg.pairs.pairing import pair_up
 from algoprog.runs.record import BASELINE
 
 DELTA = float(np.log(1.1) / np.log(10.0))

@@ -8,7 +8,7 @@ import numpy as np
 
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.noise_floor import aa_variants
-from algoprog.ceg.pairing import pair_up
+from algoprog.ceg.pairs.pairing import pair_up
 from algoprog.runs.record import BASELINE
 
 FEWEST = 3

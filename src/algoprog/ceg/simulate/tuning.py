@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from algoprog.ceg.curves import Array
-from algoprog.ceg.search import Trial, best_rate, next_rates
+from algoprog.ceg.tuning.search import Trial, best_rate, next_rates
 
 TRIALS = (3, 5, 9)
 PENALTIES = (0.03, 0.1)

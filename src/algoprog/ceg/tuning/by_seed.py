@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.search import Point
+from algoprog.ceg.tuning.search import Point
 from algoprog.ceg.tuning.trials import point_of
 
 

@@ -18,10 +18,10 @@ import numpy as np
 
 from algoprog.ceg.cost import COSTS
 from algoprog.ceg.curves import LEARNING_RATE, Curve, curves_from_runs
-from algoprog.ceg.protocols import IMMATERIAL
-from algoprog.ceg.same_function import execution_only
-from algoprog.ceg.search import Point
+from algoprog.ceg.pairs.protocols import IMMATERIAL
+from algoprog.ceg.pairs.same_function import execution_only
 from algoprog.ceg.tuning.by_seed import passed_over, point_for
+from algoprog.ceg.tuning.search import Point
 from algoprog.ceg.tuning.trials import TUNED_SETTINGS, WEIGHT_DECAY, Search, point_of, search_of
 from algoprog.runs.record import BASELINE, COMPARE, SEARCH, Run
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.same_function import execution_only
+from algoprog.ceg.pairs.same_function import execution_only
 from algoprog.ceg.tuning.choice import Tuning, tunings
 from algoprog.ceg.tuning.transfer import Transfer
 from algoprog.ceg.tuning.trials import Attempt, Search, flops_of, same_start

@@ -9,8 +9,8 @@ from statistics import fmean
 
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.fit.smoothing import long_enough, trend_of
-from algoprog.ceg.search import Point
 from algoprog.ceg.tuning.choice import Tuning
+from algoprog.ceg.tuning.search import Point
 
 
 @dataclass(frozen=True)

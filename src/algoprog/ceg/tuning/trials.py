@@ -9,7 +9,7 @@ from functools import cached_property
 from statistics import fmean
 
 from algoprog.ceg.curves import LEARNING_RATE, Curve
-from algoprog.ceg.search import Point, Trial, at_edge, line
+from algoprog.ceg.tuning.search import Point, Trial, at_edge, line
 
 WEIGHT_DECAY = "optim.weight_decay"
 TUNED_SETTINGS = (LEARNING_RATE, WEIGHT_DECAY)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from algoprog.ceg.search import around_best
 from algoprog.ceg.tuning.choice import Tuning
+from algoprog.ceg.tuning.search import around_best
 from algoprog.ceg.tuning.trials import Search
 from algoprog.report.figures.chart import Chart, Panel, Series
 from algoprog.report.figures.style import Style

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from algoprog.ceg.gain import Gain
-from algoprog.ceg.search import Point
 from algoprog.ceg.tuning.choice import Tuning
 from algoprog.ceg.tuning.rows import LR_EDGE, LR_GRID, SAME_SEED, flags
+from algoprog.ceg.tuning.search import Point
 from algoprog.ceg.tuning.trials import Search
 from algoprog.report.evidence import Evidence
 from algoprog.report.figures.charts_tuning import tuning_chart

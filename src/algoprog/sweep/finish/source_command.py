@@ -66,8 +66,8 @@ def curves(options: argparse.Namespace) -> list[Curve]:
     """
     from algoprog.ceg.cost.prices import read_prices
     from algoprog.ceg.curves import curves_from_runs, priced
-    from algoprog.ceg.ends import all_ends
-    from algoprog.ceg.sources import read_sources
+    from algoprog.ceg.pairs.ends import all_ends
+    from algoprog.ceg.tables.sources import read_sources
 
     if not options.source and not options.wandb:
         raise ValueError("name a sweep's folder, a folder of records or a CSV of curves, or --wandb ENTITY/PROJECT")
@@ -83,7 +83,7 @@ def curves(options: argparse.Namespace) -> list[Curve]:
 
 def _refuse_lost(found: Sequence[Curve], baseline: str) -> None:
     """Refuse tables whose baseline is NaN throughout; a sweep that lost its baseline is shown as it is."""
-    from algoprog.ceg.sources import lost
+    from algoprog.ceg.tables.sources import lost
 
     base = [curve for curve in found if curve.variant == baseline]
     if all(Path(curve.source).is_file() for curve in base) and lost(base):

@@ -12,7 +12,7 @@ from algoprog.runs.record import BASELINE, GAINS_JSON
 
 if TYPE_CHECKING:
     from algoprog.ceg.gain import Gain
-    from algoprog.ceg.power import Spread
+    from algoprog.ceg.seeds.power import Spread
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DEFAULT_SEEDS = 3
@@ -39,7 +39,7 @@ def add_power(commands: Commands) -> None:
 
 
 def _power(options: argparse.Namespace) -> int:
-    from algoprog.ceg.power import SLOPE, Spread, sentence
+    from algoprog.ceg.seeds.power import SLOPE, Spread, sentence
 
     if (options.source is None) == (options.sd is None):
         raise ValueError("power needs a finished sweep or --sd NATS, one of the two")
@@ -64,8 +64,8 @@ def _measured(options: argparse.Namespace) -> dict[str, Spread]:
     """
     from algoprog.ceg.gains import compute_gains
     from algoprog.ceg.metric import curves_in, metric_for
-    from algoprog.ceg.power import spreads
-    from algoprog.ceg.sources import read_source
+    from algoprog.ceg.seeds.power import spreads
+    from algoprog.ceg.tables.sources import read_source
 
     curves = read_source(options.source)
     curves = curves_in(curves, metric_for(curves))
@@ -81,7 +81,7 @@ def _origin(spread: Spread) -> str:
 
 def power_line(records: Path, models: Sequence[str], seeds: int) -> str | None:
     """One line on what a planned sweep resolves, by the newest finished sweep of one of its models; None without."""
-    from algoprog.ceg.power import sentence, spreads
+    from algoprog.ceg.seeds.power import sentence, spreads
 
     files = sorted(records.glob(f"*/*/{GAINS_JSON}"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in files:

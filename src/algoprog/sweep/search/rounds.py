@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TypeAlias
 
-from algoprog.ceg.search import Point, best_point, edge_point, next_points
+from algoprog.ceg.tuning.search import Point, best_point, edge_point, next_points
 from algoprog.sweep.design.jobs import Job
 from algoprog.sweep.search.choices import Choice, Choices, TrialRun
 from algoprog.sweep.search.searches import Search

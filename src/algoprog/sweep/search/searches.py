@@ -10,7 +10,7 @@ from typing import Any
 
 from algoprog.axes import SAME_FUNCTION
 from algoprog.baseline import baseline_of, option
-from algoprog.ceg.search import Point, rounded
+from algoprog.ceg.tuning.search import Point, rounded
 from algoprog.overrides import parse, without_axes
 from algoprog.run.spec import RunSpec
 from algoprog.runs.record import SEARCH

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from algoprog.ceg.curves import END_SHARE, Curve, Mask, common_costs
-from algoprog.ceg.protocols import family
+from algoprog.ceg.pairs.protocols import family
 from algoprog.runs.record import DIVERGED
 
 MID_SCHEDULE = "mid-schedule"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import product
 
 from algoprog.ceg.curves import Curve
-from algoprog.ceg.ends import join_budgets
 from algoprog.ceg.fit.smoothing import long_enough
-from algoprog.ceg.frontier import join_sizes
 from algoprog.ceg.metric import refuse_other_texts
-from algoprog.ceg.protocols import MIXED_LADDER, protocol_differences
+from algoprog.ceg.pairs.ends import join_budgets
+from algoprog.ceg.pairs.frontier import join_sizes
+from algoprog.ceg.pairs.protocols import MIXED_LADDER, protocol_differences
 from algoprog.ceg.tuning.choice import tuned
 from algoprog.runs.record import DIVERGED
 
