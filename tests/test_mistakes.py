@@ -16,7 +16,7 @@ from algoprog.run.spec import priced
 from algoprog.runs.mistake import sentence
 from algoprog.start import hydra_words
 from algoprog.sweep.plan.preview import preview
-from algoprog.training.hardware import Gpus, count_devices
+from algoprog.training.devices.hardware import Gpus, count_devices
 from algoprog.unknown_settings import unread
 from tests.configs import TINY_RUN, compose
 

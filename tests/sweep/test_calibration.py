@@ -17,7 +17,7 @@ from algoprog.sweep.plan.expected import expected_time, time_text
 from algoprog.sweep.plan.pace import Pace
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan
-from algoprog.training.hardware import Gpus
+from algoprog.training.devices.hardware import Gpus
 from tests.configs import TINY_RUN
 
 NONE = Gpus(0, 0)

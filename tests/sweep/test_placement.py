@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from algoprog.config import conf_dir
 from algoprog.sweep.plan.placement import Placement, placement
-from algoprog.training.hardware import Gpus, count_devices
+from algoprog.training.devices.hardware import Gpus, count_devices
 
 TWO = Gpus(2, 2)
 SHARE = Gpus(1, 4, "hydra.launcher.gpus_per_run")

@@ -12,7 +12,7 @@ import pytest
 
 from algoprog.cli import main
 from algoprog.sweep.engine.local import Local
-from algoprog.training.free_memory import VARIABLE
+from algoprog.training.devices.free_memory import VARIABLE
 from tests.configs import TINY_RUN
 from tests.e2e.conftest import ROOT, Program, train  # noqa: F401 - a fixture
 from tests.sweep.test_settings import KNOBS

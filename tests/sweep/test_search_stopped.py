@@ -24,7 +24,7 @@ from algoprog.sweep.plan.plan import Plan
 from algoprog.sweep.search import phases
 from algoprog.sweep.search.phases import Phases, Sweep
 from algoprog.sweep.search.settings import tune_of
-from algoprog.training.hardware import Gpus
+from algoprog.training.devices.hardware import Gpus
 from tests.configs import TINY_RUN
 from tests.report.conftest import Sweep as Written
 from tests.report.conftest import write_run

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from algoprog.training import checkpoint
+from algoprog.training.state import checkpoint
 from tests.configs import TINY_RUN, compose
 from tests.warm import server
 
@@ -138,7 +138,7 @@ def _arm(faults: dict[str, int]) -> None:
     """Let them happen inside the real program."""
     from algoprog.training.callbacks.branches import Branches
     from algoprog.training.callbacks.curve import Curve
-    from algoprog.training.checkpoint import _Hashing
+    from algoprog.training.state.checkpoint import _Hashing
 
     for what, number in faults.items():
         if what == "write":
@@ -195,7 +195,7 @@ def _unread(name: str) -> None:
 def _be_slow(seconds: int) -> None:
     from algoprog.training import clock
     from algoprog.training.callbacks.curve import Curve
-    from algoprog.training.checkpoint import _Hashing
+    from algoprog.training.state.checkpoint import _Hashing
 
     class Time:
         now = float(seconds)

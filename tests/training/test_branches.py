@@ -16,9 +16,9 @@ from algoprog.ceg.curves import curves_from_runs
 from algoprog.run import app, fit
 from algoprog.runs.record import DIVERGED
 from algoprog.runs.store import load_run
-from algoprog.training.random_state import random_state
 from algoprog.training.schedule import WarmupStableDecay
-from algoprog.training.snapshot import Snapshot
+from algoprog.training.state.random_state import random_state
+from algoprog.training.state.snapshot import Snapshot
 from tests.configs import TINY_RUN
 
 WSD = (

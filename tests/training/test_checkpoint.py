@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from algoprog.training import checkpoint
+from algoprog.training.state import checkpoint
 from tests.training.resuming import EVERY_STEP, checkpoints, finish, result, resumed, rewrite
 
 WORDS = (*EVERY_STEP, "model.dropout=0.3")

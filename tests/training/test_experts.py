@@ -17,7 +17,7 @@ from algoprog.run.memory import peak_memory
 from algoprog.run.spec import language_model
 from algoprog.runs.record import Run
 from algoprog.runs.store import load_run
-from algoprog.training.hardware import gpus_here
+from algoprog.training.devices.hardware import gpus_here
 from tests.configs import FLOATING_POINT_ORDER, TINY_RUN
 from tests.training.resuming import EVERY_STEP, PATIENCE, finish, result, resumed, said, start
 

@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 from algoprog.run import app, fit
-from algoprog.training.lock import FolderTakenError
+from algoprog.training.state.lock import FolderTakenError
 from tests.configs import TINY_RUN
 from tests.training.resuming import EVERY_STEP, PATIENCE, checkpoints, finish, result, resumed, said, start, wait_for
 

@@ -16,8 +16,8 @@ from algoprog.run.memory import machine_memory
 from algoprog.run.micro_batch import NoRoomError, fitted, least_memory, tried
 from algoprog.run.spec import RunSpec, language_model, priced
 from algoprog.runs.store import load_run
-from algoprog.training import free_memory
-from algoprog.training.hardware import gpus_here
+from algoprog.training.devices import free_memory
+from algoprog.training.devices.hardware import gpus_here
 from tests.configs import TINY_RUN
 from tests.training.resuming import EVERY_STEP, finish, resumed
 

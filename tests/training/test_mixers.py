@@ -10,7 +10,7 @@ import pytest
 from algoprog.run import app, fit
 from algoprog.run.memory import peak_memory
 from algoprog.runs.store import load_run
-from algoprog.training.hardware import gpus_here
+from algoprog.training.devices.hardware import gpus_here
 from tests.configs import FLOATING_POINT_ORDER, TINY_RUN, compose
 from tests.training.resuming import EVERY_STEP, finish, result, resumed
 from tests.training.test_ranks import begin, end

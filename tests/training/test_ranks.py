@@ -15,7 +15,7 @@ from filelock import FileLock
 from lightning.fabric.plugins.environments.lightning import find_free_network_port
 
 from algoprog.runs.status import read_status
-from algoprog.training.agreement import steps_between
+from algoprog.training.devices.agreement import steps_between
 from tests.configs import FLOATING_POINT_ORDER
 from tests.training.resuming import LOG_FILE, PATIENCE, checkpoints, result, resumed, said, start, wait_for
 

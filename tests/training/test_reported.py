@@ -17,7 +17,7 @@ from algoprog.run import app, fit
 from algoprog.run.spec import language_model
 from algoprog.runs.record import CURVE_COLUMNS
 from algoprog.runs.store import load_run
-from algoprog.training.snapshot import Snapshot
+from algoprog.training.state.snapshot import Snapshot
 from tests.configs import FLOATING_POINT_ORDER, TINY_RUN
 from tests.training.planted.compiled import compare
 from tests.training.planted.two_rates import TwoRates

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from algoprog.runs.record import DIVERGED
-from algoprog.training import checkpoint
+from algoprog.training.state import checkpoint
 from tests.training.resuming import (
     EVERY_STEP,
     checkpoints,

@@ -19,7 +19,7 @@ from algoprog.run import app, fit, settings
 from algoprog.run.spec import RunSpec, language_model
 from algoprog.runs.record import BESIDE, COMPARE, CURVE_COLUMNS, DIVERGED, FINISHED, SEARCH, Record
 from algoprog.runs.store import load_run
-from algoprog.training import hardware
+from algoprog.training.devices import hardware
 from tests.configs import ROUNDING, TINY_RUN, Time
 
 Compose = Callable[..., dict[str, Any]]

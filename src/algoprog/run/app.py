@@ -21,8 +21,8 @@ from algoprog.run.spec import RunSpec, priced
 from algoprog.runs.failure import failed, keep_logs_private
 from algoprog.runs.mistake import exit_code, sentence, visible
 from algoprog.runs.secrets import redact_logs
-from algoprog.training.free_memory import free_memory
-from algoprog.training.hardware import gpus_here
+from algoprog.training.devices.free_memory import free_memory
+from algoprog.training.devices.hardware import gpus_here
 from algoprog.unknown_settings import unread
 
 OWN_PROCESS = ("local", "slurm", "ray")
@@ -50,7 +50,7 @@ def main(cfg: DictConfig) -> float | None:
     for line in unread(words):
         print(f"warning: {line}", file=sys.stderr)
     from algoprog.run.fit import run  # here: lightning takes seconds, and a mistake should be told at once
-    from algoprog.training.lock import FolderTakenError
+    from algoprog.training.state.lock import FolderTakenError
 
     try:
         return run(spec, folder, words).final_val_loss

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from algoprog.training.hardware import Gpus
+    from algoprog.training.devices.hardware import Gpus
 
 
 def devices_of(config: dict[str, Any], gpus: Gpus | None) -> int:
@@ -14,7 +14,7 @@ def devices_of(config: dict[str, Any], gpus: Gpus | None) -> int:
     Raises:
         ValueError: they are not there, or cannot share it equally.
     """
-    from algoprog.training.hardware import count_devices, gpus_here
+    from algoprog.training.devices.hardware import count_devices, gpus_here
 
     batch, trainer = config["batch_size"], config["trainer"]
     devices = count_devices(trainer["accelerator"], trainer["devices"], gpus or gpus_here()) * trainer["num_nodes"]

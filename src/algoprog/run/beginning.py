@@ -20,10 +20,11 @@ from algoprog.run.rank_agreement import Decision
 from algoprog.run.spec import RunSpec
 from algoprog.runs.record import CONFIG_FILE, CURVE_FILE, RECORD_FILE, Record
 from algoprog.runs.store import load_run, write_atomic, write_curve
-from algoprog.training import checkpoint, parallel
-from algoprog.training.checkpoint import Checkpoint
-from algoprog.training.lock import FolderTakenError
+from algoprog.training.devices import parallel
 from algoprog.training.module import LanguageModel
+from algoprog.training.state import checkpoint
+from algoprog.training.state.checkpoint import Checkpoint
+from algoprog.training.state.lock import FolderTakenError
 from algoprog.variant import determining
 
 log = logging.getLogger(__name__)

@@ -24,18 +24,19 @@ from algoprog.run.provenance import environment
 from algoprog.run.spec import RunSpec, language_model
 from algoprog.runs.record import Record
 from algoprog.runs.store import load_run, sweep_name, write_record
-from algoprog.training import checkpoint, hardware, parallel
 from algoprog.training.callbacks.branches import Branches
 from algoprog.training.callbacks.checkpoints import Checkpoints
 from algoprog.training.callbacks.curve import Curve
 from algoprog.training.callbacks.heartbeat import Heartbeat
 from algoprog.training.callbacks.progress import Progress
-from algoprog.training.checkpoint import Checkpoint, CheckpointFiles
 from algoprog.training.clock import Clock
-from algoprog.training.lock import alone
+from algoprog.training.devices import hardware, parallel
 from algoprog.training.loggers import interface as loggers
 from algoprog.training.module import LanguageModel
 from algoprog.training.order import RunOrder
+from algoprog.training.state import checkpoint
+from algoprog.training.state.checkpoint import Checkpoint, CheckpointFiles
+from algoprog.training.state.lock import alone
 
 RANK_STRIDE = 0x9E3779B1
 """Between the dropout seeds of the processes of one run, so that no two devices drop the same."""

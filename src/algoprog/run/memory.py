@@ -21,7 +21,7 @@ from algoprog import build
 from algoprog.axes import MODEL
 from algoprog.model.dims import Dims
 from algoprog.run.spec import RunSpec
-from algoprog.training.hardware import Gpus
+from algoprog.training.devices.hardware import Gpus
 
 BYTES_PER_PARAMETER = 8
 """float32: weight and gradient."""

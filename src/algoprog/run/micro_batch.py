@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from algoprog.model.interface.backbone import Backbone
 from algoprog.run.memory import machine_memory, on_cpu
 from algoprog.run.spec import RunSpec
-from algoprog.training.hardware import Gpus
+from algoprog.training.devices.hardware import Gpus
 
 BUCKET_BYTES = 4
 """Under several devices a second copy of the gradient, in the buckets in which it is exchanged."""

@@ -18,8 +18,8 @@ from algoprog.run.provenance import environment
 from algoprog.run.spec import RunSpec
 from algoprog.runs.record import BESIDE, COMPARE, DIVERGED, FINISHED, Record
 from algoprog.runs.secrets import redacted
-from algoprog.training import hardware
 from algoprog.training.callbacks.curve import Curve
+from algoprog.training.devices import hardware
 from algoprog.variant import protocol
 
 

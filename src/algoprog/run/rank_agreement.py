@@ -22,8 +22,8 @@ import lightning as L
 from lightning.pytorch.strategies import ParallelStrategy
 from torch.distributed import DistError, Store, rendezvous  # type: ignore[attr-defined]  # torch does not declare it
 
-from algoprog.training import checkpoint
-from algoprog.training.checkpoint import Checkpoint
+from algoprog.training.state import checkpoint
+from algoprog.training.state.checkpoint import Checkpoint
 
 VARIABLE = "ALGOPROG_DECISION"
 PATIENCE = timedelta(minutes=10)

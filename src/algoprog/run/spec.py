@@ -25,7 +25,7 @@ from algoprog.unknown_settings import refuse_unknown
 from algoprog.variant import cohort, model_name, run_id, variant
 
 if TYPE_CHECKING:
-    from algoprog.training.hardware import Gpus
+    from algoprog.training.devices.hardware import Gpus
     from algoprog.training.module import LanguageModel
     from algoprog.training.schedule import Schedule
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from algoprog.training.hardware import synchronize
+from algoprog.training.devices.hardware import synchronize
 
 WARMUP_STEPS = 3
 """Steps left out of the speed: compilation, allocation and caches."""

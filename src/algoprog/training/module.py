@@ -19,7 +19,7 @@ from algoprog.data.windows import IGNORED
 from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.part import Adapting
 from algoprog.model.interface.reports import Reports, key
-from algoprog.training import parallel
+from algoprog.training.devices import parallel
 from algoprog.training.gradients import GradientsSeen
 from algoprog.training.metrics import LanguageModelLoss
 from algoprog.training.optimizer import Recipe

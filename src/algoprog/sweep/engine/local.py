@@ -26,7 +26,7 @@ from algoprog.sweep.engine.job import Job, jobs
 from algoprog.sweep.engine.pool import Pool
 from algoprog.sweep.engine.settings import checked
 from algoprog.sweep.watch.screen import screen
-from algoprog.training.free_memory import VARIABLE
+from algoprog.training.devices.free_memory import VARIABLE
 
 PRELOAD = ["algoprog.sweep.engine.preload"]
 

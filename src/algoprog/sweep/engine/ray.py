@@ -28,7 +28,7 @@ from algoprog.sweep.engine.pool import signals_interrupt
 from algoprog.sweep.engine.ray_settings import Settings
 from algoprog.sweep.engine.remote import Attempts, Outcome, carry_out, follow
 from algoprog.sweep.watch.screen import screen
-from algoprog.training.free_memory import VARIABLE, free_memory
+from algoprog.training.devices.free_memory import VARIABLE, free_memory
 
 LOOK_SECONDS = 1.0
 ANSWER_SECONDS = 10.0

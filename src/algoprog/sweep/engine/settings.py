@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from algoprog.sweep.engine.devices import Share, cpu_shares, gpu_shares, visible_gpus
-from algoprog.training.free_memory import free_memory
+from algoprog.training.devices.free_memory import free_memory
 
 Auto = Literal["auto"]
 

@@ -18,7 +18,7 @@ from algoprog.axes import MODEL
 from algoprog.model.interface.backbone import Backbone
 from algoprog.run.spec import RunSpec
 from algoprog.runs.store import write_atomic
-from algoprog.training.hardware import device_name
+from algoprog.training.devices.hardware import device_name
 
 FILE = "calibration.json"
 

@@ -14,7 +14,7 @@ from algoprog.run.spec import RunSpec
 from algoprog.runs.record import FINISHED
 from algoprog.runs.store import find_runs
 from algoprog.sweep.plan.calibration import Calibration
-from algoprog.training.hardware import Gpus, device_name
+from algoprog.training.devices.hardware import Gpus, device_name
 
 
 @dataclass(frozen=True)

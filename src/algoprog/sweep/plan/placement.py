@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from algoprog.sweep.engine import ray_settings, settings, slurm_settings
 from algoprog.sweep.engine.devices import visible_gpus
 from algoprog.sweep.engine.slurm_check import tasks
-from algoprog.training.free_memory import free_memory
-from algoprog.training.hardware import Gpus, count_devices, gpus_here
+from algoprog.training.devices.free_memory import free_memory
+from algoprog.training.devices.hardware import Gpus, count_devices, gpus_here
 
 ONE_MACHINE = ("local", "ray")
 """Launchers that give a run a part of one machine."""

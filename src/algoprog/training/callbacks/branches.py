@@ -13,9 +13,9 @@ from lightning.pytorch.strategies import ParallelStrategy, Strategy
 from torch.utils.data import DataLoader
 
 from algoprog.training.callbacks.curve import Curve
-from algoprog.training.hardware import synchronize
+from algoprog.training.devices.hardware import synchronize
 from algoprog.training.module import Batch, LanguageModel
-from algoprog.training.snapshot import Snapshot
+from algoprog.training.state.snapshot import Snapshot
 
 
 class Branches(Callback):

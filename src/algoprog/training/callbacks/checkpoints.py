@@ -10,12 +10,12 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from algoprog.training import checkpoint as files
-from algoprog.training.agreement import Agreement
 from algoprog.training.clock import Clock
+from algoprog.training.devices.agreement import Agreement
 from algoprog.training.interrupt import StopRequest
 from algoprog.training.module import LanguageModel
-from algoprog.training.random_state import random_state, set_random_state
+from algoprog.training.state import checkpoint as files
+from algoprog.training.state.random_state import random_state, set_random_state
 
 MAX_SHARE = 0.02
 """Of the time, spent on checkpoints by time at most: a slow disk makes them rarer."""

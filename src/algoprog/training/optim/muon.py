@@ -13,8 +13,8 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared, Role
+from algoprog.training.devices.shards import gathered, part
 from algoprog.training.optimizer import Combined, Recipe, check_knobs, groups
-from algoprog.training.shards import gathered, part
 
 A, B, C = 3.4445, -4.7750, 2.0315
 """Coefficients of the iteration x <- A x + B x^3 + C x^5, whose slope at 0 is steep (Jordan et al.)."""

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from torch.utils._pytree import tree_map_only
 
 from algoprog.model.interface.backbone import Backbone
-from algoprog.training.shards import gathered, part
+from algoprog.training.devices.shards import gathered, part
 
 FSDP = "fsdp"
 

@@ -13,8 +13,8 @@ from torch.utils._pytree import tree_map
 
 from algoprog.training.metrics import LanguageModelLoss
 from algoprog.training.module import LanguageModel
-from algoprog.training.random_state import random_state, set_random_state
 from algoprog.training.reported import Totals
+from algoprog.training.state.random_state import random_state, set_random_state
 
 
 class Snapshot:

@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 
-from algoprog.training.lock import FolderTakenError
+from algoprog.training.state.lock import FolderTakenError
 
 FOLDER = "checkpoints"
 KEPT = 2
