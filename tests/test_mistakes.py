@@ -10,14 +10,14 @@ import pytest
 
 from algoprog import build
 from algoprog.compose import compose as composed
-from algoprog.names import check_name
 from algoprog.overrides import refuse_lists
+from algoprog.refusals.names import check_name
+from algoprog.refusals.unknown import unread
 from algoprog.run.spec import priced
 from algoprog.runs.mistake import sentence
 from algoprog.start import hydra_words
 from algoprog.sweep.plan.preview import preview
 from algoprog.training.devices.hardware import Gpus, count_devices
-from algoprog.unknown_settings import unread
 from tests.configs import TINY_RUN, compose
 
 

@@ -7,7 +7,7 @@ import pytest
 from algoprog import build
 from algoprog.axes import MODEL
 from algoprog.baseline import compared
-from algoprog.refusals import refuse
+from algoprog.refusals.pairs import refuse
 from algoprog.run.spec import priced
 from algoprog.variant import variant
 from tests.configs import compose

@@ -10,8 +10,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from algoprog.config import conf_dir
-from algoprog.hydra_mistakes import hydra_sentence
 from algoprog.overrides import refuse_odd_lists
+from algoprog.refusals.by_hydra import hydra_sentence
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:

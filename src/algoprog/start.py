@@ -13,8 +13,8 @@ from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from algoprog.hydra_mistakes import hydra_sentence
 from algoprog.overrides import refuse_odd_lists
+from algoprog.refusals.by_hydra import hydra_sentence
 from algoprog.runs.failure import with_traceback
 from algoprog.runs.mistake import FAULT, MISTAKE, exit_code, fault, sentence, visible
 from algoprog.runs.secrets import guarded_terminal

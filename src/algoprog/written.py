@@ -13,9 +13,9 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from algoprog.overrides import context, parse
+from algoprog.refusals.unknown import KNOWN, is_unknown
 from algoprog.runs.addresses import HIDDEN
 from algoprog.runs.secrets import redacted
-from algoprog.unknown_settings import KNOWN, is_unknown
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from algoprog import build
 from algoprog.compose import compose
 from algoprog.config import conf_dir
-from algoprog.hydra_mistakes import settings
+from algoprog.refusals.by_hydra import settings
 from algoprog.run import app, fit
 from algoprog.runs.mistake import sentence
 from algoprog.runs.store import load_run

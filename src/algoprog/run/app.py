@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from algoprog import build
 from algoprog.overrides import parse, refuse_lists, subject, with_moved_axes
+from algoprog.refusals.unknown import unread
 from algoprog.run.micro_batch import NoRoomError, fitted
 from algoprog.run.spec import RunSpec, priced
 from algoprog.runs.failure import failed, keep_logs_private
@@ -23,7 +24,6 @@ from algoprog.runs.mistake import exit_code, sentence, visible
 from algoprog.runs.secrets import redact_logs
 from algoprog.training.devices.free_memory import free_memory
 from algoprog.training.devices.hardware import gpus_here
-from algoprog.unknown_settings import unread
 
 OWN_PROCESS = ("local", "slurm", "ray")
 """Launchers that give every run a process of its own."""

@@ -16,12 +16,12 @@ from algoprog.data.interface import Corpus, digest
 from algoprog.data.tokens import TokenStore
 from algoprog.data.windows import DocumentWindows, TrainWindows, ValidationWindows
 from algoprog.model.interface.backbone import TRAIN_OVER_FORWARD
-from algoprog.names import check_name
-from algoprog.refusals import refuse
+from algoprog.refusals.names import check_name
+from algoprog.refusals.pairs import refuse
+from algoprog.refusals.unknown import refuse_unknown
 from algoprog.run.batch import accumulated, devices_of
 from algoprog.run.settings import check_optimizer, check_settings
 from algoprog.training import budget
-from algoprog.unknown_settings import refuse_unknown
 from algoprog.variant import cohort, model_name, run_id, variant
 
 if TYPE_CHECKING:

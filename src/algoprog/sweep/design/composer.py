@@ -9,8 +9,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from algoprog import build
-from algoprog.hydra_mistakes import hydra_sentence
 from algoprog.overrides import parse, subject
+from algoprog.refusals.by_hydra import hydra_sentence
 from algoprog.sweep.design.composition import Compose
 
 

@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from algoprog.axes import ALWAYS, AXES
 from algoprog.baseline import option
-from algoprog.hydra_mistakes import hydra_sentence
 from algoprog.overrides import refuse_lists, setting, subject, with_moved_axes
+from algoprog.refusals.by_hydra import hydra_sentence
 from algoprog.sweep.design.compare import compared, moved
 from algoprog.sweep.design.composition import Compose
 from algoprog.sweep.design.exclude import kept

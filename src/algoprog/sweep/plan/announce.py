@@ -8,6 +8,7 @@ from pathlib import Path
 
 from algoprog import written
 from algoprog.baseline import other_text
+from algoprog.refusals.unknown import unread
 from algoprog.run import provenance
 from algoprog.run.provenance import environment
 from algoprog.run.spec import RunSpec
@@ -19,7 +20,6 @@ from algoprog.sweep.plan.expected import expected_time
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan
 from algoprog.sweep.plan.schedules import told
-from algoprog.unknown_settings import unread
 
 
 def tell(planned: Plan, sweep_dir: Path, where: Placement) -> None:

@@ -16,8 +16,8 @@ from omegaconf import DictConfig
 
 from algoprog import written
 from algoprog.config import conf_dir
-from algoprog.hydra_mistakes import hydra_sentence
 from algoprog.overrides import refuse_odd_lists
+from algoprog.refusals.by_hydra import hydra_sentence
 from algoprog.run.memory import peak_memory
 from algoprog.run.spec import RunSpec
 from algoprog.runs.record import COMPARE, DIVERGED, SEARCH

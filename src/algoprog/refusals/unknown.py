@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 from hydra.core.override_parser.types import Override
 
 from algoprog.config import Baseline, Schema
-from algoprog.hydra_mistakes import no_setting
 from algoprog.overrides import groups, parse, subject
+from algoprog.refusals.by_hydra import no_setting
 
 KNOWN = frozenset(field.name for field in fields(Schema))
 """The top-level settings of every run and every sweep."""
