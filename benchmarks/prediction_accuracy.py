@@ -29,17 +29,17 @@ from algoprog.ceg.ladder.gain_law import predict_gains
 from algoprog.ceg.ladder.ladder import Ladder
 from algoprog.ceg.ladder.loss_law import predict_losses
 from algoprog.ceg.ladder.noise import gain_noise, loss_noise, slopes
-from algoprog.ceg.simulate.gains import World
+from algoprog.ceg.simulate.gains import LadderWorld
 
 CONFIDENCE = 0.9
 WORLDS = {
-    "constant": World("constant"),
-    "drifting": World("drifting"),
-    "saturating": World("saturating"),
-    "turning": World("turning"),
-    "noisy, constant": World("constant", offset=0.012),
-    "noisy, drifting": World("drifting", offset=0.012),
-    "drifting, walk of 5 % a model": World("drifting", walk=0.05),
+    "constant": LadderWorld("constant"),
+    "drifting": LadderWorld("drifting"),
+    "saturating": LadderWorld("saturating"),
+    "turning": LadderWorld("turning"),
+    "noisy, constant": LadderWorld("constant", offset=0.012),
+    "noisy, drifting": LadderWorld("drifting", offset=0.012),
+    "drifting, walk of 5 % a model": LadderWorld("drifting", walk=0.05),
 }
 FITTED, JUDGED = (2, 3, 4, 5), (3, 4, 5)
 NO_MISFIT = ((0.0, 1.0),)
@@ -71,7 +71,7 @@ def score(case: Case) -> tuple[Case, list[tuple[float, ...]]]:
     """For each variant of one simulated ladder: of gain, then loss, what `_row` says; and whether it was flagged."""
     name, fitted, repeat, seed = case
     world = WORLDS[name]
-    world = World(world.kind, fitted, offset=world.offset, walk=world.walk)
+    world = LadderWorld(world.kind, fitted, offset=world.offset, walk=world.walk)
     ladder, _ = world.ladder(np.random.default_rng([seed, repeat, fitted]))
     new, old, best = forecast_compute(ladder, CONFIDENCE), former(ladder, CONFIDENCE), oracle(ladder, world.kind)
     rows = []

@@ -15,7 +15,7 @@ from algoprog.config import conf_dir
 DEFAULT = "gpt2_paper"
 """The file that the configuration names, and that runs of the time before there were others are measured against."""
 
-Config = Mapping[str, Any]
+Composed = Mapping[str, Any]
 
 
 @cache
@@ -41,43 +41,43 @@ def baseline(name: str = DEFAULT) -> dict[str, str]:
     return {axis: named[axis] for axis in ALWAYS if axis in named}
 
 
-def baseline_of(config: Config) -> dict[str, str]:
+def baseline_of(config: Composed) -> dict[str, str]:
     """The baseline's option of every axis, for a run's configuration."""
     chosen = config.get("baseline") or {"name": DEFAULT}
     moved = {axis: str(chosen[axis]) for axis in ALWAYS if chosen.get(axis) is not None}
     return {**baseline(str(chosen["name"])), **moved}
 
 
-def baseline_name(config: Config) -> str:
+def baseline_name(config: Composed) -> str:
     """Name of the baseline, with the axes that were moved in brackets: `llama(kernel=math)`."""
     chosen = config.get("baseline") or {"name": DEFAULT}
     moved = [f"{axis}={chosen[axis]}" for axis in ALWAYS if chosen.get(axis) is not None]
     return str(chosen["name"]) + (f"({','.join(moved)})" if moved else "")
 
 
-def against(config: Config) -> dict[str, Any]:
+def against(config: Composed) -> dict[str, Any]:
     """The settings that a sweep compares, and axes that an experiment moved, with the values to measure against."""
     return dict(config.get("against") or {})
 
 
-def reference_part(config: Config, axis: str) -> Mapping[str, Any]:
+def reference_part(config: Composed, axis: str) -> Mapping[str, Any]:
     """The option of an axis, with its knobs, that a run is measured against."""
     moved = against(config).get(axis)
     return moved if moved is not None else preset(AXES[axis].group, baseline_of(config)[axis])
 
 
-def compared(config: Config) -> tuple[str, ...]:
+def compared(config: Composed) -> tuple[str, ...]:
     """The axes by which a run is compared: those that always are, and those that its sweep compares."""
     among, absent = {*ALWAYS, *against(config)}, meaningless(config)
     return tuple(axis for axis in AXES if axis in config and axis in among and axis not in absent)
 
 
-def has(config: Config, axis: str) -> bool:
+def has(config: Composed, axis: str) -> bool:
     """Whether an axis means anything beside the other options of a run."""
     return axis not in meaningless(config)
 
 
-def meaningless(config: Config) -> dict[str, tuple[str, str]]:
+def meaningless(config: Composed) -> dict[str, tuple[str, str]]:
     """The axes that mean nothing, each with the axis whose option leaves it no meaning, and the reason."""
     found: dict[str, tuple[str, str]] = {}
     if "backbone" in config:
@@ -103,7 +103,7 @@ def _without(target: str) -> Mapping[str, str]:
     return found
 
 
-def get(config: Config, setting: str) -> Any:
+def get(config: Composed, setting: str) -> Any:
     """The value of `precision` or `model.dropout`; None where there is no such setting."""
     part, _, knob = setting.partition(".")
     value = config.get(part)
@@ -116,7 +116,7 @@ def put(config: dict[str, Any], setting: str, value: Any) -> dict[str, Any]:
     return {**config, part: {**config[part], knob: value} if knob else value}
 
 
-def reference(config: Config) -> dict[str, Any]:
+def reference(config: Composed) -> dict[str, Any]:
     """The configuration of the run that a run is measured against, less the axes of the model.
 
     Its hash is what a run and its baseline have in common: what was compared is put back to the baseline's value.
@@ -131,7 +131,7 @@ def reference(config: Config) -> dict[str, Any]:
     return found
 
 
-def same_option(config: Config, axis: str) -> bool:
+def same_option(config: Composed, axis: str) -> bool:
     """Whether a run has the option of an axis that it is measured against, whatever its knobs."""
     return option(config[axis]) == option(reference_part(config, axis))
 
@@ -164,6 +164,6 @@ def _options() -> dict[str, tuple[tuple[str, str], ...]]:
     return found
 
 
-def other_text(config: Config) -> tuple[str, ...]:
+def other_text(config: Composed) -> tuple[str, ...]:
     """What a sweep compares of the data and the tokenizer: then runs share no tokens, and one text is theirs."""
     return tuple(setting for setting in against(config) if setting.split(".")[0] in DATA)

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
 from algoprog.ceg.cost import COSTS, beside
+from algoprog.commands import Commands
 from algoprog.runs.mistake import OF_THE_DISK, exit_code, sentence
 from algoprog.runs.record import BASELINE
 from algoprog.runs.secrets import guarded_terminal
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from algoprog.ceg.gains import Gain
 
 DEFAULT_ESTIMATORS = ("iso_loss", "paper")
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 class EstimatorsHelp(argparse.HelpFormatter):

@@ -66,7 +66,7 @@ def refuse_lists(overrides: list[str]) -> None:
 
 
 def refuse_odd_lists(overrides: Sequence[str]) -> None:
-    """The same before Hydra composes, which trips over lists of what can be no name; what it cannot read is left to it.
+    """Refuse lists of options before Hydra composes, which trips over some; what it cannot read is left to it.
 
     Raises:
         ValueError: a word lists them.

@@ -164,7 +164,7 @@ def run_id(config: Mapping[str, Any], data_sha256: str, *, former: bool = False)
 
 
 def cohort(config: Mapping[str, Any], data_sha256: str) -> str:
-    """The same of what a run is measured against, less axes, seed and the number of annealed ends.
+    """Hash of what a run is measured against, less axes, seed and the number of annealed ends.
 
     Where data or tokenizers are compared, the data's hash is one of the text validated on and of the baseline's data.
     Runs that share it may be compared. It is what it was before there were several baselines wherever the axes have the

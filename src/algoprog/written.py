@@ -27,17 +27,17 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def words(typed: Sequence[str]) -> list[str]:
-    """The words of a command line likewise; those that are no settings, such as `-m`, stay."""
+    """The words of a command line that may be written; those that are no settings, such as `-m`, stay."""
     return [_word(text) for text in typed]
 
 
 def command(script: str, typed: Sequence[str]) -> str:
-    """A whole command line likewise, as a shell takes it."""
+    """What may be written of a whole command line, as a shell takes it."""
     return shlex.join(["python", script, *words(typed)])
 
 
 def changed(typed: Sequence[str]) -> dict[str, str]:
-    """The context of a run likewise: the settings on its command line that are no axis, model or seed."""
+    """The context of a run as it may be written: the settings on its command line that are no axis, model or seed."""
     strange = {word.key_or_group: word for word in parse(list(typed)) if is_unknown(word)}
     return {
         redacted(key) if key in strange else key: _value(strange[key]) if key in strange else _under(key, value)

@@ -14,7 +14,7 @@ from algoprog.ceg.estimator.paper import Paper
 from algoprog.ceg.fit.law import bootstrap, fit_law
 from algoprog.ceg.gains import ESTIMATORS, compute_gains
 from algoprog.ceg.simulate.curves import World
-from algoprog.ceg.simulate.ladder import Ladder
+from algoprog.ceg.simulate.ladder import SimulatedLadder
 
 
 def pair(gain: float, world: World | None = None) -> tuple[Curve, Curve]:
@@ -114,7 +114,7 @@ def test_the_help_says_what_every_estimator_does():
 
 
 def test_an_estimator_may_see_the_whole_ladder():
-    rng, ladder = np.random.default_rng(1), Ladder(models=5, seeds=2, noise=0.0005, offset=0)
+    rng, ladder = np.random.default_rng(1), SimulatedLadder(models=5, seeds=2, noise=0.0005, offset=0)
     curves = ladder.curves(rng, ladder.steps(rng))
     curves = [c for c in curves if c.variant in ("none", "data", "worse")]
     rows = compute_gains(curves, estimators=["effective_speedup:law=ladder"], costs=["tokens"])

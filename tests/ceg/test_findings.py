@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.seeds.findings import findings, p_values
-from algoprog.ceg.seeds.pool import Pool, _Fit, pool_of
+from algoprog.ceg.seeds.pool import SeedVariance, _Fit, pool_of
 from algoprog.ceg.seeds.sample import Error, Paired, Unpaired
 from algoprog.ceg.simulate.findings import Sweeps, found_in
 
@@ -86,8 +86,8 @@ def test_seeds_that_a_variant_lacks_do_no_harm():
 
 def test_few_degrees_are_not_lent():
     sample = Paired({0: 0.1})
-    assert Pool(None, Error(0.1, 2)).lent(sample) is None
-    assert Pool(None, Error(0.1, 3)).lent(sample).standard == pytest.approx(0.1 * np.sqrt(2))
+    assert SeedVariance(None, Error(0.1, 2)).lent(sample) is None
+    assert SeedVariance(None, Error(0.1, 3)).lent(sample).standard == pytest.approx(0.1 * np.sqrt(2))
 
 
 def test_welch_of_unequal_numbers_covers():

@@ -9,14 +9,14 @@ import pytest
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.ladder.forecast_file import read_forecast, score_forecast, write_forecast
 from algoprog.ceg.ladder.predict import Prediction, predict
-from algoprog.ceg.simulate.ladder import Ladder
+from algoprog.ceg.simulate.ladder import SimulatedLadder
 
 COST = float(6 * 9e7 * 20 * 9e7)  # of the third model's runs
 
 
 @pytest.fixture(scope="module")
 def curves() -> list[Curve]:
-    ladder, rng = Ladder(models=3, seeds=2), np.random.default_rng(1)
+    ladder, rng = SimulatedLadder(models=3, seeds=2), np.random.default_rng(1)
     return [c for c in ladder.curves(rng, ladder.steps(rng)) if c.variant in ("none", "data")]
 
 

@@ -7,14 +7,14 @@ from scipy.optimize import check_grad
 from algoprog.ceg.fit.params_data import Points, _objective, fit_params_data
 from algoprog.ceg.ladder.forecast_compute import forecast_compute
 from algoprog.ceg.ladder.forms import CONSTANT, DRIFTING, SATURATING, TURNING
-from algoprog.ceg.ladder.gain_law import Gains, predict_gains
+from algoprog.ceg.ladder.gain_law import LadderGains, predict_gains
 from algoprog.ceg.ladder.loss_law import Losses, predict_losses
 from algoprog.ceg.ladder.predict import predict
-from algoprog.ceg.simulate.gains import KINDS, World
-from algoprog.ceg.simulate.ladder import ARMS, Ladder
+from algoprog.ceg.simulate.gains import KINDS, LadderWorld
+from algoprog.ceg.simulate.ladder import ARMS, SimulatedLadder
 
 
-def errors(ladder: Ladder, law: str) -> np.ndarray:
+def errors(ladder: SimulatedLadder, law: str) -> np.ndarray:
     """Rows of (law, as at the largest, no gain): errors of ln CEG against the truth."""
     rng = np.random.default_rng(1)
     found = predict(ladder.curves(rng, ladder.steps(rng)), law=law)
@@ -25,7 +25,7 @@ def errors(ladder: Ladder, law: str) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("ladder", "law"),
-    [(Ladder(models=3), "compute"), (Ladder(models=4, seeds=1, branches=5), "params_data")],
+    [(SimulatedLadder(models=3), "compute"), (SimulatedLadder(models=4, seeds=1, branches=5), "params_data")],
     ids=["two-models", "branches"],
 )
 def test_laws_beat_the_naive_guesses_on_average(ladder, law, monkeypatch):
@@ -35,7 +35,7 @@ def test_laws_beat_the_naive_guesses_on_average(ladder, law, monkeypatch):
 
 
 def test_auto_says_which_law_it_took_and_params_data_what_it_lacks():
-    ladder = Ladder(models=3, seeds=1)
+    ladder = SimulatedLadder(models=3, seeds=1)
     rng = np.random.default_rng(1)
     curves = ladder.curves(rng, ladder.steps(rng))
     assert {row.law for row in predict(curves)} == {"compute"}
@@ -59,7 +59,7 @@ def test_params_data_recovers_a_known_law():
 def ahead(log_gain: list[float], noise: float):
     """One variant at models a decade apart, predicted a decade further."""
     x = np.log(10.0) * np.arange(len(log_gain))
-    gains = Gains(x, np.array(log_gain), np.ones(len(x) + 1))
+    gains = LadderGains(x, np.array(log_gain), np.ones(len(x) + 1))
     return predict_gains([gains], float(x[-1] + np.log(10.0)), np.array([noise]))[0]
 
 
@@ -105,7 +105,7 @@ def coverage(kind: str, ladders: int = 12) -> tuple[float, float]:
     """Shares of observed gains and losses of simulated ladders inside 90 % prediction intervals, or flagged."""
     gains, losses = [], []
     for seed in range(ladders):
-        ladder, _ = World(kind=kind, fitted=3 + seed % 3).ladder(np.random.default_rng(seed))
+        ladder, _ = LadderWorld(kind=kind, fitted=3 + seed % 3).ladder(np.random.default_rng(seed))
         for name, found in forecast_compute(ladder, 0.9).items():
             held = ladder.rungs[name][ladder.held]
             gain, loss = np.mean([end.log_gain for end in held]), np.mean([end.loss for end in held])
@@ -120,7 +120,7 @@ def test_prediction_intervals_cover_whatever_form_gains_take(kind):
 
 
 def test_rolling_hold_outs_predict_every_model_that_two_are_smaller_than():
-    ladder = Ladder(models=4, seeds=2)
+    ladder = SimulatedLadder(models=4, seeds=2)
     rng = np.random.default_rng(1)
     curves = ladder.curves(rng, ladder.steps(rng))
     found = predict(curves, holdout="rolling", irreducible=1.69)

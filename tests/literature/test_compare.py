@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from algoprog.literature.compare import FLAGS, closest, compare
+from algoprog.literature.compare import REASONS, closest, compare
 from algoprog.literature.figure import literature_figure
 from algoprog.literature.table import comparison_table, literature_table
 from algoprog.report.figures.drawing import to_svg
@@ -57,7 +57,7 @@ def test_nothing_is_lost_and_nothing_is_invented():
     assert [c.gain.variant for c in comparisons if c.row is None] == ["ln+rope+flash"]
     assert [c.gain.variant for c in comparisons if c.row and c.gain] == ["ln"]
     assert len([c for c in comparisons if c.row]) == 20
-    assert {flag for c in comparisons for flag in c.flags} <= FLAGS.keys()
+    assert {flag for c in comparisons for flag in c.flags} <= REASONS.keys()
 
 
 def test_the_closest_metric_is_shown():

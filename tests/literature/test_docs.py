@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from algoprog.literature.compare import FLAGS
-from algoprog.literature.rows import METRICS, literature_rows
+from algoprog.literature.compare import REASONS
+from algoprog.literature.rows import METRIC_TYPES, literature_rows
 from algoprog.literature.write import KEYS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "literature.md").read_text(encoding="utf-8")
@@ -23,6 +23,6 @@ def test_every_row_stands_in_the_documentation(row):
 
 
 def test_metric_types_flags_and_keys_are_documented():
-    assert all(f"| `{name}` | {text} |" in TEXT for name, text in METRICS.items())
-    assert all(f"`{flag}`" in TEXT for flag in FLAGS)
+    assert all(f"| `{name}` | {text} |" in TEXT for name, text in METRIC_TYPES.items())
+    assert all(f"`{flag}`" in TEXT for flag in REASONS)
     assert ", ".join(KEYS) in " ".join(TEXT.split())

@@ -7,8 +7,8 @@ import pytest
 
 from algoprog import variant
 from algoprog.config import conf_dir
-from algoprog.literature.equations import Value, ceg, compute, floor_geometric_mean, recompute
-from algoprog.literature.rows import CHECKED, METRICS, REFERENCES, average, literature_rows, load
+from algoprog.literature.equations import PrintedGain, ceg, compute, floor_geometric_mean, recompute
+from algoprog.literature.rows import CHECKED, METRIC_TYPES, REFERENCES, average, literature_rows, load
 
 ROWS = literature_rows()
 VALUES = [(f"{row.advance}, {row.metric}, {side}", getattr(row, side)) for row in ROWS for side in ("low", "high")]
@@ -17,7 +17,7 @@ KNOWN = [pytest.param(value, id=name) for name, value in VALUES if value.inputs 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.advance}, {row.metric}")
 def test_every_row_has_source_metric_type_and_caveat(row):
-    assert row.metric in METRICS
+    assert row.metric in METRIC_TYPES
     assert row.checked in CHECKED
     assert row.dependence in ("dependent", "independent")
     assert re.fullmatch(r"\d{4}\.\d{5}", row.arxiv)
@@ -63,7 +63,7 @@ def test_no_raw_input_can_change_unnoticed(value, factor):
         for key in path:
             place = place[key]
         place[last] *= factor
-        assert not Value(value.quoted, value.resolution, inputs).agrees
+        assert not PrintedGain(value.quoted, value.resolution, inputs).agrees
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_raw_inputs_are_the_reported_ones(advance, metric, gain):
 
 
 def test_values_without_raw_inputs_say_so():
-    value = Value(2.0, 1.0, None)
+    value = PrintedGain(2.0, 1.0, None)
     assert (value.recomputed, value.agrees) == (None, None)
     assert any(row.low.inputs is None for row in ROWS)
 

@@ -9,7 +9,7 @@ from algoprog.ceg.curves import curves_from_runs
 from algoprog.ceg.gains import ESTIMATORS, compute_gains
 from algoprog.ceg.ladder.scale import scale_dependence
 from algoprog.ceg.noise_floor import NoiseFloor
-from algoprog.report.evidence import Evidence, gather
+from algoprog.report.evidence import Results, gather
 from algoprog.report.figures.chart import Series
 from algoprog.report.figures.charts_gain import by_loss_chart, scale_chart
 from algoprog.report.figures.style import INK, Style, styles
@@ -50,11 +50,11 @@ def test_a_noise_floor_that_is_known_is_not_measured_again(measured):
 
 
 def test_nothing_is_gathered_from_too_little(write_sweep, sweep, measured):
-    assert collect([], []) == Evidence()
+    assert collect([], []) == Results()
     lonely = write_sweep(sweep(models=("nano",), variants=("rope",), seeds=1))
-    assert collect(lonely, []) == Evidence()
+    assert collect(lonely, []) == Results()
     short = [replace(run, curve={name: column[:1] for name, column in run.curve.items()}) for run in measured.runs]
-    assert collect(short, measured.gains) == Evidence()
+    assert collect(short, measured.gains) == Results()
 
 
 def test_swept_learning_rates_are_compared_and_tuned(write_sweep, sweep):

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from algoprog.sweep.engine.devices import Share
+from algoprog.sweep.engine.devices import DeviceShare
 from algoprog.sweep.engine.job import Job
 from algoprog.sweep.engine.pool import Pool
 from tests.e2e import conftest as e2e
 from tests.warm import server
 
 SCRIPT = Path(__file__).parent / "planted" / "script.py"
-SHARE: Share = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+SHARE: DeviceShare = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 class Spoken:

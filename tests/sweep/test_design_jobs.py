@@ -21,10 +21,10 @@ from algoprog import build
 from algoprog.ceg.interactions import interactions
 from algoprog.ceg.simulate.curves import World
 from algoprog.config import OF_THE_SWEEP, conf_dir
-from algoprog.sweep.design.compare import baseline_words
+from algoprog.sweep.design.compare import Words, baseline_words
 from algoprog.sweep.design.composer import Composer
 from algoprog.sweep.design.composition import composition
-from algoprog.sweep.design.jobs import Job, check_sweeper, jobs
+from algoprog.sweep.design.jobs import check_sweeper, jobs
 from algoprog.variant import cohort, variant
 
 
@@ -34,7 +34,7 @@ def hydra() -> Iterator[None]:
         yield
 
 
-def asked(*words: str) -> list[Job]:
+def asked(*words: str) -> list[Words]:
     """The words of every run of `train.py -m WORDS`."""
     loader = GlobalHydra.instance().config_loader()
     config = loader.load_configuration("config", list(words), run_mode=RunMode.MULTIRUN)
@@ -43,7 +43,7 @@ def asked(*words: str) -> list[Job]:
     )
 
 
-def composed(found: list[Job]) -> list[dict[str, Any]]:
+def composed(found: list[Words]) -> list[dict[str, Any]]:
     """Their configurations."""
     loader = GlobalHydra.instance().config_loader()
     config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)

@@ -13,8 +13,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from algoprog.config import conf_dir
+from algoprog.sweep.design.compare import Words
 from algoprog.sweep.design.composition import composition
-from algoprog.sweep.design.jobs import Job, check_sweeper, jobs
+from algoprog.sweep.design.jobs import check_sweeper, jobs
 from algoprog.sweep.plan.plan import plan, specs_of
 from algoprog.sweep.search.choices import Choice, Choices, TrialRun, read_choices, write_choices
 from algoprog.sweep.search.rounds import Trained, choose
@@ -167,9 +168,9 @@ class Trainer:
     """Losses of a bowl with its own best rate for every variant; counts what it trains."""
 
     def __init__(self, best: dict[str, float], failed: tuple[float, ...] = ()) -> None:
-        self.best, self.failed, self.rounds = best, failed, list[list[Job]]()
+        self.best, self.failed, self.rounds = best, failed, list[list[Words]]()
 
-    def __call__(self, wanted: Sequence[Job], name: str) -> list[Trained]:
+    def __call__(self, wanted: Sequence[Words], name: str) -> list[Trained]:
         self.rounds.append(list(wanted))
         return [self.one(words[0], float(words[1].split("=")[1])) for words in wanted]
 
@@ -208,7 +209,7 @@ def test_failed_trials_have_no_vote_and_a_search_without_votes_chooses_nothing()
 def test_a_trial_of_several_seeds_counts_by_their_mean_and_not_at_all_where_one_fails() -> None:
     losses = {(1e-3, 7): 3.0, (1e-3, 8): 3.2, (2e-3, 7): 2.9, (2e-3, 8): 3.0, (4e-3, 7): 2.5, (4e-3, 8): None}
 
-    def train(wanted: Sequence[Job], name: str) -> list[Trained]:
+    def train(wanted: Sequence[Words], name: str) -> list[Trained]:
         cells = [(float(words[1].split("=")[1]), int(words[-1].removeprefix("seed="))) for words in wanted]
         return [Trained(f"{rate}-{seed}", losses[rate, seed], 10.0) for rate, seed in cells]
 

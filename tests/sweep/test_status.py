@@ -31,7 +31,7 @@ from algoprog.runs.status import (
     write_status,
 )
 from algoprog.sweep.plan.condition import Condition, announce, condition
-from algoprog.sweep.watch.status import Row, SweepView, duration, shortened, table
+from algoprog.sweep.watch.status import ShownRun, SweepView, duration, shortened, table
 from tests.report.conftest import Sweep, write_run
 
 LONG = "medium-sparse(pattern=strided)+ln+rope+swiglu+flash-s12345-0123abcd"
@@ -143,8 +143,8 @@ def test_values_of_another_type_are_no_status(sweep: Path, value: str) -> None:
 
 
 def test_the_table_fits_80_columns() -> None:
-    row = Row(LONG, "diverged", 123456, 1234567, 10.123, 1234.5, 1e6, "gpu GPU-0123456789", reason="x" * 200)
-    text = table([row, replace(row, state="failed"), Row("a\x1b[31mb\n", "queued")])
+    row = ShownRun(LONG, "diverged", 123456, 1234567, 10.123, 1234.5, 1e6, "gpu GPU-0123456789", reason="x" * 200)
+    text = table([row, replace(row, state="failed"), ShownRun("a\x1b[31mb\n", "queued")])
     assert max(map(len, text.splitlines())) <= 80
     assert "\x1b" not in text
     assert text.count("0123abcd") >= 2

@@ -137,7 +137,7 @@ def _be(folder: Path, overrides: tuple[str, ...], faults: dict[str, int], variab
 def _arm(faults: dict[str, int]) -> None:
     """Let them happen inside the real program."""
     from algoprog.training.callbacks.branches import Branches
-    from algoprog.training.callbacks.curve import Curve
+    from algoprog.training.callbacks.curve import CurveWriter
     from algoprog.training.state.checkpoint import _Hashing
 
     for what, number in faults.items():
@@ -149,11 +149,11 @@ def _arm(faults: dict[str, int]) -> None:
             _after(Branches, "_decay", lambda *_, left=left: next(left, None) is not None or _die())
         elif what == "row":
             rows = iter(range(number - 1))
-            _after(Curve, "write", lambda *_, rows=rows: next(rows, None) is not None or _die())
+            _after(CurveWriter, "write", lambda *_, rows=rows: next(rows, None) is not None or _die())
         elif what == "step":
-            _before(Curve, "on_train_batch_end", lambda trainer, n=number: trainer.global_step == n and _die())
+            _before(CurveWriter, "on_train_batch_end", lambda trainer, n=number: trainer.global_step == n and _die())
         elif what == "full":
-            _before(Curve, "on_train_batch_end", lambda trainer, n=number: trainer.global_step == n and _fill())
+            _before(CurveWriter, "on_train_batch_end", lambda trainer, n=number: trainer.global_step == n and _fill())
         elif what == "unread":
             _unread(checkpoint.name(number))
         elif what == "clock":
@@ -194,7 +194,7 @@ def _unread(name: str) -> None:
 
 def _be_slow(seconds: int) -> None:
     from algoprog.training import clock
-    from algoprog.training.callbacks.curve import Curve
+    from algoprog.training.callbacks.curve import CurveWriter
     from algoprog.training.state.checkpoint import _Hashing
 
     class Time:
@@ -207,7 +207,7 @@ def _be_slow(seconds: int) -> None:
             self.now += more
 
     clock.time = time = Time()  # type: ignore[assignment]
-    _before(Curve, "on_train_batch_end", lambda *_: time.pass_by(1))
+    _before(CurveWriter, "on_train_batch_end", lambda *_: time.pass_by(1))
     _after(_Hashing, "write", lambda *_: time.pass_by(seconds))
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from algoprog.axes import DATA as COMPARED_DATA
+from algoprog.axes import DATA
 from algoprog.ceg.cost import COSTS, RECORDED, UNKNOWN, Hardware, with_derived
 from algoprog.ceg.cost.prices import Prices
 from algoprog.runs.divergence import exploded
@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 LEARNING_RATE = "optim.lr"
 """The setting of a protocol that holds the peak learning rate."""
 
-DATA = "data"
+DATA_ENTRY = "data"
 """The entry of a protocol that names the data; algoprog's own records have it."""
 
 SHARP_DECAY = "sharp-decay"
@@ -279,9 +279,9 @@ def _protocol(record: Record) -> dict[str, Any]:
     """The record's protocol and data; of old records, which have none, what their command line changed."""
     changed = {key: value for key, value in record.context.items() if key.split(".")[0] != "budget"}
     data = f"{record.data.name} {record.data.sha256[:8]}"
-    if {setting.split(".")[0] for setting in record.against} & {*COMPARED_DATA}:
+    if {setting.split(".")[0] for setting in record.against} & {*DATA}:
         data = f"validated on {(record.data.val_text_sha256 or '')[:8]}"  # all that the arms have in common
-    return {**(record.protocol or changed), DATA: data}
+    return {**(record.protocol or changed), DATA_ENTRY: data}
 
 
 def _decays_sharply(rate: Array) -> bool:

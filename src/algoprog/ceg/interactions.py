@@ -16,7 +16,7 @@ from algoprog.ceg.pairs.pairing import pair_up
 from algoprog.ceg.seeds.intervals import log_interval
 from algoprog.runs.record import BASELINE
 
-Arm = frozenset[str]
+Joined = frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def interactions(
         ValueError: as `compute_gains`.
     """
     estimate = estimator or IsoLoss()
-    models: dict[str, dict[Arm, dict[int, float]]] = {}
+    models: dict[str, dict[Joined, dict[int, float]]] = {}
     flags: dict[str, set[str]] = {}
     for group in pair_up(curves, baseline):
         usable, warnings = group.long_enough(cost)
@@ -87,13 +87,13 @@ def interactions(
 class _Design:
     """ln CEG of every arm and seed; combinations of them with an interval."""
 
-    arms: Mapping[Arm, Mapping[int, float]]
+    arms: Mapping[Joined, Mapping[int, float]]
     confidence: float
 
-    def has(self, arms: Sequence[Arm]) -> bool:
+    def has(self, arms: Sequence[Joined]) -> bool:
         return all(not arm or arm in self.arms for arm in arms)
 
-    def combine(self, name: str, weights: Mapping[Arm, float]) -> Share:
+    def combine(self, name: str, weights: Mapping[Joined, float]) -> Share:
         """Exponential of a weighted sum of ln CEG; the empty arm is the baseline, whose ln CEG is 0."""
         used = {arm: weight for arm, weight in weights.items() if arm and weight}
         seeds = sorted(set.intersection(*(set(self.arms[arm]) for arm in used)))
@@ -110,7 +110,7 @@ def _take_apart(model: str, design: _Design) -> Interaction:
     parts = sorted(joint)
     single = {part: frozenset([part]) for part in parts}
     subsets = [frozenset(s) for size in range(len(parts) + 1) for s in combinations(parts, size)]
-    weights: dict[Arm, float] = dict.fromkeys(single.values(), 1.0)
+    weights: dict[Joined, float] = dict.fromkeys(single.values(), 1.0)
     return Interaction(
         model=model,
         joint=design.combine("+".join(parts), {joint: 1.0}),
@@ -123,13 +123,13 @@ def _take_apart(model: str, design: _Design) -> Interaction:
     )
 
 
-def shapley_weights(part: str, joint: Arm) -> dict[Arm, float]:
+def shapley_weights(part: str, joint: Joined) -> dict[Joined, float]:
     """Weight of every arm's ln CEG in one change's share: the mean over all orders of what adding it contributes.
 
     Source: Shapley 1953: sum over S without i of |S|! (n - |S| - 1)! / n! (v(S + i) - v(S)).
     """
     others, total = sorted(joint - {part}), len(joint)
-    weights: dict[Arm, float] = {}
+    weights: dict[Joined, float] = {}
     for size in range(total):
         weight = factorial(size) * factorial(total - size - 1) / factorial(total)
         for chosen in combinations(others, size):

@@ -13,7 +13,7 @@ from algoprog.ceg.pairs.pairing import Pairs
 from algoprog.ceg.question import Question
 from algoprog.ceg.rows import gain_rows
 from algoprog.ceg.seeds.findings import findings, p_values
-from algoprog.ceg.seeds.pool import ENOUGH, Pool, pool_of
+from algoprog.ceg.seeds.pool import ENOUGH, SeedVariance, pool_of
 from algoprog.ceg.seeds.sample import Error, Paired, Sample, Unpaired
 
 ROUNDING = 1e-9
@@ -77,14 +77,14 @@ class _Model:
         return floor is not None and abs(sample.mean) <= math.log(floor.factor(sample.runs, self.question.confidence))
 
 
-def _lent(found: Evidence, pool: Pool, question: Question) -> Error | None:
+def _lent(found: Evidence, pool: SeedVariance, question: Question) -> Error | None:
     """The error of a variant whose own seeds tell none: by the law of its ends, as stated, or that of other seeds."""
     assert found.sample is not None, "asked for by _Model.of alone"
     return found.law_error() or found.stated_error(question) or pool.lent(found.sample)
 
 
 def _baseline_logs(
-    groups: Sequence[Pairs], samples: Mapping[str, Sample], pool: Pool, question: Question
+    groups: Sequence[Pairs], samples: Mapping[str, Sample], pool: SeedVariance, question: Question
 ) -> tuple[float, ...]:
     """What every two seeds of the baseline score, where a gain needs it: unpaired, or of one seed with no other sd."""
     unpaired = any(isinstance(sample, Unpaired) for sample in samples.values())

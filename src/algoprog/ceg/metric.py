@@ -52,7 +52,7 @@ def curves_in(curves: Sequence[Curve], metric: Metric) -> list[Curve]:
 
 
 def runs_in(runs: Sequence[Run], metric: Metric) -> list[Run]:
-    """Records and curves of runs likewise, for what is drawn of them."""
+    """Records and curves of runs with their losses in a metric, for what is drawn of them."""
     return list(runs) if metric is NATS else [_run_in_bits(run) for run in runs]
 
 

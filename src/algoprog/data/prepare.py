@@ -38,7 +38,7 @@ BATCH_CHARS, BATCH_DOCUMENTS = 2**23, 2**15
 
 
 @dataclass
-class Progress:
+class Prepared:
     """How far an unfinished folder has come; whatever its files hold beyond is discarded."""
 
     documents: int = 0
@@ -160,7 +160,7 @@ def _tokenize(
     dtype: np.dtype[np.unsignedinteger],
     *,
     progress: bool,
-) -> Progress:
+) -> Prepared:
     """Append the tokens of every batch that is not in `folder` yet, committing after each."""
     done = _resume(folder, dtype)
     encode, lengths = _encoder(encoding, dtype), token_lengths(encoding)
@@ -194,7 +194,7 @@ def _append(
     batch: list[Document],
     tokens: list[NDArray[np.unsignedinteger]],
     files: Mapping[Split, IO[bytes]],
-    done: Progress,
+    done: Prepared,
     lengths: NDArray[np.int64],
 ) -> None:
     """Write one batch through to the disk and count it."""
@@ -211,15 +211,15 @@ def _append(
         os.fsync(file.fileno())
 
 
-def _commit(folder: Path, done: Progress) -> None:
+def _commit(folder: Path, done: Prepared) -> None:
     """From now on an interruption comes back to this point."""
     write_atomic(folder / PROGRESS_FILE, json.dumps(asdict(done)) + "\n")
 
 
-def _resume(folder: Path, dtype: np.dtype[np.unsignedinteger]) -> Progress:
+def _resume(folder: Path, dtype: np.dtype[np.unsignedinteger]) -> Prepared:
     """The last commit, with the files cut back to it."""
     path = folder / PROGRESS_FILE
-    done = Progress(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Progress()
+    done = Prepared(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Prepared()
     for name, n_tokens in ((FILES["train"], done.train_tokens), (FILES["val"], done.val_tokens)):
         with (folder / name).open("ab") as file:
             if file.tell() < n_tokens * dtype.itemsize:

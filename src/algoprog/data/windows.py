@@ -73,7 +73,7 @@ class TrainWindows(Dataset[Window]):
 
 
 class ValidationWindows(Dataset[Window]):
-    """The same evenly spaced, non-overlapping windows at every evaluation of every run.
+    """Evenly spaced, non-overlapping windows of the validation text, the same at every evaluation of every run.
 
     They hold at most `max_tokens` tokens, and one window at least.
     """

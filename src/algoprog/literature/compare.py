@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from algoprog.ceg.cost import COSTS
-from algoprog.literature.rows import REFERENCES, Row, literature_rows
+from algoprog.literature.rows import REFERENCES, PublishedGain, literature_rows
 from algoprog.runs.record import BASELINE
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MEASURED_METRICS = {cost.name: cost.metric for cost in COSTS.values()}
 _CLOCKED = [cost.name for cost in COSTS.values() if cost.measured]
 _TIMED = ("train-time", "step-time", "kernel-time", "decode-latency", "gpu-hours")
 
-FLAGS = {
+REASONS = {
     "metric-differs": "the two are ratios of different things",
     "other-reference": "the literature's gain is over another option than the measured one's baseline has",
     "other-knobs": "the variant changes knobs of the option",
@@ -37,7 +37,7 @@ class Comparison:
     `agrees` says whether the measured interval meets the reported range; None where a flag forbids the question.
     """
 
-    row: Row | None
+    row: PublishedGain | None
     gain: Gain | None
     flags: tuple[str, ...]
     agrees: bool | None
@@ -49,7 +49,7 @@ class Comparison:
 
 
 def compare(
-    measured: Sequence[Gain], rows: Sequence[Row] | None = None, *, baseline: str = BASELINE
+    measured: Sequence[Gain], rows: Sequence[PublishedGain] | None = None, *, baseline: str = BASELINE
 ) -> list[Comparison]:
     """Every row with every measured gain of its option, then the measured gains that no row is for.
 
@@ -92,7 +92,7 @@ def _rank(comparison: Comparison) -> tuple[bool, int, bool]:
     return "metric-differs" in comparison.flags, place, gain.kind == "bound"
 
 
-def _compare(row: Row, gain: Gain, baseline: str) -> Comparison:
+def _compare(row: PublishedGain, gain: Gain, baseline: str) -> Comparison:
     flags = []
     if MEASURED_METRICS.get(gain.cost) != row.metric:
         flags.append("metric-differs")
@@ -105,13 +105,13 @@ def _compare(row: Row, gain: Gain, baseline: str) -> Comparison:
     return Comparison(row, gain, tuple(flags), None if flags else _meets(row, gain))
 
 
-def _same_reference(row: Row, baseline: str) -> bool:
+def _same_reference(row: PublishedGain, baseline: str) -> bool:
     """Whether a gain over a baseline of this name is one over the row's own reference, as far as that is known."""
     ours = baseline == BASELINE and (row.axis is None or row.reference == REFERENCES[row.axis])
     return ours or baseline == row.reference
 
 
-def _meets(row: Row, gain: Gain) -> bool:
+def _meets(row: PublishedGain, gain: Gain) -> bool:
     low = 0.0 if gain.ci_low is None else gain.ci_low
     high = math.inf if gain.ci_high is None else gain.ci_high
     return low <= row.high.quoted + row.high.resolution / 2 and high >= row.low.quoted - row.low.resolution / 2

@@ -65,7 +65,7 @@ def _check(**values: float) -> None:
 
 
 @dataclass(frozen=True)
-class Value:
+class PrintedGain:
     """A gain as the literature prints it, and its raw inputs (None: they are not known)."""
 
     quoted: float

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from algoprog.literature.compare import Comparison, closest
-from algoprog.literature.rows import Row
+from algoprog.literature.rows import PublishedGain
 from algoprog.report.figures.drawing import WIDTH, point, styled
 from algoprog.report.figures.style import GRID, INK, Style, styles
 from algoprog.report.words.naming import printable, ratio, shorten
@@ -46,8 +46,8 @@ def literature_figure(rows: Sequence[Comparison]) -> Figure:
     return figure
 
 
-def _slots(rows: Sequence[Comparison]) -> list[tuple[Row, list[Comparison]]]:
-    slots: dict[int, tuple[Row, list[Comparison]]] = {}
+def _slots(rows: Sequence[Comparison]) -> list[tuple[PublishedGain, list[Comparison]]]:
+    slots: dict[int, tuple[PublishedGain, list[Comparison]]] = {}
     for comparison in closest(rows):
         if comparison.row is not None:
             _, gains = slots.setdefault(id(comparison.row), (comparison.row, []))
@@ -60,7 +60,7 @@ def _height(gains: Sequence[Comparison]) -> float:
     return 1.45 + _STEP * len(gains)
 
 
-def _draw(axes: Axes, slots: Sequence[tuple[Row, list[Comparison]]]) -> None:
+def _draw(axes: Axes, slots: Sequence[tuple[PublishedGain, list[Comparison]]]) -> None:
     variants = [c.gain.variant for _, gains in slots for c in gains if c.gain]
     looks = styles([BASELINE, *variants], BASELINE)
     models = shorten((c.gain.model for _, gains in slots for c in gains if c.gain), 14)
@@ -98,7 +98,7 @@ def _title(axes: Axes, text: str, y: float) -> None:
     )
 
 
-def _bar(axes: Axes, row: Row, y: float) -> None:
+def _bar(axes: Axes, row: PublishedGain, y: float) -> None:
     low, high = row.low.quoted, row.high.quoted
     axes.plot([low, high], [y, y], color=_BAR, linewidth=7, solid_capstyle="butt", alpha=0.85)
     axes.plot([low, high], [y, y], marker="|", markersize=9, markeredgewidth=1.6, color=INK, linestyle="none")

@@ -11,7 +11,7 @@ from algoprog.literature.rows import literature_rows, load
 
 
 @dataclass(frozen=True)
-class Law:
+class PublishedLaw:
     """Loss of the best model of a given compute: L = floor + a C^alpha, in nats per token and FLOPs."""
 
     name: str
@@ -33,7 +33,7 @@ class Law:
             raise ValueError(f"{self.name} never reaches {loss} nats: name a loss above its floor of {self.floor}")
         return float(((loss - self.floor) / self.a) ** (1 / self.alpha))
 
-    def hinged(self, shift: float, hinge_flops: float) -> Law:
+    def hinged(self, shift: float, hinge_flops: float) -> PublishedLaw:
         """The law with its exponent changed by `shift`, and the same loss as before at `hinge_flops`."""
         return replace(self, alpha=self.alpha + shift, a=float(self.a * hinge_flops**-shift))
 
@@ -51,13 +51,13 @@ class Extrapolation:
     caveat: str
 
 
-def laws() -> dict[str, Law]:
+def laws() -> dict[str, PublishedLaw]:
     """The three fits by name: lstm, transformer-2017, transformer-modern."""
     fits = _fits()
-    return {law["name"]: Law(floor=fits["floor"], **law) for law in fits["laws"]}
+    return {law["name"]: PublishedLaw(floor=fits["floor"], **law) for law in fits["laws"]}
 
 
-def extrapolated_gain(baseline: Law, variant: Law, flops: float) -> float:
+def extrapolated_gain(baseline: PublishedLaw, variant: PublishedLaw, flops: float) -> float:
     """CEG of the variant trained with `flops`: what the baseline would need for the same loss, over that."""
     return ceg(baseline.flops(variant.loss(flops)), flops)
 

@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from algoprog.literature.equations import Value, recompute
+from algoprog.literature.equations import PrintedGain, recompute
 
-METRICS: dict[str, str] = {
+METRIC_TYPES: dict[str, str] = {
     "train-flops": "training FLOPs to equal loss",
     "unequal-flops": "training FLOPs, at unequal quality",
     "train-steps": "training steps to equal loss",
@@ -38,7 +38,7 @@ TABLES = {"sanderson": "table2.json", "gundlach": "gundlach.json"}
 
 
 @dataclass(frozen=True)
-class Row:
+class PublishedGain:
     """One reported gain of one advance at one metric type.
 
     `published_low` and `published_high` are the range that the review prints for the advance, None where it prints
@@ -53,8 +53,8 @@ class Row:
     axis: str | None
     option: str | None
     reference: str | None
-    low: Value
-    high: Value
+    low: PrintedGain
+    high: PrintedGain
     published_low: float | None
     published_high: float | None
     metric: str
@@ -66,7 +66,7 @@ class Row:
     also: Mapping[str, float]
 
 
-def literature_rows(tables: Sequence[str] = tuple(TABLES)) -> list[Row]:
+def literature_rows(tables: Sequence[str] = tuple(TABLES)) -> list[PublishedGain]:
     """Every row of the tables, in their order.
 
     Raises:
@@ -84,7 +84,7 @@ def load(table: str) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
-def average(rows: Sequence[Row]) -> float:
+def average(rows: Sequence[PublishedGain]) -> float:
     """Geometric mean of gains of one metric type, each row with the middle of its range.
 
     Raises:
@@ -102,10 +102,10 @@ def _entries(table: str) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     return [(advance, entry) for advance in load(table)["advances"] for entry in advance["values"]]
 
 
-def _row(table: str, advance: Mapping[str, Any], entry: Mapping[str, Any]) -> Row:
-    low, high = (Value(**entry[side if side in entry else "value"]) for side in ("low", "high"))
+def _row(table: str, advance: Mapping[str, Any], entry: Mapping[str, Any]) -> PublishedGain:
+    low, high = (PrintedGain(**entry[side if side in entry else "value"]) for side in ("low", "high"))
     published = advance["published"] or (None, None)
-    return Row(
+    return PublishedGain(
         table=table,
         advance=advance["advance"],
         dependence=advance["class"],

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from algoprog.literature.compare import FLAGS, Comparison, closest
+from algoprog.literature.compare import REASONS, Comparison, closest
 from algoprog.literature.fits import product_and_joint, sensitivity
-from algoprog.literature.rows import METRICS, TABLES, Row, literature_rows, load
+from algoprog.literature.rows import METRIC_TYPES, TABLES, PublishedGain, literature_rows, load
 from algoprog.report.words.naming import plain, ratio, shorten
 
 if TYPE_CHECKING:
@@ -63,18 +63,18 @@ def comparison_table(comparisons: Sequence[Comparison], width: int = MIN_WIDTH) 
     shown = {flag for comparison in found for flag in comparison.flags}
     lines.append("-" * width)
     notes = ["same?: the interval meets the reported range, at whatever scale that was measured"]
-    notes += [f"{flag}: {text}" for flag, text in FLAGS.items() if flag in shown]
+    notes += [f"{flag}: {text}" for flag, text in REASONS.items() if flag in shown]
     return "\n".join(_wrapped(notes, lines, width)) + "\n"
 
 
-def _row(row: Row, note: int) -> str:
+def _row(row: PublishedGain, note: int) -> str:
     values = dict.fromkeys(value.recomputed for value in (row.low, row.high))
     raw = "/".join("-" if value is None else f"{value:.3g}" for value in values)
     kind = "dep" if row.dependence == "dependent" else "indep"
     return _line(row.advance, row.option or "-", kind, _range(row), raw, row.metric, f"[{note}]")
 
 
-def _notes(rows: Sequence[Row], width: int) -> list[str]:
+def _notes(rows: Sequence[PublishedGain], width: int) -> list[str]:
     lines, seen = [""], dict[str, int]()
     for note, row in enumerate(rows, start=1):
         texts = [f"{row.source}, arXiv {row.arxiv}", row.location, *_mixed(row, rows), *_sentences(row.caveat)]
@@ -86,11 +86,11 @@ def _notes(rows: Sequence[Row], width: int) -> list[str]:
         text = ". ".join(fresh) + "."
         lines += textwrap.wrap(text, width, initial_indent=f"[{note}] ", subsequent_indent="     ")
     used = {row.metric for row in rows}
-    metrics = [f"{name}: {text}" for name, text in METRICS.items() if name in used]
+    metrics = [f"{name}: {text}" for name, text in METRIC_TYPES.items() if name in used]
     return _wrapped([*metrics, "Gains of different metric types are never averaged."], [*lines, ""], width)
 
 
-def _mixed(row: Row, rows: Sequence[Row]) -> list[str]:
+def _mixed(row: PublishedGain, rows: Sequence[PublishedGain]) -> list[str]:
     """What to say of the published range where it spans metric types."""
     metrics = {other.metric for other in rows if (other.table, other.advance) == (row.table, row.advance)}
     if len(metrics) < 2 or row.published_low is None:
@@ -114,7 +114,7 @@ def _fits(width: int) -> list[str]:
     return _wrapped(texts, [""], width)
 
 
-def _range(row: Row) -> str:
+def _range(row: PublishedGain) -> str:
     low, high = f"{row.low.quoted:g}", f"{row.high.quoted:g}"
     return low if low == high else f"{low}-{high}"
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from algoprog.literature.compare import MEASURED_METRICS, Comparison
-from algoprog.literature.rows import Row
+from algoprog.literature.rows import PublishedGain
 
 if TYPE_CHECKING:
     from algoprog.ceg.gains import Gain
@@ -70,7 +70,7 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
     return {key: values[key] for key in KEYS}
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: PublishedGain) -> dict[str, Any]:
     derived = {
         "class": row.dependence,
         "ceg_low": row.low.quoted,

@@ -50,10 +50,11 @@ def recurrent(
 
 
 def chunked(q: Keys, k: Keys, v: Values, log_kept: Scalars, strength: Scalars, memory: Memory) -> tuple[Values, Memory]:
-    """The same, `CHUNK` positions at once.
+    """Outputs and the memory after them as `recurrent` defines them, `CHUNK` positions at once.
 
     The corrections of a chunk depend on each other through a unit triangular system, which is solved for what they
-    are without a memory before the chunk, and for what each entry of that memory takes away. Arguments as above.
+    are without a memory before the chunk, and for what each entry of that memory takes away. Arguments as in
+    `recurrent`.
     """
     seq_len, size = q.shape[2], min(CHUNK, q.shape[2])
     q, k, v = (_chunks(x, size) for x in (q, k, v))

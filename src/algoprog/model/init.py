@@ -27,7 +27,7 @@ class Init:
     prefix: str = ""
 
     def child(self, name: str) -> Init:
-        """The same streams below a longer name."""
+        """The streams of what lies inside a part, by a longer name."""
         return Init(self.seed, self.n_layers, f"{self.prefix}{name}.")
 
     def normal(self, weight: Tensor, name: str) -> None:

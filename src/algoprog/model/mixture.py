@@ -142,7 +142,7 @@ def load_summary(load: Tensor) -> dict[str, float]:
 
 
 def renormalised(weights: Float[Tensor, "batch seq top_k"]) -> Float[Tensor, "batch seq top_k"]:
-    """The same with sum 1."""
+    """Weights of the chosen experts, scaled to sum 1."""
     return weights / weights.sum(dim=-1, keepdim=True)
 
 

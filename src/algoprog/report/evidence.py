@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from algoprog.ceg.cost import beside
-from algoprog.ceg.curves import DATA, Curve, common_costs, curves_from_runs
+from algoprog.ceg.curves import DATA_ENTRY, Curve, common_costs, curves_from_runs
 from algoprog.ceg.estimator.by_loss import GainByLoss, gains_by_loss
 from algoprog.ceg.fit.smoothing import long_enough
 from algoprog.ceg.gains import ESTIMATORS, Gain, compute_gains
@@ -32,7 +32,7 @@ R = TypeVar("R", Gain, GainByLoss, Interaction)
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Results:
     """Results of `algoprog.ceg` with models named as the groups are; what the sweep does not allow is empty."""
 
     gains: tuple[Gain, ...] = ()  # every estimator at the page's cost axis
@@ -54,7 +54,7 @@ def gather(
     confidence: float,
     curves: Sequence[Curve] | None = None,
     floors: Mapping[str, NoiseFloor] | None = None,
-) -> Evidence:
+) -> Results:
     """All evidence at one cost axis.
 
     On a ladder every model stands once: at the best learning rate of each variant where rates were swept; a model that
@@ -65,7 +65,7 @@ def gather(
     every = [curve for curve in curves or curves_from_runs(runs) if _usable(curve, cost)]
     curves = tuned(every, baseline)
     if all(curve.variant != baseline or curve.diverged for curve in curves):
-        return Evidence()
+        return Results()
     named = _Models(runs)
     found = tunings(every, baseline)
     estimates = compute_gains(
@@ -75,7 +75,7 @@ def gather(
     parts = interactions(curves, cost=cost, baseline=baseline, confidence=confidence)
     ladder = _ladder(join_sizes(curves, baseline), baseline)
     floors = noise_floors(curves, cost=cost, baseline=baseline) if floors is None else floors
-    return Evidence(
+    return Results(
         named(estimates),
         named(lines),
         tuple(_slopes(ladder, cost, baseline, confidence)),
@@ -107,7 +107,7 @@ class _Models:
 def _usable(curve: Curve, cost: str) -> bool:
     """Whether gains can be read off the curve, or a trial was; a diverged one is kept for its flag."""
     axes = [axis for axis in dict.fromkeys((cost, beside(cost))) if axis in curve.costs]
-    end = len(curve.val_loss) == 1 and DATA not in curve.protocol  # of a table of end points
+    end = len(curve.val_loss) == 1 and DATA_ENTRY not in curve.protocol  # of a table of end points
     return end or curve.diverged or curve.role == SEARCH or all(long_enough(curve, axis) for axis in axes)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # scipy comes with it, which takes seconds
 
 T = TypeVar("T")
 
-ESTIMATORS = ("iso_loss", "paper")
+SHOWN_ESTIMATORS = ("iso_loss", "paper")
 """Estimators in the order of display; the first is the one that verdicts and figures use."""
 
 
@@ -113,7 +113,7 @@ class Group:
         """Loss that primary gains and bounds are measured at, else where the baseline ended."""
         for arm in self.arms:
             for gain in arm.gains:
-                if gain.estimator == ESTIMATORS[0] and gain.kind != "auxiliary" and gain.target_loss is not None:
+                if gain.estimator == SHOWN_ESTIMATORS[0] and gain.kind != "auxiliary" and gain.target_loss is not None:
                     return gain.target_loss
         return self.reference.final_loss if self.reference else None
 

@@ -9,7 +9,7 @@ from algoprog.ceg.cost import beside
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.gains import Gain
 from algoprog.ceg.noise_floor import NoiseFloor
-from algoprog.report.evidence import Evidence, gather
+from algoprog.report.evidence import Results, gather
 from algoprog.report.figures.draw import draw_figures, write_figures
 from algoprog.report.figures.style import styles
 from algoprog.report.page.html import render
@@ -51,7 +51,7 @@ def write_report(
     baselines = [group.baseline for group in groups] or [BASELINE]
     looks = styles([arm.variant for group in groups for arm in group.arms], baselines[0])
     evidence = (
-        gather(gains, runs, cost=cost, confidence=confidence, curves=curves, floors=floors) if gains else Evidence()
+        gather(gains, runs, cost=cost, confidence=confidence, curves=curves, floors=floors) if gains else Results()
     )
     shown = [*sections(evidence, groups, looks, cost=cost, confidence=confidence), *extra]
     measured = {gain.cost for gain in gains}

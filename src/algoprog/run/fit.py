@@ -26,7 +26,7 @@ from algoprog.runs.record import Record
 from algoprog.runs.store import load_run, sweep_name, write_record
 from algoprog.training.callbacks.branches import Branches
 from algoprog.training.callbacks.checkpoints import Checkpoints
-from algoprog.training.callbacks.curve import Curve
+from algoprog.training.callbacks.curve import CurveWriter
 from algoprog.training.callbacks.heartbeat import Heartbeat
 from algoprog.training.callbacks.progress import Progress
 from algoprog.training.clock import Clock
@@ -139,12 +139,12 @@ def _trainer(spec: RunSpec, folder: Path) -> L.Trainer:
     )
 
 
-def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[dict[str, Any]]) -> Curve:
+def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[dict[str, Any]]) -> CurveWriter:
     machine, device = spec.config["trainer"], trainer.strategy.root_device
     branches = spec.branches()
     if branches and trainer.is_global_zero:
         log.info("%d annealed ends of smaller budgets add %.0f %% to the FLOPs", len(branches), _added_percent(spec))
-    curve = Curve(
+    curve = CurveWriter(
         folder,
         _val_loader(spec, trainer),
         at=spec.evaluation_steps(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from algoprog.runs.divergence import RISE_NATS
+
 MAX_CORPUS_PASSES = 4.0
 """Repeating text more often than this changes what is measured. Source: Muennighoff et al. 2023 (arXiv 2305.16264)."""
 
@@ -12,9 +14,6 @@ MAX_EMBEDDING_SHARE = 0.4
 
 DENSE = 0.9
 """From this share of the causal keys on, attention counts as dense, whatever its configuration calls it."""
-
-RISE_NATS = 0.02
-"""A final validation loss this far above the lowest counts as rising."""
 
 
 def flags(

@@ -18,7 +18,7 @@ from algoprog.run.provenance import environment
 from algoprog.run.spec import RunSpec
 from algoprog.runs.record import BESIDE, COMPARE, DIVERGED, FINISHED, Record
 from algoprog.runs.secrets import redacted
-from algoprog.training.callbacks.curve import Curve
+from algoprog.training.callbacks.curve import CurveWriter
 from algoprog.training.devices import hardware
 from algoprog.variant import protocol
 
@@ -27,7 +27,7 @@ from algoprog.variant import protocol
 class Outcome:
     """What training left in memory."""
 
-    curve: Curve
+    curve: CurveWriter
     steps: int
     device: torch.device
     n_devices: int

@@ -73,7 +73,7 @@ class RunSpec:
         return int(self.config["micro_batch_size"])
 
     def cut(self, micro_batch_size: int) -> RunSpec:
-        """The same run with a batch that is cut otherwise, which changes how a step is computed and nothing else."""
+        """This run with a batch that is cut otherwise, which changes how a step is computed and nothing else."""
         share = self.micro_batch_size * self.accumulate
         assert share % micro_batch_size == 0
         config = {**self.config, "micro_batch_size": micro_batch_size}
@@ -210,7 +210,7 @@ def priced(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) 
 
 
 def reseeded(spec: RunSpec, seed: int) -> RunSpec:
-    """The same run with another seed, which changes neither size nor price."""
+    """A run with another seed, which changes neither size nor price."""
     config, sha256 = {**spec.config, "seed": seed}, spec.tokens.info.sha256
     former = run_id(config, sha256, former=True)
     return replace(spec, config=config, seed=seed, run_id=run_id(config, sha256), former_id=former)

@@ -15,6 +15,10 @@ LEAST_RISE = 1.0
 """Nats that it gave back at least: overfitting rises too, but rarely by so much, and noise never does."""
 
 
+RISE_NATS = 0.02
+"""A final loss this far above the lowest counts as rising, where no error is known for it."""
+
+
 def lost(loss: float, first: float) -> bool:
     """Whether there is nothing to go on for: the loss is no number, or far above the first one, both in nats."""
     return not loss <= ABOVE_FIRST * first

@@ -190,7 +190,7 @@ class Record:
 
 
 def _migrated(raw: Any) -> Raw:
-    """The same record in the schema of this program.
+    """A record in the schema of this program.
 
     Raises:
         ValueError: it is no record, or of a newer program.

@@ -60,7 +60,7 @@ class Guarded:
         return len(text)
 
     def writelines(self, lines: Sequence[str]) -> None:
-        """Likewise."""
+        """Write the lines without their secrets."""
         for line in lines:
             self.write(line)
 

@@ -15,8 +15,9 @@ from algoprog import written
 from algoprog.overrides import quoted
 from algoprog.runs.calls import begin_call, end_call
 from algoprog.runs.mistake import exit_code, sentence
+from algoprog.sweep.design.compare import Words
 from algoprog.sweep.design.composition import Compose, composition
-from algoprog.sweep.design.jobs import Job, jobs
+from algoprog.sweep.design.jobs import jobs
 from algoprog.sweep.plan.announce import tell, tell_refused, tell_unread
 from algoprog.sweep.plan.placement import placement
 from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside, views
@@ -91,7 +92,7 @@ class Sweeper(BasicSweeper):
         return self.launcher.launch(words, initial_job_idx=0) if words else []
 
 
-def _begin(sweep: Sweep, wanted: Sequence[Job]) -> Plan:
+def _begin(sweep: Sweep, wanted: Sequence[Words]) -> Plan:
     """The plan of a sweep of one phase, told and noted."""
     planned = plan(wanted, sweep.compose, sweep_dir=sweep.folder, reuse=sweep.reuse, placement=sweep.placement)
     tell_refused(planned, skip_refused=sweep.skip_refused)

@@ -89,7 +89,7 @@ def _panels() -> dict[str, list[Panel]]:
 
 
 def _steady(made: Workspace) -> Workspace:
-    """The same with identifiers that do not change from call to call: the library draws them at random."""
+    """The workspace with identifiers that do not change from call to call: the library draws them at random."""
     for number, panel in enumerate(panel for section in made.sections for panel in section.panels):
         panel._id = f"algoprog{number}"
     return made

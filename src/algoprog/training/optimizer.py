@@ -12,6 +12,9 @@ from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared
 
+MOMENT_BYTES = 4
+"""A running mean or sum of a gradient, or of its square, in float32."""
+
 
 class Recipe(ABC):
     """A way to update a model's parameters, by what each is for.

@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from algoprog.ceg.curves import Array
+from algoprog.runs.divergence import RISE_NATS
 
 MIDDLE, LATE = (0.3, 0.7), 0.85
 """Shares of a run between which, and from which to its end, its slope is taken."""
 
 TYPICAL_EXPONENT = 0.3
 """Of the power law by which a slope is carried from the middle of a run to its end."""
-
-RISE_NATS = 0.02
-"""A rise that no error is known for counts from here on."""
 
 GRID = 256
 """Points of a trend; linear interpolation between them is off by less than 1e-4 of a cost."""

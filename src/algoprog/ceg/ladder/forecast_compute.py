@@ -7,7 +7,7 @@ import numpy as np
 from algoprog.ceg.curves import Array
 from algoprog.ceg.ladder.forecast import Forecast, quantiles
 from algoprog.ceg.ladder.forms import TURNING
-from algoprog.ceg.ladder.gain_law import GainAhead, Gains, predict_gains
+from algoprog.ceg.ladder.gain_law import GainAhead, LadderGains, predict_gains
 from algoprog.ceg.ladder.ladder import Ladder
 from algoprog.ceg.ladder.loss_law import LossAhead, Losses, predict_losses
 from algoprog.ceg.ladder.mixture import Mixture
@@ -79,7 +79,7 @@ def _flags(ladder: Ladder, irreducible: float | None) -> tuple[str, ...]:
     return ("may-turn",) if irreducible is not None else ("no-floor", "may-turn")
 
 
-def gains_of(ladder: Ladder, variant: str, steep: Array, *, by_loss: bool = False) -> Gains:
+def gains_of(ladder: Ladder, variant: str, steep: Array, *, by_loss: bool = False) -> LadderGains:
     """A variant's mean ln CEG a model, or what it is ahead by in loss over the slope; as many seeds ahead as last."""
     models = [ladder.rungs[variant][model] for model in ladder.fitted]
     base = [ladder.rungs[ladder.baseline][model] for model in ladder.fitted]
@@ -88,7 +88,7 @@ def gains_of(ladder: Ladder, variant: str, steep: Array, *, by_loss: bool = Fals
     if by_loss:
         y = np.array([np.mean([end.ahead for end in ends]) for ends in models]) / steep[:-1]
     seeds = np.array([len(ends) for ends in (*models, models[-1])])
-    return Gains(x, y, relative(steep) ** 2 / seeds)
+    return LadderGains(x, y, relative(steep) ** 2 / seeds)
 
 
 def losses_of(ladder: Ladder, variant: str) -> Losses:

@@ -20,7 +20,7 @@ from algoprog.ceg.ladder.ladder import Ladder
 
 REPLICATES = 60
 MISSES = 21
-Row = tuple[int, float, float, float]  # run, parameters, tokens, loss
+RunRow = tuple[int, float, float, float]  # run, parameters, tokens, loss
 
 
 def lacks(ladder: Ladder) -> str:
@@ -121,7 +121,7 @@ def _log_ratio(ladder: Ladder, variant: str, what: str) -> float:
     return float(np.log(prices[0] / prices[1]))
 
 
-def _rows(ladder: Ladder, variant: str) -> list[Row]:
+def _rows(ladder: Ladder, variant: str) -> list[RunRow]:
     """Annealed end points of the runs below the held-out model: of branches all, else the last evaluation."""
     rows = []
     for run, end in enumerate(ladder.ends(variant)):

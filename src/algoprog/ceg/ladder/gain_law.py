@@ -18,7 +18,7 @@ SAME = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Gains:
+class LadderGains:
     """Mean ln CEG of one variant, models by rising cost, and what a mean has of a pair's variance, the last ahead."""
 
     log_cost: Array
@@ -37,7 +37,7 @@ class GainAhead:
 
 
 def predict_gains(
-    variants: Sequence[Gains],
+    variants: Sequence[LadderGains],
     at: float,
     noise: Array,
     forms: Sequence[Form] = FORMS,
@@ -84,7 +84,9 @@ def _ahead(answer: Answer, weight: Array, forms: Sequence[Form]) -> GainAhead:
     )
 
 
-def _ask(gains: Gains, at: float, noise: Array, forms: Sequence[Form], walks: Sequence[tuple[float, float]]) -> Answer:
+def _ask(
+    gains: LadderGains, at: float, noise: Array, forms: Sequence[Form], walks: Sequence[tuple[float, float]]
+) -> Answer:
     """Under every form, walk and noise, in this order."""
     decades = (np.append(gains.log_cost, at) - gains.log_cost[0]) / DECADE
     places = len(decades)

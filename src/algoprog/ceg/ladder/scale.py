@@ -28,7 +28,7 @@ NOTHING = 1e-12
 SAME_COST = 0.01
 """Models whose ln cost differs by less give no slope."""
 
-Verdict = Literal["independent", "dependent", "inverse", "inconclusive"]
+Dependence = Literal["independent", "dependent", "inverse", "inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class ScaleDependence:
     slope_low: float | None
     slope_high: float | None
     intercept: float  # ln CEG at ln C = 0
-    verdict: Verdict
+    verdict: Dependence
     two_point: Literal["independent", "dependent"]
     seeds_needed: int | None
     decades_needed: float | None
@@ -190,7 +190,7 @@ def _quantile(confidence: float, degrees: int | None) -> float:
     return float(stats.norm.ppf(tail) if degrees is None else stats.t.ppf(tail, degrees))
 
 
-def _verdict(low: float, high: float, delta: float) -> Verdict:
+def _verdict(low: float, high: float, delta: float) -> Dependence:
     if -delta <= low and high <= delta:
         return "independent"
     if low > 0:

@@ -15,7 +15,7 @@ FRONTIER = "frontier"
 END_POINTS = "end-points"
 """Flag of a gain between frontiers: read off laws through the ends of several sizes."""
 
-SIZES = 3
+FEWEST_SIZES = 3
 """Sizes of the baseline below which its ends tell no law."""
 
 
@@ -32,7 +32,7 @@ def join_sizes(curves: Sequence[Curve], baseline: str) -> list[Curve]:
     for curve in finished:
         groups.setdefault((curve.variant, curve.seed), []).append(curve)
     sizes = {curve.model for curve in finished if curve.variant == baseline}
-    if 0 < len(sizes) < SIZES:
+    if 0 < len(sizes) < FEWEST_SIZES:
         some = next(curve for curve in finished if curve.variant == baseline)
         raise ValueError(
             f"{some} has one evaluation only: export every evaluation, or the end points of {SIZES} sizes at least"

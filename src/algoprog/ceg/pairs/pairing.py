@@ -37,7 +37,7 @@ class Pairs:
         return self._usable(self.pairs, cost)
 
     def compared(self, cost: str) -> tuple[list[tuple[Curve, Curve]], tuple[str, ...]]:
-        """The same of all pairs that are compared: where unpaired, every run with every other."""
+        """The pairs that are compared, every run with every other where unpaired, less those too short for a trend."""
         return self._usable(self.crossed if self.unpaired else self.pairs, cost)
 
     def _usable(

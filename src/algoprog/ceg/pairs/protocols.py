@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from algoprog.ceg.curves import DATA, Curve
+from algoprog.ceg.curves import DATA_ENTRY, Curve
 
 MIXED_LADDER = "mixed-ladder"
 
@@ -25,7 +25,7 @@ class Difference:
 
 def family(curve: Curve) -> str:
     """A short name that runs share which differ in variant, seed and budget alone; the cohort where none is known."""
-    if DATA not in curve.protocol:
+    if DATA_ENTRY not in curve.protocol:
         return curve.cohort
     settings = sorted((key, repr(value)) for key, value in curve.protocol.items() if key not in IMMATERIAL)
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from algoprog.ceg.seeds.pool import Pool
+from algoprog.ceg.seeds.pool import SeedVariance
 from algoprog.ceg.seeds.sample import Error, Sample
 
 FALSE_SHARE = 0.10
 """Share of the findings of a family that may be false on average."""
 
 
-def p_values(samples: Mapping[str, Sample], pool: Pool, lent: Mapping[str, Error | None]) -> dict[str, float]:
+def p_values(samples: Mapping[str, Sample], pool: SeedVariance, lent: Mapping[str, Error | None]) -> dict[str, float]:
     """Two-sided p-value of every variant's mean ln CEG, by the spread that its model's variants share.
 
     A variant that scatters more than the others is tested by its own seeds as well, and the larger p-value stands.

@@ -48,7 +48,7 @@ class _Fit:
 
     @classmethod
     def _complete(cls, names: Sequence[str], table: Array) -> _Fit:
-        """The same where no cell is missing, by means."""
+        """The fit where no variant lacks a seed, by means."""
         left = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
         degrees = (table.shape[0] - 1) * (table.shape[1] - 1)
         squares = (left**2).sum(axis=1)
@@ -60,7 +60,7 @@ class _Fit:
 
 
 @dataclass(frozen=True)
-class Pool:
+class SeedVariance:
     """Variance of ln CEG between the seeds of a model: of a pair of one seed, and of a single run."""
 
     pair: Error | None  # of one pair
@@ -77,7 +77,7 @@ class Pool:
     def lent(self, sample: Sample) -> Error | None:
         """The error for a variant that has none of its own; None where fewer than 3 degrees of freedom know it."""
         pair, run = (error if error and error.degrees >= ENOUGH else None for error in (self.pair, self.run))
-        error = Pool(pair, run).error(sample)
+        error = SeedVariance(pair, run).error(sample)
         return None if error is None else Error(error.standard, error.degrees, borrowed=True)
 
 
@@ -85,7 +85,7 @@ def _scaled(error: Error | None, factor: float) -> Error | None:
     return None if error is None else Error(error.standard * float(factor), error.degrees)
 
 
-def pool_of(samples: Mapping[str, Sample], baseline: Sequence[float] = ()) -> Pool:
+def pool_of(samples: Mapping[str, Sample], baseline: Sequence[float] = ()) -> SeedVariance:
     """The pool of a model's variants.
 
     ln CEG of a paired seed is what the variant's run is off by less what the baseline's is, which all variants share.
@@ -100,7 +100,7 @@ def pool_of(samples: Mapping[str, Sample], baseline: Sequence[float] = ()) -> Po
     paired = {name: dict(sample.logs) for name, sample in samples.items() if isinstance(sample, Paired)}
     pair, apart = _pair_error(paired)
     unpaired = [sample for sample in samples.values() if isinstance(sample, Unpaired)]
-    return Pool(pair, _run_error(unpaired, np.array(baseline)), apart)
+    return SeedVariance(pair, _run_error(unpaired, np.array(baseline)), apart)
 
 
 def _pair_error(cells: Mapping[str, Mapping[int, float]]) -> tuple[Error | None, frozenset[str]]:

@@ -84,7 +84,7 @@ class World:
         return Curve(variant, "synthetic", seed, loss + noise, costs, ends=self._ends(steps))
 
     def quiet(self) -> World:
-        """The same world without noise."""
+        """This world without noise."""
         return replace(self, noise=0.0, offset=0.0)
 
     def _ends(self, steps: Array) -> Mask | None:

@@ -10,22 +10,22 @@ import numpy as np
 
 from algoprog.ceg.curves import Array, Curve
 from algoprog.ceg.estimator.estimate import Estimate
+from algoprog.ceg.ladder.gain_law import DECADE
 from algoprog.ceg.ladder.ladder import End, Ladder
 from algoprog.ceg.simulate.ladder import ALPHA, BETA, DATA, FLOOR, SIZE
 
-Kind = Literal["constant", "drifting", "saturating", "turning"]
-KINDS: tuple[Kind, ...] = ("constant", "drifting", "saturating", "turning")
-DECADE = float(np.log(10.0))
+Course = Literal["constant", "drifting", "saturating", "turning"]
+KINDS: tuple[Course, ...] = ("constant", "drifting", "saturating", "turning")
 
 
 @dataclass(frozen=True)
-class World:
+class LadderWorld:
     """`fitted` models and a larger one, each three times the parameters of the last, at 20 tokens a parameter.
 
     `offset` is the sd in nats of a whole run; from model to model ln CEG takes a random step of sd `walk` besides.
     """
 
-    kind: Kind = "constant"
+    kind: Course = "constant"
     fitted: int = 3
     arms: int = 3
     seeds: int = 3

@@ -14,7 +14,7 @@ FLOOR, SIZE, DATA, ALPHA, BETA = 1.69, 406.4, 410.7, 0.34, 0.28
 
 
 @dataclass(frozen=True)
-class Arm:
+class SimulatedVariant:
     """A variant that makes `data` times as much of every token and `size` times as much of every parameter.
 
     The gain on tokens grows as their power `drift`, from the end of the smallest model's run on. With `size` above 1
@@ -26,19 +26,19 @@ class Arm:
     drift: float = 0.0
 
 
-ARMS: Mapping[str, Arm] = {
-    "none": Arm(),
-    "data": Arm(data=1.6),
-    "small": Arm(data=1.05),
-    "worse": Arm(data=0.8),
-    "size": Arm(size=1.5),
-    "grows": Arm(data=1.2, drift=0.12),
-    "shrinks": Arm(data=1.5, drift=-0.1),
+ARMS: Mapping[str, SimulatedVariant] = {
+    "none": SimulatedVariant(),
+    "data": SimulatedVariant(data=1.6),
+    "small": SimulatedVariant(data=1.05),
+    "worse": SimulatedVariant(data=0.8),
+    "size": SimulatedVariant(size=1.5),
+    "grows": SimulatedVariant(data=1.2, drift=0.12),
+    "shrinks": SimulatedVariant(data=1.5, drift=-0.1),
 }
 
 
 @dataclass(frozen=True)
-class Ladder:
+class SimulatedLadder:
     """Models from ten million parameters up, each a factor of parameters above the last, at 20 tokens a parameter.
 
     Runs are annealed at `branches` budgets a factor 1.5 apart, or with `branches` 0 logged along the way. Noise of one
@@ -64,17 +64,17 @@ class Ladder:
         n = 1e7 * self.factor**model
         return n, 20 * n
 
-    def loss(self, arm: Arm, model: int, tokens: Array | float, step: float = 0.0) -> Array:
+    def loss(self, arm: SimulatedVariant, model: int, tokens: Array | float, step: float = 0.0) -> Array:
         """True loss of an arm after so many tokens."""
         n, _ = self.sizes(model)
         first = self.sizes(0)[1]
         seen = arm.data * np.exp(step) * tokens * (np.asarray(tokens) / first) ** arm.drift
         return np.asarray(FLOOR + SIZE / (arm.size * n) ** ALPHA + DATA / seen**BETA)
 
-    def log_gain(self, arm: Arm, model: int, step: float = 0.0) -> float:
+    def log_gain(self, arm: SimulatedVariant, model: int, step: float = 0.0) -> float:
         """True ln CEG at the end of the baseline's run of a model."""
         n, d = self.sizes(model)
-        rest = float(self.loss(Arm(), model, d)) - FLOOR - SIZE / (arm.size * n) ** ALPHA
+        rest = float(self.loss(SimulatedVariant(), model, d)) - FLOOR - SIZE / (arm.size * n) ** ALPHA
         seen = (DATA / rest) ** (1 / BETA)
         first = self.sizes(0)[1]
         tokens = (seen * first**arm.drift / (arm.data * np.exp(step))) ** (1 / (1 + arm.drift))

@@ -12,20 +12,20 @@ from algoprog.ceg.cost import COSTS
 from algoprog.ceg.curves import END_SHARE, Array, Mask, ends_by_rate
 from algoprog.ceg.tables.evaluations import Evaluation
 
-Lines = Sequence[Evaluation]
+Evaluations = Sequence[Evaluation]
 
 
 @dataclass(frozen=True)
 class RunLines:
     """The evaluations of one run by rising cost, with its peak rate and what else tells it from others of its seed."""
 
-    lines: Lines
+    lines: Evaluations
     rate: float | None
     ends: Mask | None
     batch: float | None = None  # where the table holds the same run with several
 
 
-def split(lines: Lines, axis: str, budgets: Mapping[str, float]) -> list[RunLines]:
+def split(lines: Evaluations, axis: str, budgets: Mapping[str, float]) -> list[RunLines]:
     """The runs of one variant, model and seed.
 
     One if its cost never goes back. Else one for every budget that is named, or wherever the cost goes back while the
@@ -43,12 +43,12 @@ def split(lines: Lines, axis: str, budgets: Mapping[str, float]) -> list[RunLine
     return _of_one_budget(lines, axis, None)
 
 
-def rising(lines: Lines, axis: str) -> bool:
+def rising(lines: Evaluations, axis: str) -> bool:
     """Whether every evaluation cost more than the one before."""
     return bool((np.diff(_cost(lines, axis)) > 0).all())
 
 
-def budgets_on(axes: Sequence[str], groups: Sequence[Lines]) -> dict[str, dict[str, float]]:
+def budgets_on(axes: Sequence[str], groups: Sequence[Evaluations]) -> dict[str, dict[str, float]]:
     """For each cost axis, the cost that a budget's name says, where that is a number that a run spent on this axis.
 
     A budget of 3000 is one of steps where a run of it ended at about 3000 steps.
@@ -66,7 +66,7 @@ def budgets_on(axes: Sequence[str], groups: Sequence[Lines]) -> dict[str, dict[s
     return found
 
 
-def _of_one_budget(lines: Lines, axis: str, budget: float | None) -> list[RunLines]:
+def _of_one_budget(lines: Evaluations, axis: str, budget: float | None) -> list[RunLines]:
     """The runs of one budget: None where none is named, NaN where its name tells no cost."""
     whole = _compared(lines, axis)
     if rising(whole, axis):
@@ -80,18 +80,18 @@ def _of_one_budget(lines: Lines, axis: str, budget: float | None) -> list[RunLin
     return [_run(_compared(part, axis), axis, budget, part[0].batch if batches else None) for part in parts]
 
 
-def _run(lines: Lines, axis: str, budget: float | None, batch: float | None = None) -> RunLines:
+def _run(lines: Evaluations, axis: str, budget: float | None, batch: float | None = None) -> RunLines:
     rate = max((line.rate for line in lines if line.rate), default=None)
     return RunLines(lines, rate, _ends(lines, axis, budget), batch)
 
 
-def _compared(lines: Lines, axis: str) -> Lines:
+def _compared(lines: Evaluations, axis: str) -> Evaluations:
     """The lines that may be compared: all, or the annealed ones by cost where there are several, as of branches."""
     annealed = [line for line in lines if line.annealed]
     return sorted(annealed, key=lambda line: line.costs[axis]) if len(annealed) > 1 else lines
 
 
-def cut(lines: Lines, axis: str) -> list[list[Evaluation]]:
+def cut(lines: Evaluations, axis: str) -> list[list[Evaluation]]:
     """The lines cut wherever the cost goes back, as where one run's lines follow another's."""
     runs: list[list[Evaluation]] = []
     for line in lines:
@@ -101,7 +101,7 @@ def cut(lines: Lines, axis: str) -> list[list[Evaluation]]:
     return runs
 
 
-def _ends(lines: Lines, axis: str, budget: float | None) -> Mask | None:
+def _ends(lines: Evaluations, axis: str, budget: float | None) -> Mask | None:
     """Which lines are ends: by the column `annealed`, a rate that changes, or a budget; None where none tells.
 
     A rate that never changes is no schedule: the column may hold every run's peak. Of a budget whose cost is not known
@@ -117,11 +117,11 @@ def _ends(lines: Lines, axis: str, budget: float | None) -> Mask | None:
     return None
 
 
-def _cost(lines: Lines, axis: str) -> Array:
+def _cost(lines: Evaluations, axis: str) -> Array:
     return np.array([line.costs[axis] for line in lines])
 
 
-def _rates(lines: Lines) -> int:
+def _rates(lines: Evaluations) -> int:
     return len({line.rate for line in lines if line.rate is not None})
 
 
@@ -133,11 +133,11 @@ def _number(text: str) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def progress_axis(axes: Sequence[str], groups: Sequence[Lines]) -> str:
+def progress_axis(axes: Sequence[str], groups: Sequence[Evaluations]) -> str:
     """The cost axis that tells the order of training: the one that fails to rise least often, steps before others."""
     order = [axis for axis in ("steps", *COSTS) if axis in axes]
     return min(dict.fromkeys(order), key=lambda axis: sum(_faults(lines, axis) for lines in groups))
 
 
-def _faults(lines: Lines, axis: str) -> int:
+def _faults(lines: Evaluations, axis: str) -> int:
     return int((~(np.diff(_cost(lines, axis)) > 0)).sum()) + sum(math.isnan(line.costs[axis]) for line in lines)

@@ -11,7 +11,7 @@ from algoprog.ceg.tables.curve import curve_of
 from algoprog.ceg.tables.evaluations import Evaluation, Key
 from algoprog.ceg.tables.runs import split
 
-MODEL = "modded-nanogpt"
+SPEEDRUN = "modded-nanogpt"
 SUFFIXES = (".txt", ".log")
 _LINE = re.compile(
     r"^\s*s(?:tep)?:(?P<step>\d+)(?:/(?P<budget>\d+))?\s+(?:val_loss|tel):(?P<loss>[-+.\w]+)"
@@ -33,7 +33,7 @@ def read_logs(root: Path) -> list[Curve]:
         if lines:
             name = path.stem if root.is_file() and not _UUID.match(path.stem) else path.resolve().parent.name
             seed = seeds[name] = seeds.get(name, -1) + 1
-            curves.append(_curve(path, Key(name, MODEL, seed), lines))
+            curves.append(_curve(path, Key(name, SPEEDRUN, seed), lines))
     return curves
 
 

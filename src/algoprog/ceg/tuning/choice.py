@@ -22,7 +22,7 @@ from algoprog.ceg.pairs.protocols import IMMATERIAL
 from algoprog.ceg.pairs.same_function import execution_only
 from algoprog.ceg.tuning.by_seed import passed_over, point_for
 from algoprog.ceg.tuning.search import Point
-from algoprog.ceg.tuning.trials import TUNED_SETTINGS, WEIGHT_DECAY, Search, point_of, search_of
+from algoprog.ceg.tuning.trials import TUNED_SETTINGS, WEIGHT_DECAY, Trials, point_of, search_of
 from algoprog.runs.record import BASELINE, COMPARE, SEARCH, Run
 
 TUNED = "tuned"
@@ -44,7 +44,7 @@ class Tuning:
 
     model: str
     cohort: str  # of the compared runs
-    searches: Mapping[str, Search]  # by variant; arms that compute the same function share one
+    searches: Mapping[str, Trials]  # by variant; arms that compute the same function share one
     chosen: Mapping[tuple[str, int], Point]  # by variant and seed
     protocol: str  # under which it holds; empty for all runs of the model
     separate: bool
@@ -165,7 +165,7 @@ def _tuning(
     return Tuning(model, cohort, searches, chosen, rest, bool(trials), frozenset(alone), frozenset(over))
 
 
-def _shared(trials: Sequence[Curve], compared: Sequence[Curve]) -> dict[str, Search]:
+def _shared(trials: Sequence[Curve], compared: Sequence[Curve]) -> dict[str, Trials]:
     """The search of every variant that has trials, its own or those of another one that computes the same function."""
     runs: dict[str, list[Curve]] = {}
     for curve in trials:

@@ -10,7 +10,7 @@ from algoprog.ceg.curves import Curve
 from algoprog.ceg.pairs.same_function import execution_only
 from algoprog.ceg.tuning.choice import Tuning, tunings
 from algoprog.ceg.tuning.transfer import Transfer
-from algoprog.ceg.tuning.trials import Attempt, Search, flops_of, same_start
+from algoprog.ceg.tuning.trials import Attempt, Trials, flops_of, same_start
 from algoprog.runs.record import BASELINE, DIVERGED
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def _row(row: Gain, tuning: Tuning | None, same_function: bool) -> Gain:
     return replace(row, trials=len(search.points), search_flops=flops_of(own))
 
 
-def _tried(search: Search | None) -> bool:
+def _tried(search: Trials | None) -> bool:
     return search is not None and len(search.points) > 1
 
 
-def _same_grid(one: Search, other: Search, separate: bool) -> bool:
+def _same_grid(one: Trials, other: Trials, separate: bool) -> bool:
     """A search goes on by itself beyond an edge; a grid that was typed does not."""
     return one.points == other.points or (separate and same_start(one, other))
 

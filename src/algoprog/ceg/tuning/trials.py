@@ -27,7 +27,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Search:
+class Trials:
     """All runs that were tried for one variant of one model."""
 
     attempts: tuple[Attempt, ...]
@@ -79,9 +79,9 @@ def point_of(curve: Curve) -> Point | None:
     return (curve.learning_rate, float(decay)) if isinstance(decay, int | float) else (curve.learning_rate,)
 
 
-def search_of(curves: Iterable[Curve]) -> Search:
+def search_of(curves: Iterable[Curve]) -> Trials:
     """The search that these runs of one variant make up."""
-    return Search(tuple(_attempt(curve, point) for curve in curves if (point := point_of(curve)) is not None))
+    return Trials(tuple(_attempt(curve, point) for curve in curves if (point := point_of(curve)) is not None))
 
 
 def flops_of(attempts: Iterable[Attempt]) -> float | None:
@@ -90,7 +90,7 @@ def flops_of(attempts: Iterable[Attempt]) -> float | None:
     return None if any(map(math.isnan, spent)) else math.fsum(spent)
 
 
-def same_start(one: Search, other: Search) -> bool:
+def same_start(one: Trials, other: Trials) -> bool:
     """Whether both began with the same values and went on only beyond an edge at which their best lay."""
     widths = {len(point) for point in (*one.points, *other.points)}
     return len(widths) == 1 and all(_same_start(one.rates(axis), other.rates(axis)) for axis in range(*widths))

@@ -118,7 +118,7 @@ class LatentAttention(NoStatistics, Causal, Attention):
     def step(
         self, x: Float[Tensor, "batch new d_model"], context: Context, state: Latents
     ) -> Float[Tensor, "batch new d_model"]:
-        """The same for positions behind those of the state, whose latents are keys and values of every head at once."""
+        """The update behind the positions of the state, whose latents are keys and values of every head at once."""
         assert isinstance(context.places, Following)
         q, q_rope, latent, k_rope = self._projected(x, context.places)
         take_up(state.held, torch.cat((latent, k_rope), dim=-1).unsqueeze(1), context.places)

@@ -32,7 +32,7 @@ FORGET = 1
 Hidden = Float[Tensor, "batch d_model"]
 
 
-class Carried:
+class LstmState:
     """What an LSTM layer keeps of everything behind it: as much for any length.
 
     Args:
@@ -76,19 +76,19 @@ class LstmLayer(NoFacts, NoStatistics, Mixer):
 
     def forward(self, x: Float[Tensor, "batch seq d_model"], context: Context) -> Float[Tensor, "batch seq d_model"]:
         """What it gives at every position of whole sequences; the gradient goes back through all of them."""
-        state = Carried(len(x), x.shape[-1], self.recurrent)
+        state = LstmState(len(x), x.shape[-1], self.recurrent)
         return self.dropout(self._fused(x, state) if self.cell_norm.is_identity else self._unrolled(x, state, None))
 
     def step(
-        self, x: Float[Tensor, "batch new d_model"], context: Context, state: Carried
+        self, x: Float[Tensor, "batch new d_model"], context: Context, state: LstmState
     ) -> Float[Tensor, "batch new d_model"]:
-        """The same for positions behind those of the state."""
+        """The update for positions behind those of the state."""
         assert isinstance(context.places, Following)
         return self.dropout(self._unrolled(x, state, context.places.is_valid))
 
-    def new_state(self, batch: int, capacity: int) -> Carried:
+    def new_state(self, batch: int, capacity: int) -> LstmState:
         """Zeros."""
-        return Carried(batch, self.site.dims.d_model, self.recurrent)
+        return LstmState(batch, self.site.dims.d_model, self.recurrent)
 
     def state_bytes(self, context: int) -> int:
         """Hidden state and cell."""
@@ -119,7 +119,7 @@ class LstmLayer(NoFacts, NoStatistics, Mixer):
         """What is added to the gates whatever the input."""
         return self.offset if self.bias is None else self.offset + self.bias
 
-    def _fused(self, x: Float[Tensor, "batch seq d_model"], state: Carried) -> Float[Tensor, "batch seq d_model"]:
+    def _fused(self, x: Float[Tensor, "batch seq d_model"], state: LstmState) -> Float[Tensor, "batch seq d_model"]:
         """All positions by torch's kernel, which has two biases; the state is left behind."""
         first = (state.hidden.unsqueeze(0), state.cell.unsqueeze(0))
         weights = [self.input, self.recurrent, self._constant, torch.zeros_like(self.offset)]
@@ -127,7 +127,7 @@ class LstmLayer(NoFacts, NoStatistics, Mixer):
             return torch.lstm(x, first, weights, True, 1, 0.0, self.training, False, True)[0]
 
     def _unrolled(
-        self, x: Float[Tensor, "batch new d_model"], state: Carried, valid: Bool[Tensor, "batch new"] | None
+        self, x: Float[Tensor, "batch new d_model"], state: LstmState, valid: Bool[Tensor, "batch new"] | None
     ) -> Float[Tensor, "batch new d_model"]:
         """Position by position; the state takes up those that are no padding."""
         given: list[Tensor] = []
@@ -186,12 +186,12 @@ class Lstm(Backbone):
             x = layer(x, context)
         return self.embedding.logits(self.final_norm(x))
 
-    def new_layer_states(self, batch: int, capacity: int) -> list[Carried]:
+    def new_layer_states(self, batch: int, capacity: int) -> list[LstmState]:
         """Those of the LSTM layers."""
         return [layer.new_state(batch, capacity) for layer in self.stack]  # type: ignore[operator]  # a list of modules
 
     def continued(
-        self, tokens: Int[Tensor, "batch new"], places: Following, layers: list[Carried]
+        self, tokens: Int[Tensor, "batch new"], places: Following, layers: list[LstmState]
     ) -> Float[Tensor, "batch new v"]:
         """Logits at positions behind those of the layers' states, which take them up."""
         context = Context(places, Reports(), {})

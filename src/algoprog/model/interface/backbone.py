@@ -56,7 +56,7 @@ class Block(NoParameters, NoFlops, NoFacts, NoStatistics, Part):
         return self.attention.new_state(batch, capacity)
 
     def step(self, x: Stream, context: Context, state: Any) -> Stream:
-        """The same for positions behind those of the state."""
+        """The residual stream after this layer, for positions behind those of the state."""
         return self.wired(x, lambda inputs: self.attention.step(inputs, context, state), context)
 
     def placed(self, norm: Norm, option: str) -> Norm:
@@ -203,7 +203,7 @@ class Backbone(nn.Module, ABC):
         return round(sum(own.active * own.parameter.numel() for own in self.parameters_by_role()))
 
     def n_active_body_params(self) -> int:
-        """The same outside of embeddings: what a budget in tokens per parameter counts."""
+        """Parameters outside of embeddings that one token uses: what a budget in tokens per parameter counts."""
         body = (own for own in self.parameters_by_role() if own.role is not Role.EMBEDDING)
         return round(sum(own.active * own.parameter.numel() for own in body))
 

@@ -111,7 +111,7 @@ class Norm(NoFlops, NoFacts, NoStatistics, Part):
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
-        """Same shape out as in."""
+        """The vectors, normalised."""
 
 
 class Position(NoFlops, NoFacts, NoStatistics, Part):
@@ -138,7 +138,7 @@ class EmbedsNothing:
     """For positions that leave the embedding as it is."""
 
     def embed(self, x: Float[Tensor, "batch new d_model"], places: Places) -> Float[Tensor, "batch new d_model"]:
-        """Same tensor."""
+        """The embeddings as they are."""
         return x
 
 
@@ -148,7 +148,7 @@ class TurnsNothing:
     def rotate(
         self, q: Float[Tensor, "batch heads new d_head"], k: Float[Tensor, "batch kv_heads new d_head"], places: Places
     ) -> tuple[Float[Tensor, "batch heads new d_head"], Float[Tensor, "batch kv_heads new d_head"]]:
-        """Same tensors."""
+        """Queries and keys as they are."""
         return q, k
 
 

@@ -29,7 +29,7 @@ RATES, STEPS = (0.01, 16.0), (1e-3, 0.1)
 """Between which rate and step of a head begin; their product is the logarithm of what it forgets in a position."""
 
 
-class Carried:
+class DeltaState:
     """What is kept of everything behind: as much for any length.
 
     Args:
@@ -99,18 +99,18 @@ class GatedDeltaNet(NoFacts, NoStatistics, Mixer):
         return self._recalled(x, self.new_state(len(x), 0), None)
 
     def step(
-        self, x: Float[Tensor, "batch new d_model"], context: Context, state: Carried
+        self, x: Float[Tensor, "batch new d_model"], context: Context, state: DeltaState
     ) -> Float[Tensor, "batch new d_model"]:
-        """The same for positions behind those of the state."""
+        """The update for positions behind those of the state, by the recurrence where it is one."""
         assert isinstance(context.places, Following)
         if not context.places.new:
             return x  # of no position, as attention gives
         return self._recalled(x, state, context.places)
 
-    def new_state(self, batch: int, capacity: int) -> Carried:
+    def new_state(self, batch: int, capacity: int) -> DeltaState:
         """Zeros."""
         recent = (len(self.conv), self.conv.shape[1] - 1)
-        return Carried(batch, recent, (self.n_heads, self.d_key, self.d_value), self.out.weight)
+        return DeltaState(batch, recent, (self.n_heads, self.d_key, self.d_value), self.out.weight)
 
     def state_bytes(self, context: int) -> int:
         """The memories, in float32 at least, and what the convolution still reads."""
@@ -149,7 +149,7 @@ class GatedDeltaNet(NoFacts, NoStatistics, Mixer):
                 nn.init.zeros_(layer.bias)
 
     def _recalled(
-        self, x: Float[Tensor, "batch new d_model"], state: Carried, places: Following | None
+        self, x: Float[Tensor, "batch new d_model"], state: DeltaState, places: Following | None
     ) -> Float[Tensor, "batch new d_model"]:
         """What is read from the state, which takes up the positions that are no padding."""
         mixed, z = self.qkvz(x).split((len(self.conv), self.widths[-1]), dim=-1)
@@ -162,7 +162,7 @@ class GatedDeltaNet(NoFacts, NoStatistics, Mixer):
         normed = F.rms_norm(read.to(wide), self.gain.shape, self.gain.to(wide), EPS).transpose(1, 2).flatten(2)
         return self.dropout(self.out(normed.to(z.dtype) * F.silu(z)))
 
-    def _convolved(self, mixed: Tensor, state: Carried, places: Following | None) -> Iterable[Tensor]:
+    def _convolved(self, mixed: Tensor, state: DeltaState, places: Following | None) -> Iterable[Tensor]:
         """Queries, keys and values by head, each feature a sum over its own last positions; in float32 at least."""
         features = torch.cat((state.recent.to(mixed.dtype), mixed.transpose(1, 2)), dim=2)
         if places is not None:

@@ -15,5 +15,5 @@ class NoNorm(NoParameters, Norm):
         return True
 
     def forward(self, x: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
-        """Same tensor."""
+        """The vectors as they are."""
         return x

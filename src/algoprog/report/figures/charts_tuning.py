@@ -9,7 +9,7 @@ import numpy as np
 
 from algoprog.ceg.tuning.choice import Tuning
 from algoprog.ceg.tuning.search import around_best
-from algoprog.ceg.tuning.trials import Search
+from algoprog.ceg.tuning.trials import Trials
 from algoprog.report.figures.chart import Chart, Panel, Series
 from algoprog.report.figures.style import Style
 from algoprog.report.words.naming import order_variants
@@ -33,7 +33,7 @@ def tuning_chart(found: Sequence[Tuning], styles: Mapping[str, Style], unit: str
 
 
 def _series(tuning: Tuning, styles: Mapping[str, Style]) -> Iterator[Series]:
-    shown: list[Search] = []
+    shown: list[Trials] = []
     for variant in order_variants(tuning.searches):
         search = tuning.searches[variant]
         if variant in styles and search not in shown:  # arms that share a search have one line
@@ -41,7 +41,7 @@ def _series(tuning: Tuning, styles: Mapping[str, Style]) -> Iterator[Series]:
             yield from _search(variant, styles[variant], search, tuning)
 
 
-def _search(variant: str, style: Style, search: Search, tuning: Tuning) -> Iterator[Series]:
+def _search(variant: str, style: Style, search: Trials, tuning: Tuning) -> Iterator[Series]:
     trials = [trial for trial in search.rates() if trial.loss is not None]
     if not trials:
         return

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from algoprog.ceg.cost import RECORDED
-from algoprog.ceg.curves import Curve, common_costs, compared_rows
+from algoprog.ceg.curves import Array, Curve, common_costs, compared_rows
 from algoprog.report.summary import Arm
 from algoprog.runs.record import DIVERGED, Run
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from algoprog.ceg.cost import COSTS
 from algoprog.ceg.gains import Gain
 from algoprog.report.figures.drawing import WIDTH, display_names, gain_ticks, legend, line, point, styled
 from algoprog.report.figures.style import INK, Style
-from algoprog.report.summary import ESTIMATORS, Group
+from algoprog.report.summary import SHOWN_ESTIMATORS, Group
 from algoprog.report.words.naming import printable, scientific
 from algoprog.report.words.words import bound_sign
 
@@ -80,7 +80,7 @@ def _found(groups: Sequence[Group], variant: str, cost: str) -> dict[int, Gain]:
     result = {}
     for index, group in enumerate(groups):
         arm = group.arm(variant)
-        gain = arm.gain(ESTIMATORS[0], cost) if arm else None
+        gain = arm.gain(SHOWN_ESTIMATORS[0], cost) if arm else None
         if gain is not None and gain.ceg is not None and gain.ceg > 0:
             result[index] = gain
     return result

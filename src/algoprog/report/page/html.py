@@ -16,7 +16,7 @@ from algoprog.report.figures.style import GRID, INK, Style
 from algoprog.report.page.interactive import chart_data, json_data, plotting_library
 from algoprog.report.page.section import Section
 from algoprog.report.provenance import provenance
-from algoprog.report.summary import ESTIMATORS, Group
+from algoprog.report.summary import SHOWN_ESTIMATORS, Group
 from algoprog.report.words import naming, words
 from algoprog.report.words.charges import charge_sentences
 from algoprog.report.words.verdicts import verdicts
@@ -48,7 +48,7 @@ def render(
             variants=naming.order_variants(arm.variant for group in groups for arm in group.arms),
             costs=costs,
             cost=cost,
-            estimators=ESTIMATORS,
+            estimators=SHOWN_ESTIMATORS,
             confidence=confidence,
             charts=charts,
             data=chart_data(groups, styles, cost=cost, costs=costs)

@@ -15,7 +15,7 @@ from algoprog.ceg.cost import COSTS
 from algoprog.report.figures.chart import Chart, Panel, Series
 from algoprog.report.figures.curves import Band, band, broken
 from algoprog.report.figures.style import INK, Style
-from algoprog.report.summary import ESTIMATORS, Arm, Group
+from algoprog.report.summary import SHOWN_ESTIMATORS, Arm, Group
 from algoprog.report.words.naming import scientific
 
 _SYMBOLS = {
@@ -127,7 +127,7 @@ def _gains(group: Group) -> dict[str, Any]:
     points = []
     for arm in group.arms:
         for cost in COSTS:
-            gain = arm.gain(ESTIMATORS[0], cost)
+            gain = arm.gain(SHOWN_ESTIMATORS[0], cost)
             if arm.variant != group.baseline and gain is not None and gain.ceg is not None:
                 values = {"ceg": gain.ceg, "low": gain.ci_low, "high": gain.ci_high, "kind": gain.kind}
                 points.append({"variant": arm.variant, "cost": cost, **values})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from algoprog.report.evidence import Evidence
+from algoprog.report.evidence import Results
 from algoprog.report.figures.style import Style
 from algoprog.report.page.section import Section
 from algoprog.report.page.sections_gain import by_loss_section, estimators_section, noise_section
@@ -20,7 +20,7 @@ from algoprog.report.words.noise import floor_range
 
 
 def sections(
-    evidence: Evidence, groups: Sequence[Group], styles: Mapping[str, Style], *, cost: str, confidence: float
+    evidence: Results, groups: Sequence[Group], styles: Mapping[str, Style], *, cost: str, confidence: float
 ) -> list[Section]:
     """Every section for which there is evidence, then one sentence for each that there is none for."""
     floors = evidence.floors or {}

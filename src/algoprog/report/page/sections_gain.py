@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from algoprog.ceg.estimator.known import ESTIMATORS
 from algoprog.ceg.gains import Gain
-from algoprog.report.evidence import Evidence
+from algoprog.report.evidence import Results
 from algoprog.report.figures.charts_gain import Range, by_loss_chart, estimators_chart
 from algoprog.report.figures.style import Style
 from algoprog.report.page.section import Section, Table
@@ -20,7 +20,7 @@ from algoprog.report.words.words import gain_text
 
 
 def by_loss_section(
-    evidence: Evidence, styles: Mapping[str, Style], noise: Mapping[str, Range], level: str
+    evidence: Results, styles: Mapping[str, Style], noise: Mapping[str, Range], level: str
 ) -> Section | str:
     """How the gain changes as training goes on."""
     if not evidence.by_loss:
@@ -34,7 +34,7 @@ def by_loss_section(
 
 
 def estimators_section(
-    evidence: Evidence, groups: Sequence[Group], noise: Mapping[str, Range], level: str
+    evidence: Results, groups: Sequence[Group], noise: Mapping[str, Range], level: str
 ) -> Section | str:
     """What every estimator makes of the same curves."""
     chart = estimators_chart(evidence.gains, noise)
@@ -62,7 +62,7 @@ def _estimators_table(gains: Sequence[Gain], labels: Sequence[str]) -> Table:
     return Table(caption, ("variant", "model", *ESTIMATORS), tuple(rows))
 
 
-def noise_section(evidence: Evidence, groups: Sequence[Group], cost: str, confidence: float) -> Section | str:
+def noise_section(evidence: Results, groups: Sequence[Group], cost: str, confidence: float) -> Section | str:
     """Which gains cannot be told from none."""
     found = floor_sentences(groups, evidence.floors or {}, cost=cost, confidence=confidence)
     if not found:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from algoprog.ceg.ladder.predict import Prediction
 from algoprog.ceg.ladder.scale import ScaleDependence
-from algoprog.report.evidence import Evidence
+from algoprog.report.evidence import Results
 from algoprog.report.figures.charts_gain import scale_chart
 from algoprog.report.figures.charts_inference import interactions_chart, predictions_chart
 from algoprog.report.figures.style import Style
@@ -20,7 +20,7 @@ from algoprog.report.words.prediction import LAW_WORDS, covered, factor, score, 
 from algoprog.report.words.scale import per_decade, settle, verdict_word
 
 
-def scale_section(evidence: Evidence, styles: Mapping[str, Style], cost: str, level: str) -> Section | str:
+def scale_section(evidence: Results, styles: Mapping[str, Style], cost: str, level: str) -> Section | str:
     """Whether gains change with compute."""
     rows = [row for row in evidence.scale if row.cost == cost]
     if not rows:
@@ -55,7 +55,7 @@ def _scale_row(row: ScaleDependence) -> tuple[str, ...]:
     )
 
 
-def ladder_section(evidence: Evidence) -> Section | None:
+def ladder_section(evidence: Results) -> Section | None:
     """The settings in which the models differ; None where the ladder is clean."""
     if not evidence.differences:
         return None
@@ -72,7 +72,7 @@ def ladder_section(evidence: Evidence) -> Section | None:
     return Section("Mixed ladder", prose, table=table)
 
 
-def predictions_section(evidence: Evidence, level: str) -> Section | str:
+def predictions_section(evidence: Results, level: str) -> Section | str:
     """What laws fitted to the smaller models say about the largest, and how wrong they are."""
     rows = evidence.predictions
     if not rows:
@@ -110,7 +110,7 @@ def _prediction_row(row: Prediction) -> tuple[str, ...]:
     )
 
 
-def interactions_section(evidence: Evidence, level: str) -> Section | str:
+def interactions_section(evidence: Results, level: str) -> Section | str:
     """Whether the gains of single changes multiply."""
     found = evidence.interactions
     if not found:

@@ -8,8 +8,8 @@ from algoprog.ceg.gain import Gain
 from algoprog.ceg.tuning.choice import Tuning
 from algoprog.ceg.tuning.rows import LR_EDGE, LR_GRID, SAME_SEED, flags
 from algoprog.ceg.tuning.search import Point
-from algoprog.ceg.tuning.trials import Search
-from algoprog.report.evidence import Evidence
+from algoprog.ceg.tuning.trials import Trials
+from algoprog.report.evidence import Results
 from algoprog.report.figures.charts_tuning import tuning_chart
 from algoprog.report.figures.style import Style
 from algoprog.report.page.section import Section, Table
@@ -38,7 +38,7 @@ _UNTUNED = (
 )
 
 
-def tuning_section(evidence: Evidence, groups: Sequence[Group], styles: Mapping[str, Style]) -> Section | None:
+def tuning_section(evidence: Results, groups: Sequence[Group], styles: Mapping[str, Style]) -> Section | None:
     """Loss over learning rate for every variant, and the gains with and without tuning; None where none was tuned."""
     if not evidence.tuning:
         return None
@@ -80,7 +80,7 @@ def _row(tuning: Tuning, variant: str, gain: Gain | None, baseline: str) -> tupl
     )
 
 
-def _tried(search: Search, tuning: Tuning) -> str:
+def _tried(search: Trials, tuning: Tuning) -> str:
     cells = search.cells.items()
     return "; ".join(f"{_point(p, tuning)}: {'diverged' if value is None else loss(value)}" for p, value in cells)
 

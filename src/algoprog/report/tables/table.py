@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from algoprog.ceg.cost import COSTS, beside
-from algoprog.report.summary import ESTIMATORS, Arm, Group, by_display_name, summarise
+from algoprog.report.summary import SHOWN_ESTIMATORS, Arm, Group, by_display_name, summarise
 from algoprog.report.words.charges import charge_sentences
 from algoprog.report.words.ends import ends_notes
 from algoprog.report.words.naming import count, loss, plain, ratio, shorten
@@ -50,7 +50,7 @@ def gains_table(
         curves: those that the gains were computed from, for the losses of what has no records.
     """
     tuned = any(gain.trials is not None for gain in gains)  # then the paper's estimator has no column, and no notes
-    shown = ESTIMATORS[:1] if tuned else ESTIMATORS
+    shown = SHOWN_ESTIMATORS[:1] if tuned else SHOWN_ESTIMATORS
     groups = summarise([gain for gain in gains if gain.estimator in shown], runs, curves)
     if not any(group.arms for group in groups):
         return NOTHING
@@ -100,7 +100,7 @@ class _Column:
 
 def _columns(groups: Sequence[Group], cost: str, confidence: float) -> list[_Column]:
     """What the table has something to say about; a tuned sweep's gains without tuning stand in place of the paper's."""
-    own, paper = ESTIMATORS
+    own, paper = SHOWN_ESTIMATORS
     arms = [arm for group in groups for arm in group.arms]
     tuned = any(gain.trials is not None for arm in arms for gain in arm.gains)
     bound = any(arm.bound(own, cost) for arm in arms)
@@ -143,7 +143,7 @@ def _variant_width(columns: Sequence[_Column]) -> int:
 
 
 def _bound_cell(arm: Arm, cost: str) -> str:
-    bound = arm.bound(ESTIMATORS[0], cost)
+    bound = arm.bound(SHOWN_ESTIMATORS[0], cost)
     return gain_text(bound) if bound else ""
 
 

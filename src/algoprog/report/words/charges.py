@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from algoprog.ceg.cost import COSTS
-from algoprog.report.summary import ESTIMATORS, Arm, Group
+from algoprog.report.summary import SHOWN_ESTIMATORS, Arm, Group
 from algoprog.report.words.naming import plain
 from algoprog.report.words.words import gain_text
 
-AXES = ("flops", "steps", "seconds")
+COST_AXES = ("flops", "steps", "seconds")
 
 
 def charge_sentences(groups: Sequence[Group]) -> Iterator[str]:
@@ -31,5 +31,5 @@ def _share(arm: Arm) -> float:
 
 
 def _gains(arm: Arm) -> list[str]:
-    found = {COSTS[cost].title: arm.gain(ESTIMATORS[0], cost) for cost in AXES}
+    found = {COSTS[cost].title: arm.gain(SHOWN_ESTIMATORS[0], cost) for cost in COST_AXES}
     return [f"{gain_text(gain)} in {word}" for word, gain in found.items() if gain]

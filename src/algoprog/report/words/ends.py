@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from algoprog.report.summary import ESTIMATORS, Group
+from algoprog.report.summary import SHOWN_ESTIMATORS, Group
 from algoprog.report.words.naming import plain, ratio
 
 if TYPE_CHECKING:  # scipy comes with it, which takes seconds
@@ -17,7 +17,7 @@ def ends_notes(groups: Sequence[Group], cost: str) -> list[str]:
     """What was corrected between ends that just miss each other, and the budgets that would let the others meet."""
     notes = []
     for group in groups:
-        gains = [gain for arm in group.arms if (gain := arm.gain(ESTIMATORS[0], cost)) is not None]
+        gains = [gain for arm in group.arms if (gain := arm.gain(SHOWN_ESTIMATORS[0], cost)) is not None]
         notes += [text for text in (_corrected(group, gains), _settled(group, gains)) if text]
     return notes
 

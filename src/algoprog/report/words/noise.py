@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from algoprog.report.summary import ESTIMATORS, Group
+from algoprog.report.summary import SHOWN_ESTIMATORS, Group
 from algoprog.report.words.naming import ratio
 
 if TYPE_CHECKING:  # scipy comes with it, which takes seconds
@@ -62,5 +62,5 @@ def _percent(log_sd: float) -> str:
 
 def _n_seeds(group: Group, cost: str) -> int:
     """Seeds that the group's gains are averages of."""
-    gains = [arm.gain(ESTIMATORS[0], cost) for arm in group.arms if arm.variant != group.baseline]
+    gains = [arm.gain(SHOWN_ESTIMATORS[0], cost) for arm in group.arms if arm.variant != group.baseline]
     return max((gain.n_seeds for gain in gains if gain), default=1) or 1

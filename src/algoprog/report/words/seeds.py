@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from algoprog.report.summary import ESTIMATORS, Group
+from algoprog.report.summary import SHOWN_ESTIMATORS, Group
 from algoprog.report.words.naming import plain
 
 
@@ -13,7 +13,9 @@ def seed_sentences(groups: Sequence[Group], correlations: Mapping[str, float], *
     said = []
     for group in groups:
         gains = [
-            gain for arm in group.arms if (gain := arm.gain(ESTIMATORS[0], cost)) and arm.variant != group.baseline
+            gain
+            for arm in group.arms
+            if (gain := arm.gain(SHOWN_ESTIMATORS[0], cost)) and arm.variant != group.baseline
         ]
         tested = [gain for gain in gains if gain.p_value is not None]
         if tested:

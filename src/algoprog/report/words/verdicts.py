@@ -9,7 +9,7 @@ from algoprog.ceg.cost import COSTS, beside
 from algoprog.ceg.gains import Gain
 from algoprog.ceg.judge import MAYBE_CHANCE
 from algoprog.ceg.ladder.scale import ScaleDependence
-from algoprog.report.summary import ESTIMATORS, Arm, Group
+from algoprog.report.summary import SHOWN_ESTIMATORS, Arm, Group
 from algoprog.report.words.naming import order_variants, ratio
 from algoprog.report.words.scale import per_decade
 from algoprog.report.words.words import bound_sign
@@ -92,7 +92,7 @@ def direction(gain: Gain) -> str:
 
 
 def _known(arm: Arm, cost: str) -> Gain | None:
-    gain = arm.gain(ESTIMATORS[0], cost)
+    gain = arm.gain(SHOWN_ESTIMATORS[0], cost)
     return gain if gain is not None and gain.ceg is not None else None
 
 

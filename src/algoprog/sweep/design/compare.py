@@ -16,7 +16,8 @@ from algoprog.overrides import parse, quoted, setting, told, with_moved_axes, wi
 from algoprog.sweep.design.composer import Composer
 from algoprog.sweep.design.composition import Compose
 
-Job = list[str]
+Words = list[str]
+"""Those that train one run."""
 
 APART = ("seed", "budget", "evaluation", "variant", "experiment", "hydra", "micro_batch_size", *SHARED)
 """Settings that a sweep may vary without comparing them: repetitions, other texts, other budgets of one curve."""
@@ -28,12 +29,12 @@ ROLES = (*APART, *EXECUTION, *COMPARISON, "model", *(f"model.{size}" for size in
 
 
 def compared(
-    jobs: Sequence[Job],
+    jobs: Sequence[Words],
     compose: Compose,
     tuned: Sequence[str],
     moved: Mapping[str, Any],
     searched: Sequence[str] = (),
-) -> list[Job]:
+) -> list[Words]:
     """The jobs, each with what it is measured against where that is not the baseline's file alone.
 
     Args:
@@ -54,7 +55,7 @@ def compared(
     ]
 
 
-def baseline_words(job: Sequence[str], composer: Composer) -> Job:
+def baseline_words(job: Sequence[str], composer: Composer) -> Words:
     """The words of the run that a run is measured against."""
     plain = with_moved_axes(without_axes(list(job)))
     against = told(list(job))
@@ -83,8 +84,8 @@ def moved(configured: Mapping[str, Any]) -> dict[str, Any]:
     return {axis: part for axis, part in parts.items() if part != preset(AXES[axis].group, base[axis])}
 
 
-def _by_model(jobs: Sequence[Job]) -> dict[str, list[Job]]:
-    found: dict[str, list[Job]] = {}
+def _by_model(jobs: Sequence[Words]) -> dict[str, list[Words]]:
+    found: dict[str, list[Words]] = {}
     for job in jobs:
         found.setdefault(_model(job), []).append(job)
     return found
@@ -100,7 +101,7 @@ def _chooses_model(key: str) -> bool:
     return key == "model" or key in {f"model.{size}" for size in SIZES}
 
 
-def _several(jobs: Sequence[Job], tuned: Sequence[str]) -> Iterator[str]:
+def _several(jobs: Sequence[Words], tuned: Sequence[str]) -> Iterator[str]:
     """The protocol settings to which the jobs of one model give several values."""
     typed = [{setting(word): text for text, word in zip(job, parse(job), strict=True)} for job in jobs]
     for key in dict.fromkeys(key for words in typed for key in words):
@@ -115,7 +116,7 @@ def _is_protocol(key: str, tuned: Sequence[str]) -> bool:
     return not (top in AXES and AXES[top].always and (AXES[top].owner == "model" or key == top))
 
 
-def _plain(job: Job, several: Iterable[str]) -> Job:
+def _plain(job: Words, several: Iterable[str]) -> Words:
     """The words that are left once all that is compared is taken out."""
     told = f"++against={literal(dict.fromkeys(several))}"
     return [word for word in without_axes([*job, told]) if word != told]
@@ -127,7 +128,7 @@ class _Model:
     def __init__(
         self,
         composer: Composer,
-        jobs: Sequence[Job],
+        jobs: Sequence[Words],
         several: Sequence[str],
         moved: Mapping[str, Any],
         searched: Sequence[str],
@@ -141,7 +142,7 @@ class _Model:
         differ = {key: values for key, values in listed.items() if any(value != values[0] for value in values)}
         self.listed = {key: values for key, values in differ.items() if key not in within}
 
-    def told(self) -> list[Job]:
+    def told(self) -> list[Words]:
         """The jobs with the words that follow from what is compared; what cannot be composed is left to be refused."""
         found = []
         for job in self.jobs:
@@ -150,7 +151,7 @@ class _Model:
             found.append(list(job) if config is None else self._told(job, config, base))
         return found
 
-    def _told(self, job: Job, config: Mapping[str, Any], base: Mapping[str, Any] | None) -> Job:
+    def _told(self, job: Words, config: Mapping[str, Any], base: Mapping[str, Any] | None) -> Words:
         against = self._against(config, base or self.first or config)
         words = [*self._less_usual(job, config, base or {}, against), *_own_rates(job, config)]
         if "batch_size" in against:
@@ -160,8 +161,8 @@ class _Model:
         return [*words, f"++against={literal(against)}"] if against else words
 
     def _less_usual(
-        self, job: Job, config: Mapping[str, Any], base: Mapping[str, Any], against: Mapping[str, Any]
-    ) -> Job:
+        self, job: Words, config: Mapping[str, Any], base: Mapping[str, Any], against: Mapping[str, Any]
+    ) -> Words:
         """The words less those that give a compared setting what it has anyway: 0 and 0.0 would be two runs."""
         usual = [key for key in against if key not in AXES and get(config, key) == get(base, key)]
         return [text for text, word in zip(job, parse(job), strict=True) if setting(word) not in usual]
@@ -180,7 +181,7 @@ class _Model:
         return {**{axis: found[axis] for axis in AXES if axis in found}, **found}
 
 
-def _composed(composer: Composer, job: Job) -> dict[str, Any] | None:
+def _composed(composer: Composer, job: Words) -> dict[str, Any] | None:
     """The configuration of some words; None where they do not compose or leave a setting without a value."""
     try:
         return composer(job)
@@ -193,7 +194,7 @@ def _knobs(tuned: Sequence[str]) -> list[str]:
     return [key.partition(".")[2] for key in tuned if key.startswith("optim.")]
 
 
-def _own_rates(job: Job, config: Mapping[str, Any]) -> Iterator[str]:
+def _own_rates(job: Words, config: Mapping[str, Any]) -> Iterator[str]:
     """Another optimizer than the baseline's keeps its own scale of rates: an experiment's are for the baseline's."""
     name = option(config["optim"])
     if name == baseline_of(config)["optim"] or not _types(job, "optim"):
@@ -205,7 +206,7 @@ def _own_rates(job: Job, config: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}={literal(usual[knob])}"
 
 
-def _with_micro_batch(job: Job, config: Mapping[str, Any]) -> Job:
+def _with_micro_batch(job: Words, config: Mapping[str, Any]) -> Words:
     """The micro-batch follows a batch that it does not divide."""
     batch, micro = config["batch_size"], config["micro_batch_size"]
     if not isinstance(micro, int) or not isinstance(batch, int) or micro < 1 or batch < 1 or batch % micro == 0:

@@ -14,7 +14,7 @@ from algoprog.axes import ALWAYS
 from algoprog.baseline import baseline_of, option
 from algoprog.overrides import parse, setting, subject
 from algoprog.sweep.design.composition import Compose
-from algoprog.sweep.design.variants import Arm, arm, check, parse_label
+from algoprog.sweep.design.variants import Changes, arm, check, parse_label
 from algoprog.variant import variant
 
 Entry: TypeAlias = Mapping[str, Sequence[str]]
@@ -154,7 +154,7 @@ def _is_variant(name: str) -> bool:
     return True
 
 
-def _taken_apart(changes: Arm) -> dict[str, tuple[str, dict[str, Any]]]:
+def _taken_apart(changes: Changes) -> dict[str, tuple[str, dict[str, Any]]]:
     """Option and knobs of each changed axis, so that two spellings of one number are equal."""
     found = {}
     for axis, label in changes.items():

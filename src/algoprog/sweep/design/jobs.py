@@ -17,14 +17,11 @@ from algoprog.axes import ALWAYS, AXES
 from algoprog.baseline import option
 from algoprog.overrides import refuse_lists, setting, subject, with_moved_axes
 from algoprog.refusals.by_hydra import hydra_sentence
-from algoprog.sweep.design.compare import compared, moved
+from algoprog.sweep.design.compare import Words, compared, moved
 from algoprog.sweep.design.composition import Compose
 from algoprog.sweep.design.exclude import kept
 from algoprog.sweep.design.shape import Design, read
 from algoprog.sweep.design.variants import words
-
-Job = list[str]
-"""The words that train one run."""
 
 SWEEPER_KNOBS = ("params", "reuse", "skip_refused")
 
@@ -35,7 +32,7 @@ def jobs(
     params: Mapping[str, str] | None,
     loader: ConfigLoader,
     compose: Compose,
-) -> list[Job]:
+) -> list[Words]:
     """The words of every run asked for, repetitions taken out.
 
     Args:
@@ -67,7 +64,7 @@ def jobs(
     return _compared(kept(distinct, design.exclude, config, loader, compose), config, typed, compose)
 
 
-def _compared(found: list[Job], config: DictConfig, typed: Sequence[Override], compose: Compose) -> list[Job]:
+def _compared(found: list[Words], config: DictConfig, typed: Sequence[Override], compose: Compose) -> list[Words]:
     """The jobs with what each is measured against, where a sweep, an experiment or a word moved that.
 
     Raises:
@@ -177,7 +174,7 @@ def _check_conflicts(design: Design, typed: Sequence[Override]) -> None:
         raise ValueError(f"the design sets {both[0]} twice: leave it in one list of design.zip or design.vary")
 
 
-def _plain(design: Design, typed: list[Override], params: Mapping[str, str], loader: ConfigLoader) -> list[Job]:
+def _plain(design: Design, typed: list[Override], params: Mapping[str, str], loader: ConfigLoader) -> list[Words]:
     """The product of the plain words; the command line goes before the design, and that before the defaults."""
     taken = {*design.vary, *(key for group in design.zipped for key in group)}
     defaults = _parse([f"{key}={value}" for key, value in params.items()], loader)
@@ -189,13 +186,13 @@ def _plain(design: Design, typed: list[Override], params: Mapping[str, str], loa
         raise ValueError(hydra_sentence(error)) from error
 
 
-def _rows(group: Mapping[str, Sequence[str]]) -> list[Job]:
+def _rows(group: Mapping[str, Sequence[str]]) -> list[Words]:
     """The words of each row of lists that go together."""
     rows = zip(*group.values(), strict=True)
     return [[f"{_group(key)}={value}" for key, value in zip(group, row, strict=True)] for row in rows]
 
 
-def _arm_words(design: Design) -> list[Job]:
+def _arm_words(design: Design) -> list[Words]:
     """The words of each variant."""
     return [words(arm) for arm in design.arms] or [[]]
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from algoprog.axes import AXES, MODEL, axis_of
 from algoprog.sweep.design.variants import arm, check, is_baseline, words
 
-Parts: TypeAlias = Mapping[str, Sequence[str]]
+Options: TypeAlias = Mapping[str, Sequence[str]]
 """The options of each axis that a design is about, the baseline's left out."""
 
 Arms: TypeAlias = list[dict[str, str]]
@@ -67,19 +67,19 @@ def read(raw: Any, base: Mapping[str, str] | None = None) -> Design:
     )
 
 
-def one_at_a_time(parts: Parts) -> Arms:
+def one_at_a_time(parts: Options) -> Arms:
     """The baseline, and every option alone."""
     return [{}, *({axis: option} for axis, options in parts.items() for option in options)]
 
 
-def leave_one_out(parts: Parts) -> Arms:
+def leave_one_out(parts: Options) -> Arms:
     """The baseline, all together, and all less one; once for every choice where an axis has several options."""
     full = [dict(zip(parts, chosen, strict=True)) for chosen in product(*parts.values())]
     less = [{axis: arm[axis] for axis in arm if axis != left_out} for left_out in parts for arm in full]
     return _distinct([{}, *full, *less])
 
 
-def factorial(parts: Parts) -> Arms:
+def factorial(parts: Options) -> Arms:
     """Every combination of the options, that of leaving an axis at the baseline included."""
     levels = [(None, *options) for options in parts.values()]
     return [
@@ -88,14 +88,14 @@ def factorial(parts: Parts) -> Arms:
     ]
 
 
-SHAPES: dict[str, Callable[[Parts], Arms]] = {
+SHAPES: dict[str, Callable[[Options], Arms]] = {
     "one_at_a_time": one_at_a_time,
     "leave_one_out": leave_one_out,
     "factorial": factorial,
 }
 
 
-def _arms(shape: str, parts: Parts, variants: Sequence[str], base: Mapping[str, str] | None) -> Arms:
+def _arms(shape: str, parts: Options, variants: Sequence[str], base: Mapping[str, str] | None) -> Arms:
     if shape not in ("product", "variants", *SHAPES):
         raise ValueError(f"design.shape={shape} must be one of product, variants, {', '.join(SHAPES)}")
     if parts and shape not in SHAPES:

@@ -11,11 +11,11 @@ from algoprog.baseline import baseline, preset
 from algoprog.runs.record import BASELINE
 from algoprog.variant import bare, options
 
-Arm: TypeAlias = Mapping[str, str]
+Changes: TypeAlias = Mapping[str, str]
 """What a variant changes: axes, each with its label, an option with changed knobs in brackets; then other settings."""
 
 
-def arm(name: str, base: Arm | None = None) -> dict[str, str]:
+def arm(name: str, base: Changes | None = None) -> dict[str, str]:
     """The changes that a variant's name lists, as tables and records spell it.
 
     Args:
@@ -32,18 +32,18 @@ def arm(name: str, base: Arm | None = None) -> dict[str, str]:
     return {key: found[key] for key in _ordered(found) if not is_baseline(key, found[key], base)}
 
 
-def name(arm: Arm, base: Arm | None = None) -> str:
+def name(arm: Changes, base: Changes | None = None) -> str:
     """The name of the variant: its changes joined by `+`."""
     labels = (_named(key, arm[key]) for key in _ordered(arm) if not is_baseline(key, arm[key], base))
     return "+".join(labels) or BASELINE
 
 
-def words(arm: Arm) -> list[str]:
+def words(arm: Changes) -> list[str]:
     """What `train.py` is given to train the variant: one word an axis, then its knobs."""
     return [word for key in _ordered(arm) for word in _words(key, arm[key])]
 
 
-def _ordered(arm: Arm) -> list[str]:
+def _ordered(arm: Changes) -> list[str]:
     """The axes in their order, then the other settings."""
     return [*(axis for axis in AXES if axis in arm), *(key for key in arm if key not in AXES)]
 
@@ -67,7 +67,7 @@ def check(axis: str, label: str) -> str:
     return label
 
 
-def is_baseline(axis: str, label: str, base: Arm | None = None) -> bool:
+def is_baseline(axis: str, label: str, base: Changes | None = None) -> bool:
     """Whether a label changes nothing."""
     return label == (baseline() if base is None else base).get(axis)
 

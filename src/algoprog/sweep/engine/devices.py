@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-Share = dict[str, str]
+DeviceShare = dict[str, str]
 """Environment variables that show a run its part of the machine and no more."""
 
 MOST_CPU_RUNS = 8
@@ -34,7 +34,7 @@ def visible_gpus(wanted: str | Sequence[int | str]) -> list[str]:
     return names
 
 
-def gpu_shares(gpus: Sequence[str], gpus_per_run: int, runs_per_gpu: int, threads: int | str) -> list[Share]:
+def gpu_shares(gpus: Sequence[str], gpus_per_run: int, runs_per_gpu: int, threads: int | str) -> list[DeviceShare]:
     """One share for each run that fits on the GPUs at the same time.
 
     Raises:
@@ -49,7 +49,7 @@ def gpu_shares(gpus: Sequence[str], gpus_per_run: int, runs_per_gpu: int, thread
     return [{**_thread_variables(each), "CUDA_VISIBLE_DEVICES": names} for names in visible]
 
 
-def cpu_shares(runs: int | str, threads: int | str, most: int) -> list[Share]:
+def cpu_shares(runs: int | str, threads: int | str, most: int) -> list[DeviceShare]:
     """One share for each run at the same time; together they have the cores, each once."""
     at_once = min(most, MOST_CPU_RUNS, cores()) if runs == "auto" else min(most, int(runs))
     at_once = max(1, at_once)
@@ -95,5 +95,5 @@ def _threads(wanted: int | str, runs: int) -> int:
     return max(1, cores() // runs) if wanted == "auto" else int(wanted)
 
 
-def _thread_variables(threads: int) -> Share:
+def _thread_variables(threads: int) -> DeviceShare:
     return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}

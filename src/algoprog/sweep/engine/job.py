@@ -27,6 +27,9 @@ from algoprog.runs.record import LOG_FILE
 from algoprog.runs.secrets import RedactedText
 from algoprog.runs.status import now, one_line
 
+PRELOAD = ["algoprog.sweep.engine.preload"]
+"""What a process that runs are forked from has imported."""
+
 GRACE_SECONDS = 30.0
 """Time for a checkpoint between SIGTERM and SIGKILL; Slurm's default as well."""
 

@@ -21,14 +21,12 @@ from algoprog.runs.calls import read_calls
 from algoprog.runs.mistake import sentence
 from algoprog.runs.record import LOG_FILE
 from algoprog.runs.store import load_run
-from algoprog.sweep.engine.devices import Share
-from algoprog.sweep.engine.job import Job, jobs
+from algoprog.sweep.engine.devices import DeviceShare
+from algoprog.sweep.engine.job import PRELOAD, Job, jobs
 from algoprog.sweep.engine.pool import Pool
 from algoprog.sweep.engine.settings import checked
 from algoprog.sweep.watch.screen import screen
 from algoprog.training.devices.free_memory import VARIABLE
-
-PRELOAD = ["algoprog.sweep.engine.preload"]
 
 
 class RunFailedError(Exception):
@@ -86,7 +84,7 @@ class Local(Launcher):
             faults = pool.run()
         return [job_return(job, faults[job]) for job in todo]
 
-    def _shares(self, sweep_dir: Path, todo: int) -> list[Share]:
+    def _shares(self, sweep_dir: Path, todo: int) -> list[DeviceShare]:
         """Shares by the size of the whole sweep: a part that goes on later must sum in the same order of threads."""
         own = read_calls(sweep_dir).own
         most = max(todo, own.size if own else 0)

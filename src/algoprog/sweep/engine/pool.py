@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 
 from algoprog.runs.status import FAILED, STOPPED, WAITING, mark, next_attempt
-from algoprog.sweep.engine.devices import Share
+from algoprog.sweep.engine.devices import DeviceShare
 from algoprog.sweep.engine.job import Job
 from algoprog.sweep.engine.process import Ending, RunProcess, end
 from algoprog.sweep.watch.screen import Screen
@@ -40,7 +40,7 @@ class Pool:
         self,
         jobs: Sequence[Job],
         script: str,
-        shares: Sequence[Share],
+        shares: Sequence[DeviceShare],
         *,
         retries: int,
         timeout: float | None,

@@ -14,7 +14,7 @@ from pathlib import Path
 from algoprog.runs.liveness import is_alive
 from algoprog.runs.record import BESIDE, LOG_FILE, RECORD_FILE
 from algoprog.runs.status import next_attempt
-from algoprog.sweep.engine.devices import Share
+from algoprog.sweep.engine.devices import DeviceShare
 from algoprog.sweep.engine.job import GRACE_SECONDS, Job, work
 
 MISTAKE = 2
@@ -48,7 +48,7 @@ class RunProcess:
         beside: other runs on the machine at the same time.
     """
 
-    def __init__(self, context: ForkServerContext, job: Job, script: str, share: Share, beside: int) -> None:
+    def __init__(self, context: ForkServerContext, job: Job, script: str, share: DeviceShare, beside: int) -> None:
         self.job, self.share = job, share
         job.folder.mkdir(parents=True, exist_ok=True)
         self.attempt = next_attempt(job.folder)

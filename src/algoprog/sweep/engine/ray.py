@@ -25,8 +25,8 @@ from algoprog.sweep.engine.devices import cores
 from algoprog.sweep.engine.job import GRACE_SECONDS, Job, jobs
 from algoprog.sweep.engine.local import job_return
 from algoprog.sweep.engine.pool import signals_interrupt
-from algoprog.sweep.engine.ray_settings import Settings
-from algoprog.sweep.engine.remote import Attempts, Outcome, carry_out, follow
+from algoprog.sweep.engine.ray_settings import RaySettings
+from algoprog.sweep.engine.remote import Attempts, Ended, carry_out, follow
 from algoprog.sweep.watch.screen import screen
 from algoprog.training.devices.free_memory import VARIABLE, free_memory
 
@@ -43,7 +43,7 @@ class Ray(Launcher):
         settings: as in `conf/hydra/launcher/ray.yaml`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RaySettings) -> None:
         self.settings = settings
         self.config: DictConfig | None = None
 
@@ -65,7 +65,7 @@ class Ray(Launcher):
         with _cluster(self.settings), signals_interrupt(), screen(sweep_dir, [job.folder for job in todo]) as shown:
             pending = {self._submit(job): job for job in todo}
 
-            def look() -> list[tuple[Job, Outcome]]:
+            def look() -> list[tuple[Job, Ended]]:
                 ended = ray.wait(list(pending), timeout=LOOK_SECONDS)[0]
                 return [(pending.pop(ref), _outcome(ref)) for ref in ended]
 
@@ -91,7 +91,7 @@ class Ray(Launcher):
         )
 
 
-def _task(job: Job, script: str, folder: str, *, threads: int, attempts: Attempts) -> Outcome:
+def _task(job: Job, script: str, folder: str, *, threads: int, attempts: Attempts) -> Ended:
     """What a worker of Ray does for a run.
 
     Raises:
@@ -110,7 +110,7 @@ def _task(job: Job, script: str, folder: str, *, threads: int, attempts: Attempt
 
 
 @contextmanager
-def _cluster(settings: Settings) -> Iterator[None]:
+def _cluster(settings: RaySettings) -> Iterator[None]:
     """A connection to the cluster, or a Ray of this machine for as long as the sweep takes.
 
     Raises:
@@ -161,7 +161,7 @@ def _environment(names: Sequence[str]) -> dict[str, str]:
     return passed
 
 
-def _check_size(settings: Settings) -> None:
+def _check_size(settings: RaySettings) -> None:
     """A run that fits on no node would wait for ever.
 
     Raises:
@@ -178,13 +178,13 @@ def _check_size(settings: Settings) -> None:
         )
 
 
-def _outcome(ref: Any) -> Outcome:
+def _outcome(ref: Any) -> Ended:
     """How the run went; where its task could not say, what Ray says."""
     try:
-        outcome: Outcome = ray.get(ref)
+        outcome: Ended = ray.get(ref)
     except RayError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return Outcome(f"{type(error).__name__}: {lines[-1] if lines else ''}", 0.0)
+        return Ended(f"{type(error).__name__}: {lines[-1] if lines else ''}", 0.0)
     return outcome
 
 

@@ -22,7 +22,7 @@ HINTS: dict[str, tuple[Any, str]] = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class RaySettings:
     """What `conf/hydra/launcher/ray.yaml` says, typed."""
 
     address: str
@@ -40,7 +40,7 @@ class Settings:
         return self.address == "local"
 
 
-def checked(knobs: Mapping[str, Any]) -> Settings:
+def checked(knobs: Mapping[str, Any]) -> RaySettings:
     """The knobs as a yaml file or a command line gives them, typed.
 
     Raises:
@@ -52,7 +52,7 @@ def checked(knobs: Mapping[str, Any]) -> Settings:
     unknown = sorted(set(plain) - set(HINTS))
     if unknown:
         raise ValueError(f"hydra.launcher.{unknown[0]} is no knob of hydra/launcher=ray: it has {', '.join(HINTS)}")
-    typed = Settings(**{name: _typed(name, value) for name, value in plain.items()})
+    typed = RaySettings(**{name: _typed(name, value) for name, value in plain.items()})
     fraction = typed.num_gpus % 1 != 0
     for name, wrong in (
         ("num_cpus", typed.num_cpus <= 0),

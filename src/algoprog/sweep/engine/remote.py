@@ -10,11 +10,9 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 from algoprog.runs.status import FAILED, mark, next_attempt
-from algoprog.sweep.engine.job import Job
+from algoprog.sweep.engine.job import PRELOAD, Job
 from algoprog.sweep.engine.pool import GIVEN_UP, GIVING_UP, Pool
 from algoprog.sweep.watch.screen import Screen
-
-PRELOAD = ["algoprog.sweep.engine.preload"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Attempts:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Ended:
     """How a run went where it was trained."""
 
     fault: str | None
@@ -35,7 +33,7 @@ class Outcome:
 
 def follow(
     todo: Sequence[Job],
-    look: Callable[[], Iterable[tuple[Job, Outcome]]],
+    look: Callable[[], Iterable[tuple[Job, Ended]]],
     stop: Callable[[Sequence[Job]], None],
     *,
     fail_fast: bool,
@@ -67,7 +65,7 @@ def follow(
     return {job: faults.get(job, GIVEN_UP) for job in todo}
 
 
-def carry_out(job: Job, script: str, share: dict[str, str], attempts: Attempts) -> Outcome:
+def carry_out(job: Job, script: str, share: dict[str, str], attempts: Attempts) -> Ended:
     """Train one run in a process of its own on this machine.
 
     Args:
@@ -91,7 +89,7 @@ def carry_out(job: Job, script: str, share: dict[str, str], attempts: Attempts) 
         screen=_Log(),
     )
     fault = pool.run()[job]
-    return Outcome(fault, time.monotonic() - began)
+    return Ended(fault, time.monotonic() - began)
 
 
 def serve() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from algoprog.sweep.engine.devices import Share, cpu_shares, gpu_shares, visible_gpus
+from algoprog.sweep.engine.devices import DeviceShare, cpu_shares, gpu_shares, visible_gpus
 from algoprog.training.devices.free_memory import free_memory
 
 Auto = Literal["auto"]
@@ -28,7 +28,7 @@ LEAST = {"gpus_per_run": 1, "runs_per_gpu": 1, "runs": 1, "threads": 1, "retries
 
 
 @dataclass(frozen=True)
-class Settings:
+class LocalSettings:
     """What `conf/hydra/launcher/local.yaml` says, typed."""
 
     gpus: Auto | list[int | str]
@@ -49,7 +49,7 @@ class Settings:
         """
         return free_memory() if isinstance(self.memory, str) else self.memory
 
-    def shares(self, most: int) -> list[Share]:
+    def shares(self, most: int) -> list[DeviceShare]:
         """One share of the machine for each run that can be trained at the same time.
 
         Args:
@@ -68,7 +68,7 @@ class Settings:
         return cpu_shares(self.runs, self.threads, most)
 
 
-def checked(knobs: dict[str, Any]) -> Settings:
+def checked(knobs: dict[str, Any]) -> LocalSettings:
     """The knobs as a yaml file or a command line gives them, typed.
 
     Raises:
@@ -80,7 +80,7 @@ def checked(knobs: dict[str, Any]) -> Settings:
     found = {name: typed(name, value) for name, value in knobs.items()}
     if found["gpus_per_run"] > 1 and found["runs_per_gpu"] > 1:
         raise ValueError("hydra.launcher.gpus_per_run and runs_per_gpu cannot both be above 1: set one of them to 1")
-    return Settings(**found)
+    return LocalSettings(**found)
 
 
 def typed(name: str, value: Any) -> Any:

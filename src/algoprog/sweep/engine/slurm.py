@@ -30,7 +30,7 @@ from algoprog.sweep.engine.job import Job, jobs
 from algoprog.sweep.engine.local import job_return
 from algoprog.sweep.engine.pool import signals_interrupt
 from algoprog.sweep.engine.process import RunProcess, end
-from algoprog.sweep.engine.remote import Attempts, Outcome, carry_out, follow, serve
+from algoprog.sweep.engine.remote import Attempts, Ended, carry_out, follow, serve
 from algoprog.sweep.engine.slurm_check import answering, cancel, refuse_secrets, tasks
 from algoprog.sweep.watch.screen import screen
 
@@ -79,7 +79,7 @@ class Slurm(SlurmLauncher):  # type: ignore[misc]  # hydra-submitit-launcher has
             submitted = dict(zip(todo, self._submit(task, todo, sweep_dir), strict=True))
             told: set[Job] = set()
 
-            def look() -> list[tuple[Job, Outcome]]:
+            def look() -> list[tuple[Job, Ended]]:
                 time.sleep(LOOK_SECONDS)
                 ended = [job for job in todo if job not in told and submitted[job].done()]
                 told.update(ended)
@@ -91,7 +91,7 @@ class Slurm(SlurmLauncher):  # type: ignore[misc]  # hydra-submitit-launcher has
             faults = follow(todo, look, stop, fail_fast=self.fail_fast, screen=shown)
         return [job_return(job, faults[job]) for job in todo]
 
-    def _submit(self, task: Task, todo: Sequence[Job], sweep_dir: Path) -> list[submitit.Job[Outcome]]:
+    def _submit(self, task: Task, todo: Sequence[Job], sweep_dir: Path) -> list[submitit.Job[Ended]]:
         """One job array, with the parameters named as submitit wants them."""
         params = dict(self.params)
         folder = str(Path(params.pop("submitit_folder")).absolute())
@@ -118,7 +118,7 @@ class Task:
     script: str
     attempts: Attempts
 
-    def __call__(self, job: Job) -> Outcome:
+    def __call__(self, job: Job) -> Ended:
         """Train the run, or be a further device of it."""
         share = _share()
         with _deaf():
@@ -138,12 +138,12 @@ class Task:
         end([child.pid for child in multiprocessing.active_children() if child.pid is not None])
         return submitit.helpers.DelayedSubmission(self, job)
 
-    def _follow(self, job: Job, share: dict[str, str]) -> Outcome:
+    def _follow(self, job: Job, share: dict[str, str]) -> Ended:
         began = time.monotonic()
         rank = RunProcess(multiprocessing.get_context("forkserver"), job, self.script, share, beside=0)
         rank.start()
         rank.process.join()
-        return Outcome(None, time.monotonic() - began)  # the first task judges the run
+        return Ended(None, time.monotonic() - began)  # the first task judges the run
 
 
 @contextmanager
@@ -165,13 +165,13 @@ def _share() -> dict[str, str]:
     return share if visible is None else {**share, "CUDA_VISIBLE_DEVICES": visible}
 
 
-def _outcome(submitted: submitit.Job[Outcome]) -> Outcome:
+def _outcome(submitted: submitit.Job[Ended]) -> Ended:
     """How the run went; where its task could not say, what Slurm says."""
     try:
         return submitted.results()[0]
     except FailedJobError as error:
         lines = [line for line in str(error).splitlines() if ": " in line]
-        return Outcome(f"the task failed: {lines[-1] if lines else error}", 0.0)
+        return Ended(f"the task failed: {lines[-1] if lines else error}", 0.0)
     except UncompletedJobError:
         state = submitted.get_info(mode="force").get("State", "UNKNOWN")
-        return Outcome(f"Slurm says {state} of job {submitted.job_id}, see {submitted.paths.stderr}", 0.0)
+        return Ended(f"Slurm says {state} of job {submitted.job_id}, see {submitted.paths.stderr}", 0.0)

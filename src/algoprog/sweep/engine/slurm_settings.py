@@ -17,8 +17,8 @@ Text = (
     Annotated[str, Field(strict=True, min_length=1)] | Annotated[int, Field(strict=True)] | None
 )  # names may be digits
 AtLeast0, AtLeast1 = Annotated[int, Field(strict=True, ge=0)], Annotated[int, Field(strict=True, ge=1)]
-Gpus = Annotated[str, Field(strict=True, pattern=r"^([\w.-]+:)?\d+(,([\w.-]+:)?\d+)*$")]
-Memory = Annotated[str, Field(strict=True, pattern=r"^\d+[KMGTkmgt]?[Bb]?$")]
+GpuCounts = Annotated[str, Field(strict=True, pattern=r"^([\w.-]+:)?\d+(,([\w.-]+:)?\d+)*$")]
+MemorySize = Annotated[str, Field(strict=True, pattern=r"^\d+[KMGTkmgt]?[Bb]?$")]
 Number = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 _NAME, _WHOLE_OR_NULL = "a text or null", "a whole number of at least 1, or null"
@@ -27,11 +27,11 @@ HINTS: dict[str, tuple[Any, str]] = {
     "timeout_min": (AtLeast1, "a whole number of minutes, at least 1"),
     "cpus_per_task": (AtLeast1 | None, _WHOLE_OR_NULL),
     "cpus_per_gpu": (AtLeast1 | None, _WHOLE_OR_NULL),
-    "gpus_per_node": (AtLeast0 | Gpus | None, "a whole number, null, or a kind and a number such as a100:2"),
-    "gpus_per_task": (AtLeast0 | Gpus | None, "a whole number, null, or a kind and a number such as a100:2"),
+    "gpus_per_node": (AtLeast0 | GpuCounts | None, "a whole number, null, or a kind and a number such as a100:2"),
+    "gpus_per_task": (AtLeast0 | GpuCounts | None, "a whole number, null, or a kind and a number such as a100:2"),
     "mem_gb": (Number | None, "a number of gigabytes, or null"),
-    "mem_per_gpu": (Memory | None, "a text such as 8G, or null"),
-    "mem_per_cpu": (Memory | None, "a text such as 8G, or null"),
+    "mem_per_gpu": (MemorySize | None, "a text such as 8G, or null"),
+    "mem_per_cpu": (MemorySize | None, "a text such as 8G, or null"),
     "nodes": (Any, ""),  # with what the run asks for: `Placement.check`
     "tasks_per_node": (Any, ""),
     "signal_delay_s": (AtLeast0, "a whole number of seconds, at least 0"),

@@ -65,7 +65,7 @@ def analyse(folder: Path, *, wandb: bool | None, redraw: bool, metric: str | Non
 
 
 def analyse_curves(curves: list[Curve], folder: Path, *, baseline: str, cost: str, command: str) -> None:
-    """The same for curves from elsewhere, on the cost axes that all of them have, into a folder of its own.
+    """Write gains and report of curves from elsewhere, on the cost axes that all of them have, into a folder.
 
     Args:
         curves: of which no records are known.

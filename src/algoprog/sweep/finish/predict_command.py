@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import TypeAlias
 
+from algoprog.commands import Commands
 from algoprog.sweep.finish.source_command import add_source, curves
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_predict(commands: Commands) -> argparse.ArgumentParser:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import TypeAlias
 
 from algoprog.ceg.cost import COSTS
+from algoprog.commands import Commands
 from algoprog.runs.record import BASELINE
 from algoprog.runs.store import find_runs
 from algoprog.sweep.finish.source_command import add_metric, add_prices, add_table, curves
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_report(commands: Commands) -> None:

@@ -6,9 +6,8 @@ import argparse
 import json
 import textwrap
 from pathlib import Path
-from typing import TypeAlias
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+from algoprog.commands import Commands
 
 
 def add_plan(commands: Commands) -> None:

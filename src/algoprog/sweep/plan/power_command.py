@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from algoprog.ceg.cost import COSTS
+from algoprog.commands import Commands
 from algoprog.runs.record import BASELINE, GAINS_JSON
 
 if TYPE_CHECKING:
     from algoprog.ceg.gain import Gain
     from algoprog.ceg.seeds.power import Spread
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 DEFAULT_SEEDS = 3
 
 

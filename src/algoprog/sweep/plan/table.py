@@ -6,11 +6,11 @@ import shlex
 import textwrap
 from collections.abc import Sequence
 
+from algoprog.report.words.notes import WIDTH
 from algoprog.runs.mistake import visible
 from algoprog.sweep.plan.expected import time_text
 from algoprog.sweep.plan.preview import TRAINED, PlannedRun, Preview
 
-WIDTH = 80
 HEADER = (
     f"{'variant':<15}{'model':<9}{'seed':>4}{'params':>9}{'FLOPs':>9}{'tokens':>9}{'steps':>8}{'memory':>8}{'time':>9}"
 )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from algoprog.run.spec import RunSpec
+from algoprog.sweep.design.compare import Words
 from algoprog.sweep.design.composition import Compose
-from algoprog.sweep.design.jobs import Job
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan, plan, specs_of
 from algoprog.sweep.search.choices import Choices, read_choices
@@ -36,7 +36,7 @@ class Outlook:
 
 
 def outlook(
-    jobs: Sequence[Job], tune: Tune, compose: Compose, folder: Path, placement: Placement, reuse: Path | None
+    jobs: Sequence[Words], tune: Tune, compose: Compose, folder: Path, placement: Placement, reuse: Path | None
 ) -> Outlook:
     """What `train.py -m` would do with these runs.
 
@@ -69,7 +69,7 @@ def outlook(
     return Outlook(trials, compared, frozenset(unsettled), more)
 
 
-def settled(words: Job, rates: Rates, found: Searches, choices: Choices) -> Job:
+def settled(words: Words, rates: Rates, found: Searches, choices: Choices) -> Words:
     """The words of a compared run at what was chosen for it; at what is configured where nothing was."""
     choice = choices.get(found.owner[rates.group(words)])
     if choice is None or not choice.values:
@@ -77,7 +77,7 @@ def settled(words: Job, rates: Rates, found: Searches, choices: Choices) -> Job:
     return [*without(words, rates.tune.settings), *assignments(choice.values)]
 
 
-def offer(jobs: Sequence[Job], planned: Plan) -> str:
+def offer(jobs: Sequence[Words], planned: Plan) -> str:
     """One line on what the default search would add to a sweep that has none; empty where several rates were typed."""
     tune = offered()
     rates = Rates(jobs, tune)

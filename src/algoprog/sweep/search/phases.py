@@ -12,8 +12,8 @@ from algoprog import written
 from algoprog.runs.calls import begin_call, extend_call
 from algoprog.runs.record import FINISHED, RECORD_FILE
 from algoprog.runs.store import load_run
+from algoprog.sweep.design.compare import Words
 from algoprog.sweep.design.composition import Compose
-from algoprog.sweep.design.jobs import Job
 from algoprog.sweep.plan.announce import tell, tell_origins, tell_refused, tell_time
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside, specs_of, views
@@ -52,7 +52,7 @@ class Phases:
         jobs: the words of every run asked for.
     """
 
-    def __init__(self, sweep: Sweep, tune: Tune, jobs: Sequence[Job]) -> None:
+    def __init__(self, sweep: Sweep, tune: Tune, jobs: Sequence[Words]) -> None:
         self.sweep, self.tune = sweep, tune
         self.rates = Rates(jobs, tune)
         self.returns: list[Any] = []
@@ -93,13 +93,13 @@ class Phases:
         sweep = self.sweep
         return searches(runs, self.rates, lambda jobs: specs_of(jobs, sweep.compose, sweep.placement))
 
-    def _plan(self, jobs: Sequence[Job], baselines: Sequence[Job] | None = None, reuse: Path | None = None) -> Plan:
+    def _plan(self, jobs: Sequence[Words], baselines: Sequence[Words] | None = None, reuse: Path | None = None) -> Plan:
         sweep = self.sweep
         return plan(
             jobs, sweep.compose, sweep_dir=sweep.folder, reuse=reuse, placement=sweep.placement, baselines=baselines
         )
 
-    def _train(self, jobs: Sequence[Job], name: str) -> list[Trained]:
+    def _train(self, jobs: Sequence[Words], name: str) -> list[Trained]:
         """One round of trials."""
         planned = self._plan(jobs, baselines=())
         if planned.refused:
@@ -138,7 +138,7 @@ def named(planned: Plan) -> dict[str, list[str]]:
     return {spec.name: written.words(words) for spec, words in (*planned.done, *planned.reused, *planned.todo)}
 
 
-def _ended(folder: Path, planned: Plan, words: Job) -> Trained:
+def _ended(folder: Path, planned: Plan, words: Words) -> Trained:
     """How a trial ended, from its record; one that left none failed."""
     (spec,) = [spec for spec, other in (*planned.done, *planned.todo) if other == words]
     record = planned.records.get(spec.run_id)

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TypeAlias
 
 from algoprog.ceg.tuning.search import Point, best_point, edge_point, next_points
-from algoprog.sweep.design.jobs import Job
+from algoprog.sweep.design.compare import Words
 from algoprog.sweep.search.choices import Choice, Choices, TrialRun
 from algoprog.sweep.search.searches import Search
 from algoprog.sweep.search.settings import Tune
@@ -26,7 +26,7 @@ class Trained:
 Tried: TypeAlias = dict[Point, list[Trained]]
 """The runs of a search by what they tried, one a seed."""
 
-Train = Callable[[Sequence[Job], str], list[Trained]]
+Train = Callable[[Sequence[Words], str], list[Trained]]
 """Trains the runs of these words and says how each ended, in their order; takes a name for the round."""
 
 Keep = Callable[[Choices], None]

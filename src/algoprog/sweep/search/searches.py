@@ -14,11 +14,11 @@ from algoprog.ceg.tuning.search import Point, rounded
 from algoprog.overrides import parse, without_axes
 from algoprog.run.spec import RunSpec
 from algoprog.runs.record import SEARCH
-from algoprog.sweep.design.jobs import Job
+from algoprog.sweep.design.compare import Words
 from algoprog.sweep.search.settings import Tune
 from algoprog.variant import search_id
 
-Group = tuple[str, ...]
+Searched = tuple[str, ...]
 """The words of a model and variant: those of its runs less the seed and what is searched."""
 
 BRANCHES = "schedule.branches"
@@ -31,7 +31,7 @@ class Search:
     id: str  # equal for all sweeps whose runs differ in nothing but seed, kernel and what is searched
     model: str
     variant: str
-    words: Group
+    words: Searched
     settings: tuple[str, ...]
     grid: tuple[tuple[float, ...], ...]  # values of each setting, rising
     factors: tuple[float, ...]  # by which each grid goes on
@@ -41,7 +41,7 @@ class Search:
         """The trials that are made in any case."""
         return list(product(*self.grid))
 
-    def trial(self, cell: Point, seed: int) -> Job:
+    def trial(self, cell: Point, seed: int) -> Words:
         """The words of one run of a trial."""
         values = assignments(dict(zip(self.settings, cell, strict=True)))
         return [*self.words, *values, *self.fixed, f"seed={seed}"]
@@ -52,7 +52,7 @@ class Searches:
     """The searches of a sweep, and whose they are."""
 
     all: tuple[Search, ...]
-    owner: Mapping[Group, str]  # id of the search by the words of a model and variant
+    owner: Mapping[Searched, str]  # id of the search by the words of a model and variant
     trials: Mapping[str, RunSpec]  # one trial of each, by id: all cost the same
 
 
@@ -64,11 +64,11 @@ class Rates:
         tune: the search.
     """
 
-    def __init__(self, jobs: Sequence[Job], tune: Tune) -> None:
+    def __init__(self, jobs: Sequence[Words], tune: Tune) -> None:
         self.tune = tune
-        self.typed: dict[Group, dict[str, list[str]]] = {}
-        self.jobs: list[Job] = []  # each model, variant and seed once, at the first values that were typed for it
-        seen: set[Group] = set()
+        self.typed: dict[Searched, dict[str, list[str]]] = {}
+        self.jobs: list[Words] = []  # each model, variant and seed once, at the first values that were typed for it
+        seen: set[Searched] = set()
         for job in jobs:
             self._note(job)
             once = tuple(without(job, tune.settings))
@@ -94,11 +94,11 @@ class Rates:
         factor = self.tune.factor
         return (rounded(configured / factor), configured, rounded(configured * factor))
 
-    def configured(self, words: Sequence[str]) -> Job:
+    def configured(self, words: Sequence[str]) -> Words:
         """The words of a run whose search found nothing: what is configured, or the one value that was typed."""
         return without(words, [name for name in self.tune.settings if len(self._of(words, name)) > 1])
 
-    def _note(self, job: Job) -> None:
+    def _note(self, job: Words) -> None:
         found = self.typed.setdefault(self.group(job), {})
         for text, word in zip(job, parse(job), strict=True):
             if word.key_or_group in self.tune.settings:
@@ -115,13 +115,13 @@ class Rates:
         alike = [found.get(setting, []) for other, found in self.typed.items() if without_axes(list(other)) == plain]
         return list(dict.fromkeys(value for values in alike for value in values))
 
-    def group(self, words: Sequence[str]) -> Group:
+    def group(self, words: Sequence[str]) -> Searched:
         """What the words say of model and variant."""
         return tuple(without(words, ("seed", *self.tune.settings)))
 
 
 def searches(
-    runs: Iterable[tuple[RunSpec, Job]], rates: Rates, specs_of: Callable[[list[Job]], list[RunSpec]]
+    runs: Iterable[tuple[RunSpec, Words]], rates: Rates, specs_of: Callable[[list[Words]], list[RunSpec]]
 ) -> Searches:
     """The searches of the compared runs.
 
@@ -133,14 +133,14 @@ def searches(
     Raises:
         ValueError: a compared run has the seed of the search, or a setting cannot be searched.
     """
-    drafts: dict[Group, Search] = {}
+    drafts: dict[Searched, Search] = {}
     for spec, words in runs:
         _check_seed(spec, rates.tune)
         group = rates.group(words)
         if group not in drafts:
             drafts[group] = _draft(spec, words, rates)
     trials = specs_of([draft.trial(draft.cells()[0], rates.tune.seed) for draft in drafts.values()])
-    owner: dict[Group, str] = {}
+    owner: dict[Searched, str] = {}
     found: dict[str, tuple[RunSpec, Search]] = {}
     for (group, draft), trial in zip(drafts.items(), trials, strict=True):
         owner[group] = name = search_id(trial.config, trial.tokens.info.sha256, draft.settings)
@@ -150,7 +150,7 @@ def searches(
     return Searches(tuple(search for _, search in found.values()), owner, every)
 
 
-def _draft(spec: RunSpec, words: Job, rates: Rates) -> Search:
+def _draft(spec: RunSpec, words: Words, rates: Rates) -> Search:
     """The search of one model and variant, before its identity is known."""
     tune = rates.tune
     grid = tuple(rates.grid(words, name, _configured(spec.config, name)) for name in tune.settings)
@@ -168,12 +168,12 @@ def _draft(spec: RunSpec, words: Job, rates: Rates) -> Search:
     )
 
 
-def without(words: Sequence[str], keys: Sequence[str]) -> Job:
+def without(words: Sequence[str], keys: Sequence[str]) -> Words:
     """The words that set none of these."""
     return [text for text, word in zip(words, parse(list(words)), strict=True) if word.key_or_group not in keys]
 
 
-def assignments(values: Mapping[str, float]) -> Job:
+def assignments(values: Mapping[str, float]) -> Words:
     """The words that set these."""
     return [f"{setting}={value!r}" for setting, value in values.items()]
 

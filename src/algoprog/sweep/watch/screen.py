@@ -41,10 +41,10 @@ class Screen(Protocol):
 def screen(sweep_dir: Path, runs: Sequence[Path]) -> Iterator[Screen]:
     """The screen of one sweep, cleared behind it; `runs` are the folders of those to come."""
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
-        yield Lines(len(runs))
+        yield LogLines(len(runs))
         return
     with Live(console=Console(), transient=True, auto_refresh=False) as live:
-        yield Table(live, SweepView(sweep_dir), {run.name for run in runs})
+        yield LiveTable(live, SweepView(sweep_dir), {run.name for run in runs})
 
 
 class _Lasting(io.TextIOWrapper):
@@ -57,7 +57,7 @@ class _Lasting(io.TextIOWrapper):
         return len(text)
 
     def flush(self) -> None:
-        """Likewise."""
+        """Flush, or from now on forget."""
         with self._forgetting():
             super().flush()
 
@@ -88,7 +88,7 @@ def _lasting(stream: Any) -> Any:
     return Guarded(lasting)
 
 
-class Lines:
+class LogLines:
     """A line for each run that is through.
 
     Args:
@@ -111,7 +111,7 @@ class Lines:
         print(f"[{self.through}/{self.total}]", _result(run, fault, seconds), flush=True)
 
 
-class Table:
+class LiveTable:
     """The runs that are under way and those that failed, redrawn in place.
 
     Args:

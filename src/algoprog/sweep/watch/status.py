@@ -22,14 +22,14 @@ SILENT_SECONDS = 300.0
 """Silence after which a run on another machine is given up; its clock may differ from ours by as much."""
 
 SILENT_STEPS = 20
-"""The same in steps, for runs whose steps take minutes."""
+"""Steps of silence after which a run on another machine is given up, where its steps take minutes."""
 
 CLOCK_SLACK = 5.0
 """Seconds by which the time of a process and that of a file may differ on one machine."""
 
 
 @dataclass(frozen=True)
-class Row:
+class ShownRun:
     """One run as it is shown."""
 
     name: str
@@ -62,9 +62,9 @@ class SweepView:
                 f"{folder} is no sweep's folder (no {SWEEP_FILE}): give one such as multirun/2026-01-31/12-00-00"
             )
         self.folder = folder
-        self._finished: dict[str, Row] = {}
+        self._finished: dict[str, ShownRun] = {}
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ShownRun]:
         """Every run in the order of the sweep."""
         calls = read_calls(self.folder)
         names = list(calls.runs) or sorted(path.parent.name for path in self.folder.glob(f"*/{CONFIG_FILE}"))
@@ -76,7 +76,7 @@ class SweepView:
         going = [call for call in read_calls(self.folder).calls if _goes_on(call)]
         return max((call.size - len(call.asked) for call in going), default=0)
 
-    def _row(self, name: str, awaited: bool) -> Row:
+    def _row(self, name: str, awaited: bool) -> ShownRun:
         if name in self._finished:
             return self._finished[name]
         folder = self.folder / name
@@ -103,15 +103,17 @@ def run_state(folder: Path) -> str:
     return (_finished(folder) or _unfinished(folder, folder.name in _awaited(folder.parent))).state
 
 
-def _finished(folder: Path) -> Row | None:
+def _finished(folder: Path) -> ShownRun | None:
     try:
         record = Record.from_json(json.loads((folder / RECORD_FILE).read_text(encoding="utf-8")))
     except OSError:
         return None
     except (KeyError, TypeError, ValueError) as error:
-        return Row(folder.name, "damaged", reason=f"{RECORD_FILE} cannot be read ({error}): the sweep repeats the run")
+        return ShownRun(
+            folder.name, "damaged", reason=f"{RECORD_FILE} cannot be read ({error}): the sweep repeats the run"
+        )
     status = read_status(folder)
-    return Row(
+    return ShownRun(
         name=folder.name,
         state="diverged" if record.status == DIVERGED else "done",
         step=record.steps,
@@ -124,15 +126,15 @@ def _finished(folder: Path) -> Row | None:
     )
 
 
-def _unfinished(folder: Path, awaited: bool) -> Row:
+def _unfinished(folder: Path, awaited: bool) -> ShownRun:
     status = read_status(folder)
     if status is None:
-        return Row(folder.name, "queued" if awaited else "stopped")
+        return ShownRun(folder.name, "queued" if awaited else "stopped")
     state = _state(status, folder / STATUS_FILE, awaited)
     left = None
     if state == "running" and status.steps_per_second:
         left = (status.total_steps - status.step) / status.steps_per_second
-    return Row(
+    return ShownRun(
         name=folder.name,
         state=state,
         step=status.step,
@@ -169,7 +171,7 @@ def _lives(pid: int, seen: float) -> bool:
     return is_alive(pid) and not (began is not None and began > seen + CLOCK_SLACK)
 
 
-def summary(rows: Sequence[Row], to_come: int = 0) -> str:
+def summary(rows: Sequence[ShownRun], to_come: int = 0) -> str:
     """How many runs are in which state, a line for each phase."""
     search, compare = ([row for row in rows if row.role == role] for role in (SEARCH, COMPARE))
     if not search and not to_come:
@@ -178,13 +180,13 @@ def summary(rows: Sequence[Row], to_come: int = 0) -> str:
     return f"{_counted('trials of the search', search)}\n{_counted('compared runs', compare)}{more}"
 
 
-def _counted(noun: str, rows: Sequence[Row]) -> str:
+def _counted(noun: str, rows: Sequence[ShownRun]) -> str:
     counts = Counter(row.state for row in rows)
     states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     return f"{len(rows)} {noun}: {states}" if states else f"{len(rows)} {noun}"
 
 
-def table(rows: Sequence[Row], *, to_come: int = 0, shown: Sequence[str] = STATES, most: int | None = None) -> str:
+def table(rows: Sequence[ShownRun], *, to_come: int = 0, shown: Sequence[str] = STATES, most: int | None = None) -> str:
     """The rows within 80 columns, all of them counted, and below them why a run failed.
 
     Args:
@@ -201,7 +203,7 @@ def table(rows: Sequence[Row], *, to_come: int = 0, shown: Sequence[str] = STATE
     return "\n".join([*lines, *(shortened(fault, 80) for fault in faults)])
 
 
-def _line(row: Row) -> str:
+def _line(row: ShownRun) -> str:
     step = f"{row.step}/{row.total_steps}" if row.total_steps else ""
     loss = "" if row.loss is None else f"{row.loss:.3f}"
     speed = "" if row.steps_per_second is None else f"{row.steps_per_second:.3g}"

@@ -9,15 +9,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from algoprog.commands import Commands
 from algoprog.runs.record import CONFIG_FILE, LOG_FILE, RECORD_FILE, SWEEP_FILE
 from algoprog.runs.status import STATUS_FILE
 
 if TYPE_CHECKING:
     from algoprog.sweep.watch.status import SweepView
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 MULTIRUN = Path("multirun")
 WATCH_SECONDS = 2.0

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import ParallelStrategy, Strategy
 from torch.utils.data import DataLoader
 
-from algoprog.training.callbacks.curve import Curve
+from algoprog.training.callbacks.curve import CurveWriter
 from algoprog.training.devices.hardware import synchronize
 from algoprog.training.module import Batch, LanguageModel
 from algoprog.training.state.snapshot import Snapshot
@@ -37,7 +37,7 @@ class Branches(Callback):
 
     def __init__(
         self,
-        curve: Curve,
+        curve: CurveWriter,
         branches: tuple[tuple[int, int], ...],
         *,
         loader: Callable[[int], DataLoader[Batch]],

@@ -18,12 +18,13 @@ from algoprog.runs.store import append_curve
 from algoprog.training.clock import Clock
 from algoprog.training.module import LanguageModel
 from algoprog.training.reported import by_layer, columns
+from algoprog.training.state.checkpoint import CURVE
 
 CHECK_EVERY = 10
 """Steps between two looks at the training loss; each look makes a GPU wait."""
 
 
-class Curve(Callback):
+class CurveWriter(Callback):
     """Evaluates on fixed windows after chosen optimizer steps and appends a row to `curve.csv`.
 
     Args:
@@ -36,6 +37,11 @@ class Curve(Callback):
         optimizer_flops: FLOPs that the optimizer's matrix products take a step.
         clock: training time; paused while evaluating.
     """
+
+    @property
+    def state_key(self) -> str:
+        """Under what a checkpoint holds its rows, whatever the class is called."""
+        return CURVE
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from algoprog.runs.status import FAILED, RUNNING, STOPPED, new_status, next_attempt, now, one_line, write_status
-from algoprog.training.callbacks.curve import Curve
+from algoprog.training.callbacks.curve import CurveWriter
 from algoprog.training.module import LanguageModel
 
 EVERY_SECONDS = 2.0
@@ -27,7 +27,7 @@ class Heartbeat(Callback):
         total_steps: optimizer steps of the run.
     """
 
-    def __init__(self, folder: Path, curve: Curve, *, total_steps: int) -> None:
+    def __init__(self, folder: Path, curve: CurveWriter, *, total_steps: int) -> None:
         self.folder, self.curve = folder, curve
         self.status = new_status(state=RUNNING, attempt=next_attempt(folder), total_steps=total_steps)
         self._since: tuple[int, float] | None = None  # step and time when training began or went on

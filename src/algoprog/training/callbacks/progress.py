@@ -8,7 +8,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
 
-from algoprog.training.callbacks.curve import Curve
+from algoprog.training.callbacks.curve import CurveWriter
 
 REFRESH_EVERY = 10
 """Steps between two looks at the loss; each look makes a GPU wait."""
@@ -23,7 +23,7 @@ class Progress(Callback):
         peak_flops: of all devices, for MFU; None where it is not known.
     """
 
-    def __init__(self, curve: Curve, *, total_steps: int, peak_flops: float | None) -> None:
+    def __init__(self, curve: CurveWriter, *, total_steps: int, peak_flops: float | None) -> None:
         self.curve, self.peak_flops = curve, peak_flops
         self.bar: tqdm[None] | None = None
         self.total_steps = total_steps

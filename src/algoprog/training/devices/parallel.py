@@ -55,7 +55,7 @@ class Shards(ModelParallelStrategy):
         return self._collected(self.lightning_module.state_dict())
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """Likewise those of the optimizer."""
+        """The optimizer's tensors on the first process; every process must ask."""
         return self._collected(optimizer.state_dict())
 
     def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Shards(ModelParallelStrategy):
         self.lightning_module.load_state_dict(weights, strict=strict)
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        """Likewise: a running mean is spread as its parameter is."""
+        """Keep of the optimizer's tensors what belongs to this process, a running mean as its parameter."""
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             numbers = [number for group in state["param_groups"] for number in group["params"]]
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -82,7 +82,7 @@ class Shards(ModelParallelStrategy):
             optimizer.load_state_dict({**state, "state": spread})
 
     def _collected(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The same with whole tensors; on further processes, which write no file, with none, to save their memory."""
+        """The state with whole tensors; on further processes, which write no file, with none, to save their memory."""
 
         def collect(value: Tensor) -> Tensor | None:
             together = whole(value)

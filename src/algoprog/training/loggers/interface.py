@@ -14,7 +14,7 @@ from algoprog.runs.record import COMPARE, CURVE_FILE, Record
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
-Row = dict[str, float | int]
+LoggedRow = dict[str, float | int]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RunLabels:
     config: dict[str, Any]
     role: str = COMPARE  # search or compare
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[LoggedRow]:
         """The rows that `curve.csv` holds already: those of a run that is being resumed."""
         path = self.folder / CURVE_FILE
         if not path.exists():
@@ -45,7 +45,7 @@ class Closes(Protocol):
         """The run is over; a run without a record has failed."""
 
 
-def replay(logger: Logger, rows: Iterable[Row]) -> Logger:
+def replay(logger: Logger, rows: Iterable[LoggedRow]) -> Logger:
     """The logger, after it was given the rows of a resumed run once more."""
     for row in rows:
         logger.log_metrics({name: value for name, value in row.items() if name != "step"}, step=int(row["step"]))

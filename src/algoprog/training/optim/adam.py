@@ -8,10 +8,7 @@ import torch
 from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared
-from algoprog.training.optimizer import Recipe, check_knobs, groups
-
-MOMENTS_BYTES = 8
-"""The running means of a gradient and of its square, in float32."""
+from algoprog.training.optimizer import MOMENT_BYTES, Recipe, check_knobs, groups
 
 
 class Adam(Recipe):
@@ -40,7 +37,7 @@ class Adam(Recipe):
 
     def state_bytes(self, parameter: Declared) -> int:
         """Two moments."""
-        return MOMENTS_BYTES * parameter.parameter.numel()
+        return 2 * MOMENT_BYTES * parameter.parameter.numel()
 
     def flops(self, parameter: Declared) -> float:
         """Elementwise."""

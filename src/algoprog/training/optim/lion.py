@@ -10,10 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared
-from algoprog.training.optimizer import Recipe, check_knobs, groups
-
-MOMENTUM_BYTES = 4
-"""The running mean of a gradient, in float32."""
+from algoprog.training.optimizer import MOMENT_BYTES, Recipe, check_knobs, groups
 
 
 class Lion(Recipe):
@@ -40,7 +37,7 @@ class Lion(Recipe):
 
     def state_bytes(self, parameter: Declared) -> int:
         """One momentum."""
-        return MOMENTUM_BYTES * parameter.parameter.numel()
+        return MOMENT_BYTES * parameter.parameter.numel()
 
     def flops(self, parameter: Declared) -> float:
         """Elementwise."""

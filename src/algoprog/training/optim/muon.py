@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared, Role
 from algoprog.training.devices.shards import gathered, part
-from algoprog.training.optimizer import Combined, Recipe, check_knobs, groups
+from algoprog.training.optimizer import MOMENT_BYTES, Combined, Recipe, check_knobs, groups
 
 A, B, C = 3.4445, -4.7750, 2.0315
 """Coefficients of the iteration x <- A x + B x^3 + C x^5, whose slope at 0 is steep (Jordan et al.)."""
@@ -24,12 +24,6 @@ LEAST_NORM = 1e-7
 
 RMS = 0.2
 """Root mean square of an update of AdamW, as Liu et al. found it."""
-
-MOMENTUM_BYTES = 4
-"""The running mean of a gradient, in float32."""
-
-MOMENTS_BYTES = 8
-"""The same and that of its square, for what is no matrix."""
 
 
 class Muon(Recipe):
@@ -90,7 +84,7 @@ class Muon(Recipe):
 
     def state_bytes(self, parameter: Declared) -> int:
         """One moment of a matrix, two of anything else."""
-        each = MOMENTUM_BYTES if parameter.role is Role.MATRIX else MOMENTS_BYTES
+        each = MOMENT_BYTES if parameter.role is Role.MATRIX else 2 * MOMENT_BYTES
         return each * parameter.parameter.numel()
 
     def flops(self, parameter: Declared) -> float:

@@ -8,10 +8,7 @@ import torch
 from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared
-from algoprog.training.optimizer import Recipe, check_rates, groups
-
-MOMENTUM_BYTES = 4
-"""The running sum of a gradient, in float32."""
+from algoprog.training.optimizer import MOMENT_BYTES, Recipe, check_rates, groups
 
 
 class Sgd(Recipe):
@@ -44,7 +41,7 @@ class Sgd(Recipe):
 
     def state_bytes(self, parameter: Declared) -> int:
         """One running sum, where there is momentum."""
-        return MOMENTUM_BYTES * parameter.parameter.numel() if self.momentum else 0
+        return MOMENT_BYTES * parameter.parameter.numel() if self.momentum else 0
 
     def flops(self, parameter: Declared) -> float:
         """Elementwise."""

@@ -22,6 +22,9 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from algoprog.training.state.lock import FolderTakenError
 
 FOLDER = "checkpoints"
+CURVE = "Curve"
+"""Entry of a checkpoint's callbacks under which the rows of the curve lie."""
+
 KEPT = 2
 """The newest, and the one before it in case the newest turns out to be damaged."""
 
@@ -158,7 +161,7 @@ def _files(folder: Path) -> list[Path]:
 def _checked(path: Path, run_ids: Sequence[str], n_devices: int, shapes: Mapping[str, torch.Size]) -> Checkpoint:
     content = read(path)
     try:
-        own, rows = content[STATE], content["callbacks"]["Curve"]["written"]
+        own, rows = content[STATE], content["callbacks"][CURVE]["written"]
         found = Checkpoint(path, int(content["global_step"]), _environment(own), own["resumed"], rows)
         ranks, weights = len(own["ranks"]), {key: value.shape for key, value in content["state_dict"].items()}
         written_by = own["run_id"]
