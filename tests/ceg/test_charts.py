@@ -52,6 +52,12 @@ def test_a_run_of_one_word_is_a_variant_and_may_end_in_its_seed(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_grouped_chart_names_its_groups(tmp_path):
+    header = "Step,variant: none - val_loss,variant: none - val_loss__MIN,variant: ln+rope - val_loss"
+    curves = read_table(chart(tmp_path / "curves.csv", header, "1,5,4,5", "2,4,3,4"))
+    assert [(c.variant, c.model) for c in curves] == [("none", "curves"), ("ln+rope", "curves")]
+
+
 def test_another_metric_is_taken_where_it_is_stated(tmp_path):
     path = chart(tmp_path / "c.csv", "Step,m - none - paloma/bpb,m - none - val/loss", "1,1.5,5", "2,1.4,4")
     assert read_table(path)[0].val_loss.tolist() == [5, 4]

@@ -121,7 +121,26 @@ def test_lines_without_a_loss_are_training_that_was_logged(tmp_path):
     assert not any(curve.diverged for curve in curves)
 
 
-@pytest.mark.parametrize("word", ["nan", "", "inf"])
+@pytest.mark.parametrize("word", ["nan", "NaN", "NA", "null", "None", "-"])
+def test_a_word_for_nothing_is_an_empty_cell(tmp_path, word):
+    """What programs put into the cells of lines that are training, of a run that goes on."""
+    rows = [{**row, "val_loss": row["val_loss"] if row["step"] % 40 == 20 else word} for row in TWO]
+    curves = read_table(write(tmp_path / "c.csv", rows))
+    assert [len(curve.val_loss) for curve in curves] == [10, 10]
+    assert not any(curve.diverged for curve in curves)
+    lost = [{**row, "val_loss": "nan"} if row["variant"] == "arm" and row["step"] > 300 else row for row in rows]
+    assert [curve.diverged for curve in read_table(write(tmp_path / "c.csv", lost))] == [False, True]
+
+
+def test_a_run_that_ends_in_nan_is_lost_whatever_follows_it(tmp_path):
+    end = [{**row, "val_loss": "nan"} if row["step"] > 390 else row for row in lines("arm", 2.0)]
+    curves = read_table(write(tmp_path / "c.csv", [*lines("none"), *end, *lines("arm", 2.0)]))
+    assert [(curve.variant, curve.seed, curve.diverged) for curve in curves] == [
+        ("none", 0, False), ("arm", 0, True), ("arm", 1, False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["nan", "", "inf", "N/A"])
 def test_a_seed_that_is_lost_throughout_is_a_diverged_row(tmp_path, word):
     rows = [{**row, "seed": seed} for seed in (0, 1, 2) for row in TWO]
     rows = [{**r, "val_loss": word} if (r["variant"], r["seed"]) == ("arm", 2) else r for r in rows]

@@ -11,6 +11,12 @@ from algoprog.ceg.tables import columns as names
 from algoprog.ceg.tables.sheet import Line, Sheet
 from algoprog.runs.record import COMPARE, SEARCH
 
+_MISSING = frozenset(("na", "n/a", "#n/a", "null", "none", "-"))
+"""What programs write into a cell of numbers that holds none; NaN is a number, and a loss of its own kind."""
+
+_NUMBERS = (names.LOSS, names.RATE, names.BATCH, names.LENGTH, names.BITS, *(cost.column for cost in COSTS.values()))
+"""Columns whose cells are numbers."""
+
 _WORDS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False, "": False}
 
 
@@ -59,8 +65,12 @@ def evaluations(sheet: Sheet, found: Mapping[str, str]) -> Iterator[tuple[Key, E
     """
     axes = {axis: found[cost.column] for axis, cost in COSTS.items() if cost.column in found}
     for line in sheet.lines:
-        cells = {ours: line.cells.get(theirs, "").strip() for ours, theirs in found.items()}
+        cells = {ours: _cell(ours, line.cells.get(theirs, "").strip()) for ours, theirs in found.items()}
         yield _key(sheet, line, cells, found), _evaluation(sheet, line, cells, found, axes)
+
+
+def _cell(ours: str, text: str) -> str:
+    return "" if ours in _NUMBERS and text.casefold() in _MISSING else text
 
 
 def number(where: str, column: str, text: str) -> float:

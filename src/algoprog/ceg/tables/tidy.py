@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from algoprog.ceg.cost import COSTS
 from algoprog.ceg.curves import Curve
@@ -28,8 +29,8 @@ def read_tidy(sheet: Sheet, rename: Mapping[str, str]) -> list[Curve]:
     groups: dict[Key, list[Evaluation]] = {}
     for key, line in evaluations(sheet, found):
         groups.setdefault(key, []).append(line)
-    known = _with_losses(groups)
     axes = [axis for axis, cost in COSTS.items() if cost.column in found]
+    known = _with_losses(groups, progress_axis(axes, list(groups.values())))
     progress = progress_axis(axes, list(known.values()))
     if SEED not in found:
         known = dict(_numbered(known, progress))
@@ -53,12 +54,13 @@ def _numbered(groups: Groups, progress: str) -> Iterator[tuple[Key, list[Evaluat
             yield key, list(lines)
 
 
-def _with_losses(groups: Groups) -> dict[Key, list[Evaluation]]:
+def _with_losses(groups: Groups, axis: str) -> dict[Key, list[Evaluation]]:
     """The lines that are evaluations: training is logged oftener, with empty cells for the loss.
 
     A run without any loss was lost, and so was one whose losses end before its lines do, if no other run of the table
-    has gaps: that is how a table writes NaN.
+    has gaps: that is how a table writes NaN. Some tables write NaN into the cells of training instead.
     """
+    groups = {key: [line for run in cut(lines, axis) for line in _unlogged(run)] for key, lines in groups.items()}
     gaps = any(line.loss is None for lines in groups.values() for line in _until_last_loss(lines))
     ended = all(lines[-1].loss is None for lines in groups.values())
     return {key: _evaluated(lines, lost=not gaps and not ended) for key, lines in groups.items()}
@@ -68,6 +70,19 @@ def _evaluated(lines: Sequence[Evaluation], *, lost: bool) -> list[Evaluation]:
     if lost or all(line.loss is None for line in lines):
         return [replace(line, loss=math.nan) if line.loss is None else line for line in lines]
     return [line for line in lines if line.loss is not None]
+
+
+def _unlogged(lines: Sequence[Evaluation]) -> list[Evaluation]:
+    """The lines with NaN as an empty cell where finite losses follow it: no run comes back from a NaN.
+
+    So are those behind the last loss, where there are no more of them than between two losses.
+    """
+    finite = [index for index, line in enumerate(lines) if line.loss is not None and math.isfinite(line.loss)]
+    nan = [line.loss is not None and math.isnan(line.loss) for line in lines]
+    widest = max((sum(nan[one:other]) for one, other in pairwise(finite)), default=0)
+    end = finite[-1] if finite else 0
+    end = len(lines) if sum(nan[end:]) <= widest else end
+    return [replace(line, loss=None) if nan[index] and index < end else line for index, line in enumerate(lines)]
 
 
 def _until_last_loss(lines: Sequence[Evaluation]) -> Iterable[Evaluation]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
@@ -19,6 +19,7 @@ from algoprog.ceg.tables.sheet import Line, Sheet
 
 SEPARATOR = " - "
 _SEED = re.compile(r"^(?P<name>.*?)[-_ (,]+seed[-_ =]?(?P<seed>\d+)\)?$", re.IGNORECASE)
+_GROUPED = re.compile(r"^(?P<key>[\w./-]+): (?=\S)")
 _EXAMPLE = "'compact - rope - val/loss'"
 
 
@@ -86,13 +87,21 @@ def read_chart(sheet: Sheet, rename: Mapping[str, str]) -> list[Curve]:
 
 
 def _losses(sheet: Sheet, rename: Mapping[str, str]) -> list[_Column]:
+    return [column for column in _columns(sheet) if is_loss(column.metric, rename)]
+
+
+def _columns(sheet: Sheet) -> list[_Column]:
+    """The columns of runs; of a grouped chart, whose names all begin with `variant: `, by what stands behind it."""
     columns = [column for name in sheet.header if (column := _Column.of(name)) is not None]
-    return [column for column in columns if is_loss(column.metric, rename)]
+    groups = {found["key"] if (found := _GROUPED.match(column.run)) else None for column in columns}
+    if len(groups) != 1 or None in groups:
+        return columns
+    return [replace(column, run=_GROUPED.sub("", column.run)) for column in columns]
 
 
 def _own_costs(sheet: Sheet, column: _Column, rename: Mapping[str, str]) -> dict[str, str]:
     """The columns of cost that a chart has for this run alone."""
-    others = [other for name in sheet.header if (other := _Column.of(name)) is not None and other.run == column.run]
+    others = [other for other in _columns(sheet) if other.run == column.run]
     return {cost: other.name for other in others if (cost := cost_of(other.metric, rename)) is not None}
 
 
