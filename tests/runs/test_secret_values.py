@@ -35,6 +35,12 @@ def written_as_csv(value: str) -> str:
     return table.getvalue()
 
 
+def units(value: str) -> list[int]:
+    """UTF-16, as JSON counts letters."""
+    coded = value.encode("utf-16-be")
+    return [int.from_bytes(coded[at : at + 2], "big") for at in range(0, len(coded), 2)]
+
+
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "clear": str,
     "repr": repr,
@@ -55,6 +61,10 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "csv": written_as_csv,
     "base64": lambda value: base64.b64encode(value.encode()).decode(),
     "base64 behind a user": lambda value: base64.b64encode(f"me:{value}".encode()).decode(),
+    "base64 in lines": lambda value: base64.encodebytes(b"what a longer text begins with; " + value.encode()).decode(),
+    "base64 in lines in repr": lambda value: repr(base64.encodebytes(b"where the secret is: " + value.encode())),
+    "numbers in JSON": lambda value: "".join(f"\\u{unit:04x}" for unit in units(value)),
+    "numbers in an address": lambda value: "".join(f"%{byte:02X}" for byte in value.encode()),
     "hexadecimal": lambda value: value.encode().hex(),
     "wrapped": lambda value: "\n    ".join(value.split(" ")),
 }
@@ -100,6 +110,24 @@ def test_digits_alone_hide_no_part_of_a_number(monkeypatch: pytest.MonkeyPatch) 
 def test_the_password_of_an_address_in_the_environment_is_one() -> None:
     found = secrets_in({"DATABASE_URL": "postgres://me:hunter%402hunter2@host/x"})
     assert found == ["hunter%402hunter2", "hunter@2hunter2"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://host/hook?room=3&token=planted%2B7f3a91&x=1",
+        "https://host/blob?sv=2026&sig=planted%2B7f3a91",
+        "https://host/x?X-Amz-Date=20261126&X-Amz-Signature=planted%2B7f3a91",
+        "jdbc:postgresql://host/db?user=me;password=planted%2B7f3a91",
+    ],
+)
+def test_what_the_query_of_an_address_sets_as_a_secret_is_one(address: str) -> None:
+    assert secrets_in({"SOME_URL": address}) == ["planted%2B7f3a91", "planted+7f3a91"]
+
+
+def test_every_text_of_a_json_value_is_one() -> None:
+    value = {"installed": {"client_secret": "planted-deep-1", "ids": [{"key": "planted-deep-2"}]}, "type": "service"}
+    assert set(secrets_in({"GOOGLE_CREDENTIALS": json.dumps(value)})) >= {"planted-deep-1", "planted-deep-2"}
 
 
 @pytest.mark.parametrize(

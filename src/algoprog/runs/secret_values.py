@@ -24,13 +24,23 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _KEY = re.compile(r"KEY(?:_?\d+)?$", re.IGNORECASE)
+_SIGNATURE = re.compile(r"(?:^|_)sig(?:nature)?$", re.IGNORECASE)
 _USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<info>[^/?#]*)@")
+_QUERY = re.compile(r"[?&;](?P<name>[\w.-]+)=(?P<value>[^&;#\s'\"]+)")
 _WORD = re.compile(r"[A-Za-z]+")
+_NUMBERED = re.compile(r"(?:\\+(?:u00|x)|%(?:25)*)(2[deDE]|3\d|[46][1-9a-fA-F]|5[\daAfF]|7[\daAeE])")
+"""A letter, a digit or one of -._~ as JSON, Python or an address may write it, though none has to."""
 
 
 def known() -> re.Pattern[str] | None:
     """What finds every secret of the environment as it is now; None where there is none."""
     return _finder(tuple(os.environ.items()))
+
+
+def hidden(text: str, secrets: re.Pattern[str], mark: str) -> str:
+    """The text with a mark for every secret, also for one whose plain letters are written by their numbers."""
+    plain = _NUMBERED.sub(lambda code: chr(int(code[1], 16)), text)
+    return secrets.sub(mark, plain if plain != text and secrets.search(plain) else text)
 
 
 def secrets_in(environment: Mapping[str, str]) -> list[str]:
@@ -42,15 +52,14 @@ def secrets_in(environment: Mapping[str, str]) -> list[str]:
 @lru_cache(maxsize=4)
 def _finder(environment: tuple[tuple[str, str], ...]) -> re.Pattern[str] | None:
     values = secrets_in(dict(environment))
-    forms = [form for value in values for form in (_spelled(value), *map(re.escape, _recoded(value)))]
+    forms = [form for value in values for form in (_spelled(value), *map(_broken, _recoded(value)))]
     return re.compile("|".join(forms)) if forms else None
 
 
 def _parts(name: str, value: str) -> Iterator[str]:
-    """What must not be seen of one variable: its value and the lines of it, or the password of an address."""
-    for match in _USER_INFO.finditer(value):
-        password = match["info"].partition(":")[2]
-        yield from (password, unquote(password))
+    """What must not be seen of one variable: its value and the lines of it, or what an address in it holds."""
+    for secret in _of_addresses(value):
+        yield from (secret, unquote(secret))
     value = value.strip()
     if not _NAME.search(name) or _is_place(value) or (_KEY.search(name) and _is_word(value)):
         return
@@ -60,16 +69,31 @@ def _parts(name: str, value: str) -> Iterator[str]:
     yield from _leaves(value)
 
 
+def _of_addresses(value: str) -> Iterator[str]:
+    """The passwords of addresses, and what their queries set under the names of secrets and signatures."""
+    if "://" not in value:
+        return
+    for match in _USER_INFO.finditer(value):
+        yield match["info"].partition(":")[2]
+    for match in _QUERY.finditer(value):
+        name = re.sub(r"\W", "_", match["name"])
+        if _NAME.search(name) or _SIGNATURE.search(name):
+            yield match["value"]
+
+
 def _leaves(value: str) -> Iterator[str]:
-    """The texts of a value that is JSON, as credentials of clouds are."""
-    if not value.startswith("{"):
+    """The texts of a value that is JSON, as credentials of clouds are, however deep they stand."""
+    if not value.startswith(("{", "[")):
         return
     try:
-        found = json.loads(value)
+        found = [json.loads(value)]
     except (RecursionError, ValueError):
         return
-    for leaf in found.values():
-        if isinstance(leaf, str) and not _is_word(leaf):
+    while found:
+        leaf = found.pop()
+        if isinstance(leaf, dict | list):
+            found += leaf.values() if isinstance(leaf, dict) else leaf
+        elif isinstance(leaf, str) and not _is_word(leaf):
             yield leaf.strip()
 
 
@@ -114,7 +138,7 @@ def _runs(value: str) -> list[str]:
 
 def _whitespace() -> str:
     """Whitespace however it is written or wrapped."""
-    in_python, in_address = r"\\+[nrt]|\\+x0[9aAdD]|\\+u000[9aAdD]", r"\+|%(?:25)*(?:0[9aAdD]|20|2[bB])"
+    in_python, in_address = r"\\+[nrt]|\\+(?:x|u00)(?:0[9aAdD]|20)", r"\+|%(?:25)*(?:0[9aAdD]|20|2[bB])"
     return rf"(?:\s|\\+(?=\s)|{in_python}|{in_address}|&#(?:9|10|13|x9|x[aA]|x[dD]);)+"
 
 
@@ -138,6 +162,11 @@ def _letter(letter: str) -> str:
 def _percent(letter: str) -> str:
     """The letter as in an address, perhaps twice."""
     return "".join(f"%(?:25)*{byte:02x}" for byte in letter.encode("utf-8", "surrogatepass"))
+
+
+def _broken(coded: str) -> str:
+    """A pattern for a coded value, which may be broken into lines, as in mail."""
+    return r"(?:\s|\\+n)*".join(map(re.escape, coded))
 
 
 def _recoded(value: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from typing import Any, TextIO, TypeVar
 
 from algoprog.runs.addresses import HIDDEN, without_user_info
-from algoprog.runs.secret_values import known
+from algoprog.runs.secret_values import hidden, known
 
 _SECRET = (
     r"(?:(?:api|access|account|auth|encryption|private|secret|signing|ssh)[_-]?key|(?<!per_)token|secret"
@@ -120,7 +120,7 @@ def _under(key: Any, value: Any, found: re.Pattern[str] | None) -> Any:
 
 def _clean(text: str, found: re.Pattern[str] | None) -> str:
     if found:
-        text = found.sub(HIDDEN, text)
+        text = hidden(text, found, HIDDEN)
     text = _HEADER.sub(rf"\g<kind> {HIDDEN}", without_user_info(text))
     return _without_settings(text) if _SET.search(text.replace(_SHELL, _SHELL_MARK)) else text
 
