@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from algoprog.literature.compare import compare
+from algoprog.literature.figure import literature_figure
+from algoprog.report.page.section import Section
 from algoprog.report.write import write_report
 
 VOID = {"meta", "link", "input", "br", "img", "hr", "path", "use", "rect", "circle"}
@@ -19,7 +22,8 @@ VOID = {"meta", "link", "input", "br", "img", "hr", "path", "use", "rect", "circ
 
 @pytest.fixture(scope="module")
 def page(measured, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(tmp_path_factory.mktemp("phone"), measured.gains, measured.runs)
+    literature = Section("Literature", figure=literature_figure(compare(measured.gains)))
+    return write_report(tmp_path_factory.mktemp("phone"), measured.gains, measured.runs, extra=[literature])
 
 
 class Inside(HTMLParser):
@@ -80,10 +84,15 @@ setTimeout(() => {
     const box = svg.getBoundingClientRect();
     return [...svg.querySelectorAll("text")].filter((e) => beyond(e, box));
   });
+  const letters = [...page.querySelectorAll("svg text")].filter((e) => e.getBoundingClientRect().width > 0).map((e) => {
+    const drawn = e.getScreenCTM();
+    return parseFloat(style(e).fontSize) * Math.hypot(drawn.a, drawn.b);
+  });
   const words = (found) => found.map((e) => `${e.tagName} ${e.textContent.slice(0, 40)}`);
   const name = style(page.documentElement).getPropertyValue("--page");
   document.title = JSON.stringify({width, whole: page.documentElement.scrollWidth, wide: words(wide), cut: words(cut),
-    legends: page.querySelectorAll(".legend button").length, live: page.querySelectorAll(".live").length, name});
+    legends: page.querySelectorAll(".legend button").length, live: page.querySelectorAll(".live").length, name,
+    smallest: Math.min(...letters), largest: Math.max(...letters)});
 }, 6000);
 </script>
 """
@@ -121,4 +130,5 @@ def test_a_browser_finds_everything_inside_the_page(page: Path, tmp_path: Path, 
     assert seen["width"] == seen["whole"] == width
     assert seen["wide"] == seen["cut"] == []
     assert seen["live"] > 3
+    assert 9 <= seen["smallest"] <= seen["largest"] <= 20  # pixels
     assert (seen["legends"] > 0) == (width < 640)

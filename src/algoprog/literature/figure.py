@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from algoprog.literature.compare import Comparison, closest
 from algoprog.literature.rows import PublishedGain
-from algoprog.report.figures.drawing import WIDTH, point, styled
+from algoprog.report.figures.drawing import point, styled
 from algoprog.report.figures.style import GRID, INK, Style, styles
 from algoprog.report.words.naming import printable, ratio, shorten
 from algoprog.runs.record import BASELINE
@@ -22,26 +22,32 @@ if TYPE_CHECKING:
     from algoprog.ceg.gains import Gain
 
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
-_BAR, _STEP = "#9aa4af", 0.62
+_BAR = "#9aa4af"
+_WIDTH = 4.1
+"""Inches: so narrow that a phone shows its letters at a size that can be read."""
+_LABEL, _SLOT, _STEP, _HEAD = 0.62, 1.5, 0.72, 1.1
+"""Lines from a label to its bar, to the next label, between measured gains, and for the name of a table."""
+_LINE = 0.235
+"""Inches of a line."""
 _TITLES = {"sanderson": "Sanderson et al., Table 2", "gundlach": "Gundlach et al."}
 
 
 def literature_figure(rows: Sequence[Comparison]) -> Figure:
-    """Reported ranges as bars, one an advance and metric type, and the measured gains of its option below.
+    """Reported ranges as bars, one an advance and metric type below its label, and the measured gains of its option.
 
     Filled markers are gains of the same thing over the same thing; hollow ones are not, or are no primary values.
     Measured gains without a reported one are left out.
     """
     slots = _slots(rows)
-    height = sum(_height(gains) for _, gains in slots) * 0.23 + 1.4
+    lines = sum(_height(gains) for _, gains in slots) + _HEAD * len({row.table for row, _ in slots})
     with styled():
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, lines * _LINE + 1.4), layout="constrained")
         axes = figure.subplots()
         axes.set_xscale("log")
         axes.axvline(1, color=INK, linewidth=0.9)
         _draw(axes, slots)
         _ticks(axes)
-        axes.set_xlabel("gain (ratio of what the label names; only equal metrics compare)")
+        axes.set_xlabel("gain: a ratio of what its label names\n(only equal metrics compare)")
         _legend(figure, any(gains for _, gains in slots))
     return figure
 
@@ -57,45 +63,37 @@ def _slots(rows: Sequence[Comparison]) -> list[tuple[PublishedGain, list[Compari
 
 
 def _height(gains: Sequence[Comparison]) -> float:
-    return 1.45 + _STEP * len(gains)
+    return _SLOT + _STEP * len(gains)
 
 
 def _draw(axes: Axes, slots: Sequence[tuple[PublishedGain, list[Comparison]]]) -> None:
     variants = [c.gain.variant for _, gains in slots for c in gains if c.gain]
     looks = styles([BASELINE, *variants], BASELINE)
     models = shorten((c.gain.model for _, gains in slots for c in gains if c.gain), 14)
-    places, labels, y, table = [], [], 0.0, ""
+    y, table = 0.0, ""
     for row, gains in slots:
         if row.table != table:
-            y, table = y + (1.1 if table else 0.3), row.table
-            _title(axes, _TITLES.get(table, table), y - 0.9)
-        _bar(axes, row, y)
+            y, table = y + _HEAD, row.table
+            _label(axes, _TITLES.get(table, table), "", y - _HEAD)
+        _label(axes, row.advance, row.metric, y)
+        _bar(axes, row, y + _LABEL)
         for index, comparison in enumerate(gains, start=1):
             assert comparison.gain is not None  # as _slots gathered them
             gain = comparison.gain
             hollow = not comparison.comparable or gain.kind != "primary"
-            _measured(axes, gain, y + _STEP * index, looks[gain.variant], models[gain.model], hollow)
-        places.append(y)
-        labels.append(f"{row.advance}\n{row.metric}")
+            place = y + _LABEL + _STEP * index
+            _measured(axes, gain, place, looks[gain.variant], models[gain.model], hollow)
         y += _height(gains)
-    axes.set_yticks(places, labels, fontsize=7.5)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=False, axis="y")
-    axes.set_ylim(y - 0.4, -1.2)
+    axes.set_yticks([])
+    axes.set_ylim(y, -0.6)
 
 
-def _title(axes: Axes, text: str, y: float) -> None:
-    axes.annotate(
-        text,
-        (0, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(-4, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        fontsize=8.5,
-        weight="bold",
-    )
+def _label(axes: Axes, name: str, metric: str, y: float) -> None:
+    """An advance and what its gain is a ratio of, above its bar; the name of a table where no metric is."""
+    at: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
+    at["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # so that no line of the grid crosses letters
+    axes.annotate(name, (0, y), xytext=(4, 0), fontsize=8.5, weight="normal" if metric else "bold", **at)
+    axes.annotate(metric, (1, y), xytext=(-4, 0), fontsize=7.5, ha="right", **at)
 
 
 def _bar(axes: Axes, row: PublishedGain, y: float) -> None:
@@ -118,7 +116,7 @@ def _measured(axes: Axes, gain: Gain, y: float, style: Style, model: str, hollow
         right = gain.ci_high
     axes.plot([value], [y], zorder=4, **point(style, hollow=hollow, size=6))
     text = f"{printable(gain.variant)} {ratio(value)} ({printable(model)}, {gain.cost})"
-    axes.annotate(text, (right, y), (6, 0), textcoords="offset points", va="center", fontsize=7, color=style.color)
+    axes.annotate(text, (right, y), (6, 0), textcoords="offset points", va="center", fontsize=7.5, color=style.color)
 
 
 def _ticks(axes: Axes) -> None:
@@ -138,6 +136,8 @@ def _legend(figure: Figure, measured: bool) -> None:
     if measured:
         handles += [
             Line2D([], [], **point(style), label="measured, same metric"),
-            Line2D([], [], **point(style, hollow=True), label="measured, another metric or reference, or not primary"),
+            Line2D(
+                [], [], **point(style, hollow=True), label="measured, but another metric\nor reference, or not primary"
+            ),
         ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=1.6)
+    figure.legend(handles=handles, loc="outside lower center", handlelength=1.6)

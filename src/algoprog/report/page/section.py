@@ -22,7 +22,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """Title, paragraphs, then a chart (static, and live in the browser) or a figure (static), then a table."""
+    """Title, paragraphs, then a chart (static, and live in the browser) or a narrow figure (static), then a table."""
 
     title: str
     prose: tuple[str, ...] = ()
