@@ -10,7 +10,7 @@ import pytest
 
 from algoprog import build
 from algoprog.compose import compose as composed
-from algoprog.overrides import refuse_lists
+from algoprog.overrides import refuse_choices
 from algoprog.refusals.names import check_name
 from algoprog.refusals.unknown import unread
 from algoprog.run.spec import priced
@@ -92,11 +92,58 @@ def test_a_sentence_shows_what_it_names_on_one_line(odd: str) -> None:
 def test_one_run_has_one_option_of_an_axis() -> None:
     for word in ("attention=[mqa,gqa]", "model=[nano,micro]", "model=[0.9]", "norm@final_norm=[ln]", "experiment=[1]"):
         with pytest.raises(ValueError, match="lists options"):
-            refuse_lists([word])
+            refuse_choices([word])
         for refuse in (composed, hydra_words, lambda words: preview(words, Path())):
             with pytest.raises(ValueError, match="lists options"):
                 refuse([word])
-    refuse_lists(["optim.betas=[0.9,0.95]", "attention=mqa", "experiment=[demo,ladder]", "tuned=[optim.lr]"])
+    refuse_choices(["optim.betas=[0.9,0.95]", "attention=mqa", "experiment=[demo,ladder]", "tuned=[optim.lr]"])
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("attention=../norm/ln", "attention=../norm/ln names no option: choose among dense, gqa, "),
+        ("norm@final_norm=../norm/ln", "names no option: choose among dyt, ln, "),
+        ("attention=null", "attention=null names no option"),
+        ("attention=5", "attention=5 names no option"),
+        ("model={name:x}", "model={name:x} names no option: choose among compact, "),
+        ("hydra/launcher=[]", "hydra/launcher=[] lists options"),
+        ("hydra.launcher=null", "leaves nothing of hydra.launcher: write hydra.launcher.NAME=VALUE"),
+        ("hydra=null", "leaves nothing of hydra"),
+        ("~seed", "~seed would leave runs without seed"),
+        ("~norm@final_norm", "would leave runs without norm"),
+        ("+attention=mqa", "+attention is there already: write attention=... without the plus"),
+        ("design.vary={seed:[0,1]}", "takes no further key that way: write +design.vary.seed=..."),
+    ],
+)
+def test_what_chooses_or_deletes_what_it_cannot_is_told(word: str, says: str) -> None:
+    for refuse in (composed, lambda words: preview(words, Path())):
+        with pytest.raises(ValueError, match=re.escape(says)):
+            refuse([word])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["attention=mqa,../norm/ln"], "attention=mqa,../norm/ln names no option"),
+        (["+design.vary.attention=[../norm/ln]"], "attention=../norm/ln names no option"),
+        (["+hydra.sweeper.params.attention=../norm/ln"], "attention=../norm/ln names no option"),
+        (["hydra.sweeper.reuse=5"], "hydra.sweeper.reuse=5 must be null, or a folder"),
+        (["hydra.sweeper.skip_refused=maybe"], "hydra.sweeper.skip_refused=maybe must be true or false"),
+        (["hydra.sweeper.params=3"], "hydra.sweeper.params=3 must be null, or a mapping"),
+        (["tune=lr", "tune.space=3"], "tune.space=3 must be a mapping such as {optim.lr: null}"),
+    ],
+    ids=lambda value: value[-1],
+)
+def test_a_sweep_is_refused_for_knobs_that_it_cannot_have(words: list[str], says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)):
+        preview([*TINY_RUN, *words], Path())
+
+
+def test_what_may_be_deleted_or_left_out_stays_so() -> None:
+    refuse_choices(
+        ["~hydra.callbacks.gains", "~experiment", "~design.parts.norm", "~optim.lr", "hydra.launcher.runs=1"]
+    )
 
 
 @pytest.mark.parametrize("devices", [[-1], [0, 0], [True], ["0"], [], 0, "0,1", 1.5, True, "²"])

@@ -142,7 +142,7 @@ def option(part: Mapping[str, Any]) -> str:
     Of a target that has moved since, the module or the function that has the name of an option.
     """
     target = str(part["_target_"])
-    module, last = target.split(".")[-2:]
+    module, last = ["", *target.split(".")][-2:]
     found = _options().get(target)
     if found is None:
         stems = {stem for files in _options().values() for _, stem in files}

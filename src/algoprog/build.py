@@ -74,8 +74,11 @@ def sources(config: dict[str, Any]) -> tuple[Corpus, Tokenizer]:
     """Corpus and tokenizer of a configuration.
 
     Raises:
-        ValueError: they are unusable, or a sweep compares data that share no text or no tokens.
+        ValueError: they are unusable, no folder is there for their tokens, or a sweep compares data that share no text
+            or no tokens.
     """
+    if not config["cache_dir"].strip():
+        raise ValueError("cache_dir is empty: name a folder, or leave ALGOPROG_CACHE out of the environment")
     corpus, tokenizer = construct(config, "data"), construct(config, "tokenizer")
     compared = [key for key in other_text(config) if key.split(".")[0] == "data"]
     if compared and corpus.validation is None:
@@ -185,7 +188,7 @@ def _called(part: str, knobs: dict[str, Any]) -> Any:
 
 def _typed(part: str, knobs: dict[str, Any]) -> dict[str, Any]:
     """The knobs as the annotations of the constructor want them: 1e5 as an integer where one is asked for."""
-    target = get_object(knobs["_target_"])
+    target = _named(part, knobs["_target_"])
     _check_knobs(part, target, knobs)
     typed = {}
     for name, value in knobs.items():
@@ -199,6 +202,18 @@ def _typed(part: str, knobs: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, bool) and type(typed[name]) in (int, float):
             raise ValueError(f"{part}.{name}={str(value).lower()} must be a number")
     return typed
+
+
+def _named(part: str, target: str) -> Any:
+    """The class or function of a part.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    try:
+        return get_object(target)
+    except (AttributeError, ImportError, TypeError, ValueError) as error:
+        raise ValueError(f"{part}._target_={target} cannot be imported: name a class behind its module") from error
 
 
 def _check_knobs(part: str, target: Any, knobs: dict[str, Any]) -> None:

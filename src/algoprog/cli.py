@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from algoprog.ceg.cost import COSTS, beside
 from algoprog.commands import Commands
-from algoprog.runs.mistake import OF_THE_DISK, exit_code, sentence
+from algoprog.runs.failure import unexpected
+from algoprog.runs.mistake import FAULT, OF_THE_DISK, exit_code, sentence
 from algoprog.runs.record import BASELINE
 from algoprog.runs.secrets import guarded_terminal
 from algoprog.sweep.finish.predict_command import add_predict
@@ -48,7 +49,7 @@ class EstimatorsHelp(argparse.HelpFormatter):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; the exit code is 0, or 2 after one sentence on what to change, 130 after Ctrl-C.
 
-    It is 1 after one sentence where the disk is full.
+    It is 1 after one sentence where the disk is full, or where an exception that nobody expected was raised.
     """
     _speak_utf8()
     options = _parser().parse_args(arguments)
@@ -72,6 +73,9 @@ def _run(options: argparse.Namespace) -> int:
         return exit_code(error)
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        print(f"error: {unexpected(error)}", file=sys.stderr)
+        return FAULT
 
 
 def _silence() -> None:

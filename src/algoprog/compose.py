@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from algoprog.config import conf_dir
-from algoprog.overrides import refuse_odd_lists
+from algoprog.overrides import refuse_odd_choices
 from algoprog.refusals.by_hydra import hydra_sentence
 
 
@@ -20,7 +20,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     Raises:
         ValueError: an override names no option or no setting, with Hydra's sentence on what there is.
     """
-    refuse_odd_lists(overrides)
+    refuse_odd_choices(overrides)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         try:
             return hydra_compose("config", list(overrides))

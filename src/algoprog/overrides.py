@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.errors import HydraException
 
 from algoprog.axes import ALWAYS, AXES, SHARED
 from algoprog.baseline import baseline, preset
-from algoprog.config import COMPARISON, EXECUTION, conf_dir
+from algoprog.config import COMPARISON, EXECUTION, Schema, conf_dir
+
+_OF_HYDRA = ("hydra", "hydra.launcher", "hydra.sweeper")
+"""Keys that hold settings and are none."""
+
+SETTINGS = frozenset(field.name for field in fields(Schema))
+"""The top-level settings of every run and every sweep."""
 
 
 def parse(overrides: list[str]) -> list[Override]:
@@ -54,35 +61,57 @@ def setting(override: Override) -> str:
     return bare if bare.partition(".")[0] in AXES else key
 
 
-def refuse_lists(overrides: list[str]) -> None:
-    """Refuse several options where there is one, of which Hydra would make a mixture or take the last.
+def refuse_choices(overrides: list[str]) -> None:
+    """Refuse words that choose what can be no option, or take away what every run has, before Hydra trips over them.
 
     Raises:
-        ValueError: a word lists them.
+        ValueError: a word lists several options where there is one, of which Hydra would make a mixture or take the
+            last; or names none, or a file outside of its group; or deletes a setting of the schema.
     """
     for word in parse(overrides):
-        if isinstance(word.value(), list) and _is_one_choice(word):
-            raise ValueError(f"{word.input_line} lists options: choose one, or add -m and leave the brackets out")
+        key = str(word.key_or_group)
+        if word.is_delete():
+            if key in SETTINGS or setting(word).lstrip("~") in AXES:
+                raise ValueError(f"{word.input_line} would leave runs without {key}: leave that word out")
+        elif key in _OF_HYDRA:
+            if not isinstance(word.value(), dict):
+                raise ValueError(f"{word.input_line} leaves nothing of {key}: write {key}.NAME=VALUE for one setting")
+        elif setting(word) in AXES or key in groups() or key.startswith("hydra/"):
+            for value in _values(word):
+                _refuse_choice(word, key, value)
 
 
-def refuse_odd_lists(overrides: Sequence[str]) -> None:
-    """Refuse lists of options before Hydra composes, which trips over some; what it cannot read is left to it.
+def refuse_odd_choices(overrides: Sequence[str]) -> None:
+    """The same before it is known that all are words; what Hydra cannot read is left to it.
 
     Raises:
-        ValueError: a word lists them.
+        ValueError: a word chooses what can be no option.
     """
     for text in overrides:
         with suppress(HydraException):
-            refuse_lists([text])
+            refuse_choices([text])
 
 
-def _is_one_choice(word: Override) -> bool:
-    """Whether a word chooses an option of an axis or another group; experiments alone may be several, by name."""
-    key = str(word.key_or_group)
-    if key == "experiment" or key.startswith("hydra/"):
-        names = word.value()
-        return not (isinstance(names, list) and all(isinstance(name, str) for name in names))
-    return setting(word) in AXES or key in groups()
+def _values(word: Override) -> list[Any]:
+    """What a word chooses: the elements where it lists several for a sweep."""
+    value = word.value()
+    found = value.list if isinstance(value, ChoiceSweep) else [value]
+    return [element.text if isinstance(element, QuotedString) else element for element in found]
+
+
+def _refuse_choice(word: Override, key: str, value: Any) -> None:
+    names = value if isinstance(value, list) else [value]
+    by_name = bool(names) and all(isinstance(name, str) and ".." not in name.split("/") for name in names)
+    may_be_many = key == "experiment" or key.startswith("hydra/")
+    if isinstance(value, list) and not (by_name and may_be_many):
+        raise ValueError(f"{word.input_line} lists options: choose one, or add -m and leave the brackets out")
+    if not by_name:
+        raise ValueError(f"{word.input_line} names no option: choose among {', '.join(_options(key))}")
+
+
+def _options(group: str) -> list[str]:
+    """The files of a folder of conf/ or, of Hydra's groups, those that we have."""
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
 
 
 @cache

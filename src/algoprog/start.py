@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from algoprog.overrides import refuse_odd_lists
+from algoprog.overrides import refuse_odd_choices
 from algoprog.refusals.by_hydra import hydra_sentence
-from algoprog.runs.failure import with_traceback
-from algoprog.runs.mistake import FAULT, MISTAKE, exit_code, fault, sentence, visible
+from algoprog.runs.failure import unexpected
+from algoprog.runs.mistake import FAULT, MISTAKE, exit_code, sentence, visible
 from algoprog.runs.secrets import guarded_terminal
 
 INTERRUPTED = 130
@@ -43,8 +41,7 @@ def start(main: Callable[[], object]) -> int:
             cause = error.__cause__ if isinstance(error.__cause__, OSError) else error  # as where logs cannot be opened
             return _told(sentence(cause), exit_code(cause))
         except Exception as error:
-            log = Path(tempfile.gettempdir(), f"algoprog-{os.getuid()}.log")
-            return _told(fault(error) + with_traceback(error, log), FAULT)
+            return _told(unexpected(error), FAULT)
     return 0
 
 
@@ -61,7 +58,7 @@ def hydra_words(words: Sequence[str]) -> list[str]:
         if word.startswith("--") and "=" not in word and not _is_flag(word, flags):
             raise ValueError(f"{word} is no option: settings are written as KEY=VALUE, and --help shows all")
     plain = [word if _is_flag(word, flags) else word.removeprefix("--") for word in words]
-    refuse_odd_lists([word for word in plain if not word.startswith("-")])
+    refuse_odd_choices([word for word in plain if not word.startswith("-")])
     return plain
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from algoprog.cli import main
+from tests.configs import TINY_RUN
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "gains.schema.json"
 KEYS = set(json.loads(SCHEMA.read_text(encoding="utf-8"))["items"]["required"])
@@ -93,3 +96,16 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     message = capsys.readouterr().err
     assert says in message
     assert message.count("\n") == 1
+
+
+def test_an_exception_that_nobody_expected_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert main(["plan", *TINY_RUN, "attention._target_=os.path.join"]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(r"error: TypeError: raised in .*: the traceback is in ", error)
+    (log,) = tmp_path.glob("*.log")
+    assert str(log) in error
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert "Traceback" in log.read_text()

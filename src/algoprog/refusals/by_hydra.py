@@ -18,6 +18,7 @@ _NOT_THERE = re.compile(r"Could not override '(?P<key>[^']+)'")
 _DOES_NOT_FIT = re.compile(r"Error merging override (?P<word>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"Ambiguous value for argument '(?P<word>.*)'\n1\.", re.DOTALL)
 _TWICE = re.compile(r"An item is already at '(?P<key>[^']+)'")
+_CHOSEN = re.compile(r"Multiple values for (?P<key>\S+)\. To override")
 _SWEEP = re.compile(r"Sweep parameters '(?P<word>.*)' requires --multirun", re.DOTALL)
 
 
@@ -28,12 +29,15 @@ def hydra_sentence(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         return f"Could not find '{error.missing_cfg_file}': choose among {', '.join(error.options)}"
     if found := _NOT_THERE.search(text):
-        return no_setting(_full_key(error.__cause__) or found["key"])
+        key = _full_key(error.__cause__) or found["key"]
+        if key != found["key"] and found["key"] in settings():
+            return f"{found['key']} takes no further key that way: write +{key}=..., one word a key"
+        return no_setting(key)
     if found := _DOES_NOT_FIT.match(text):
         return f"{_line(found['word'])} does not fit: {why}"
     if found := _SEVERAL.match(text) or _SWEEP.match(text):
         return f"{found['word']} names several values: add -m to sweep over them, or write [A,B] for one list"
-    if found := _TWICE.search(text):
+    if found := _TWICE.search(text) or _CHOSEN.search(text):
         return f"+{found['key']} is there already: write {found['key']}=... without the plus"
     if isinstance(error, OverrideParseException):
         word = _line(error.override)

@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from algoprog import build
-from algoprog.overrides import parse, refuse_lists, subject, with_moved_axes
+from algoprog.overrides import parse, refuse_choices, subject, with_moved_axes
 from algoprog.refusals.unknown import unread
 from algoprog.run.micro_batch import NoRoomError, fitted
 from algoprog.run.spec import RunSpec, priced
@@ -80,7 +80,7 @@ def _check_words(overrides: list[str]) -> None:
     for word in parse(overrides):
         if subject(word) in ("design", "tune"):
             raise ValueError(f"{word.input_line} is for sweeps: add -m, or leave it out to train a single run")
-    refuse_lists(overrides)
+    refuse_choices(overrides)
 
 
 def _check_processes(spec: RunSpec, hydra_cfg: HydraConf) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import tempfile
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,11 @@ def failed(error: Exception, folder: Path) -> RunFailedExit:
     else:
         print(f"error: {told}{with_traceback(error, folder / LOG_FILE)}", file=sys.stderr)
     return RunFailedExit(told)
+
+
+def unexpected(error: Exception) -> str:
+    """What is told of an exception that ended a command without a folder of its own, and where its traceback is."""
+    return fault(error) + with_traceback(error, Path(tempfile.gettempdir(), f"algoprog-{os.getuid()}.log"))
 
 
 def with_traceback(error: BaseException, log: Path) -> str:

@@ -21,6 +21,7 @@ PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$
 """GPT-2's cut into words, as tiktoken writes it."""
 
 SMALLEST = 257  # the bytes and the end-of-text token
+LARGEST = 2**20  # several times that of any published model; memory is taken for the whole of it before it is learned
 
 
 class BpeTokenizer(Tokenizer):
@@ -45,6 +46,8 @@ class BpeTokenizer(Tokenizer):
                 f"tokenizer.vocab_size is {vocab_size} but bytes and {END_OF_TEXT} already take {SMALLEST}: "
                 "choose a larger one or tokenizer=bytes"
             )
+        if vocab_size > LARGEST:
+            raise ValueError(f"tokenizer.vocab_size is {vocab_size}: give at most {LARGEST}")
         if train_bytes <= 0:
             raise ValueError(f"tokenizer.train_bytes is {train_bytes}: give a positive number of bytes")
         self.name = f"bpe{vocab_size}"

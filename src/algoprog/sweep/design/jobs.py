@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from algoprog.axes import ALWAYS, AXES
 from algoprog.baseline import option
-from algoprog.overrides import refuse_lists, setting, subject, with_moved_axes
+from algoprog.overrides import refuse_choices, setting, subject, with_moved_axes
 from algoprog.refusals.by_hydra import hydra_sentence
 from algoprog.sweep.design.compare import Words, compared, moved
 from algoprog.sweep.design.composition import Compose
@@ -46,7 +46,6 @@ def jobs(
         ValueError: the design does not make sense, or contradicts the command line.
     """
     typed = _parse(arguments, loader)
-    refuse_lists([word.input_line for word in typed if word.input_line and not word.is_sweep_override()])
     base = {axis: option(config[axis]) for axis in ALWAYS}
     design = read(_with_lists(config, [word for word in typed if subject(word) == "design"]), base)
     own = [word for word in typed if subject(word) not in ("design", "tune")]
@@ -61,6 +60,7 @@ def jobs(
     ]
     flat = [[word for part in run for word in ([part] if isinstance(part, str) else part)] for run in runs]
     distinct = list({tuple(job): job for job in flat}.values())
+    refuse_choices(list(dict.fromkeys(word for job in distinct for word in job)))
     return _compared(kept(distinct, design.exclude, config, loader, compose), config, typed, compose)
 
 
@@ -95,8 +95,8 @@ def check_sweeper(config: DictConfig) -> None:
     """Refuse knobs that our sweeper has not, and another sweeper where only ours knows what is asked for.
 
     Raises:
-        ValueError: there is such a knob, or the other would pass over the design, or hand over runs that the launcher
-            cannot place.
+        ValueError: there is such a knob, or one has a value that it cannot have, or the other sweeper would pass over
+            the design, or hand over runs that the launcher cannot place.
     """
     choices = config.hydra.runtime.choices
     sweeper, launcher = choices["hydra/sweeper"], choices["hydra/launcher"]
@@ -105,6 +105,7 @@ def check_sweeper(config: DictConfig) -> None:
         if unknown:
             known = ", ".join(SWEEPER_KNOBS)
             raise ValueError(f"hydra.sweeper.{unknown[0]} is no knob of hydra/sweeper=algoprog: it has {known}")
+        _check_knobs(config.hydra.sweeper)
         return
     named = [word for word in config.hydra.overrides.task if word.startswith(("design=", "design.", "+design."))]
     if choices["design"] != "product" or named:
@@ -118,6 +119,17 @@ def check_sweeper(config: DictConfig) -> None:
             f"hydra/sweeper={sweeper} names no folders for the runs of hydra/launcher={launcher}: leave it out, or add"
             " hydra/launcher=basic"
         )
+
+
+def _check_knobs(knobs: DictConfig) -> None:
+    for name, kinds, what in (
+        ("params", DictConfig, "null, or a mapping of settings to values"),
+        ("reuse", str, "null, or a folder"),
+        ("skip_refused", bool, "true or false"),
+    ):
+        value = knobs.get(name)
+        if not isinstance(value, kinds) and (value is not None or kinds is bool):
+            raise ValueError(f"hydra.sweeper.{name}={value} must be {what}")
 
 
 def _parse(words: Sequence[str], loader: ConfigLoader) -> list[Override]:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from algoprog import written
 from algoprog.config import conf_dir
-from algoprog.overrides import refuse_odd_lists
+from algoprog.overrides import refuse_odd_choices
 from algoprog.refusals.by_hydra import hydra_sentence
 from algoprog.run.memory import peak_memory
 from algoprog.run.spec import RunSpec
@@ -140,7 +140,7 @@ def preview(arguments: Sequence[str], records: Path) -> Preview:
     Raises:
         ValueError: the words or the design make no sense.
     """
-    refuse_odd_lists(arguments)
+    refuse_odd_choices(arguments)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         try:

@@ -49,11 +49,13 @@ def tune_of(config: DictConfig) -> Tune | None:
     """
     raw = OmegaConf.to_container(config.tune, resolve=True)
     assert isinstance(raw, dict)
-    tuned = _tuned(config)
-    missing = [setting for setting in raw.get("space") or () if setting not in tuned]
+    tuned, space = _tuned(config), raw.get("space") or {}
+    if not isinstance(space, dict):
+        raise ValueError(f"tune.space={space} must be a mapping such as {{{SEARCHABLE[0]}: null}}")
+    missing = [setting for setting in space if setting not in tuned]
     if missing:
         raise ValueError(f"tune searches {missing[0]}, which is not tuned: add it to tuned=[{','.join(tuned)}]")
-    return read({str(key): value for key, value in raw.items()}) if raw.get("space") else None
+    return read({str(key): value for key, value in raw.items()}) if space else None
 
 
 def _tuned(config: DictConfig) -> list[str]:
