@@ -234,6 +234,17 @@ def test_cohorts_are_told_apart_by_what_differs(write_sweep, sweep, tmp_path):
     assert len(list((path.parent / "figures").glob("loss-*.svg"))) == 2
 
 
+def test_runs_of_another_baseline_are_another_table_whatever_their_length(write_sweep, sweep, tmp_path):
+    runs = write_sweep(sweep(models=("nano",), variants=("none", "ln"), seeds=1))
+    others = []
+    for run, rows in zip(runs, (slice(None), slice(20)), strict=True):
+        record = replace(run.record, baseline="gpt2", cohort="other", run_id=run.record.run_id[::-1])
+        others.append(replace(run, record=record, curve={name: column[rows] for name, column in run.curve.items()}))
+    groups = summarise(compute_gains(curves_from_runs(runs + others)), runs + others)
+    assert {group.label for group in groups} == {"nano (baseline=gpt2_paper)", "nano (baseline=gpt2)"}
+    assert all(len(arm.runs) == 1 and arm.gains for group in groups for arm in group.arms)
+
+
 def test_measured_gains_of_several_cohorts_meet_their_runs(write_sweep, sweep, tmp_path):
     shape = sweep(models=("nano",), seeds=2, contexts=({"optim.eps": "0.001"}, {"optim.eps": "0.003"}))
     runs = write_sweep(shape)

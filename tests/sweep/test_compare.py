@@ -157,3 +157,6 @@ def test_sweeps_against_other_baselines_do_not_mix(trained: dict[str, Path]) -> 
     assert len({(run.record.baseline, run.record.cohort) for run in runs}) == 2
     for name in ("gpt2", "gpt2_paper"):
         assert {run.record.variant for run in runs if run.record.baseline == name} == {"none", "rope"}
+    rows = gains(runs)
+    assert {row.model for row in rows["rope"]} == {row.model for row in rows["none"]}
+    assert len({row.model for row in rows["rope"]}) == 2  # a table for each

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from algoprog.axes import DATA
+from algoprog.axes import DATA, MODEL
 from algoprog.ceg.cost import COSTS, RECORDED, UNKNOWN, Hardware, with_derived
 from algoprog.ceg.cost.prices import Prices
 from algoprog.runs.divergence import exploded
-from algoprog.runs.record import COMPARE, CURVE_FILE, DIVERGED, Record, Run
+from algoprog.runs.record import COMPARE, CURVE_FILE, DEFAULT_BASELINE, DIVERGED, Record, Run
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -23,6 +23,9 @@ LEARNING_RATE = "optim.lr"
 
 DATA_ENTRY = "data"
 """The entry of a protocol that names the data; algoprog's own records have it."""
+
+BASELINE_ENTRY = "measured against"
+"""The entry of a protocol that names the baseline, where it is another than the default one."""
 
 SHARP_DECAY = "sharp-decay"
 END_SHARE = 0.95
@@ -281,7 +284,14 @@ def _protocol(record: Record) -> dict[str, Any]:
     data = f"{record.data.name} {record.data.sha256[:8]}"
     if {setting.split(".")[0] for setting in record.against} & {*DATA}:
         data = f"validated on {(record.data.val_text_sha256 or '')[:8]}"  # all that the arms have in common
-    return {**(record.protocol or changed), DATA_ENTRY: data}
+    return {**(record.protocol or changed), DATA_ENTRY: data, **_measured_against(record)}
+
+
+def _measured_against(record: Record) -> dict[str, Any]:
+    """What tells runs from those of another baseline, of whose gains they are no part; nothing for the default one."""
+    moved = {axis: part for axis, part in record.against.items() if axis in MODEL}
+    name = record.baseline + (f" with {moved}" if moved else "")
+    return {BASELINE_ENTRY: name} if name != DEFAULT_BASELINE else {}
 
 
 def _decays_sharply(rate: Array) -> bool:

@@ -171,12 +171,17 @@ def cohort_labels(records: Sequence[Record]) -> dict[str, str]:
     first = {record.cohort: record for record in sorted(records, key=lambda r: (r.created, r.run_id))}
     labels: dict[str, str] = {}
     for cohort, record in first.items():
-        peers = [other.context for other in first.values() if other.model == record.model]
-        keys = sorted({k for context in peers for k in context if any(c.get(k) != context[k] for c in peers)})
-        changed = ", ".join(f"{key}={record.context[key]}" for key in keys if key in record.context)
+        own, peers = _told(record), [_told(other) for other in first.values() if other.model == record.model]
+        keys = sorted({k for told in peers for k in told if any(other.get(k) != told[k] for other in peers)})
+        changed = ", ".join(f"{key}={own[key]}" for key in keys if key in own)
         label = record.model if len(peers) == 1 else f"{record.model} ({changed or 'default'})"
         labels[cohort] = label if label not in labels.values() else f"{label} #{cohort[:8]}"
     return labels
+
+
+def _told(record: Record) -> dict[str, str]:
+    """What was typed that is no axis, and what the run is measured against."""
+    return {**record.context, "baseline": record.baseline}
 
 
 def _group(

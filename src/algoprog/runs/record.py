@@ -35,6 +35,9 @@ def _with_mixer(raw: Raw) -> Raw:
     }
 
 
+DEFAULT_BASELINE = "gpt2_paper"
+"""The file in conf/baseline/ that variants are measured against where no other is named, as all once were."""
+
 MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
     lambda raw: {**raw, "protocol": {}},
     lambda raw: {**raw, "role": COMPARE, "beside": None},
@@ -50,7 +53,7 @@ MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
     lambda raw: {
         **raw,
         "choices": {axis: {"option": option} for axis, option in dict(raw["axes"]).items()},
-        "baseline": "gpt2_paper",
+        "baseline": DEFAULT_BASELINE,
         "against": {},
     },
     _with_mixer,
