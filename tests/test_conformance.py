@@ -23,7 +23,7 @@ from algoprog.model.interface.mixer import Attention, Mixer, Mlp
 from algoprog.model.interface.part import Adapting, Kernel, Norm, Position
 from algoprog.model.interface.reports import Reports, key
 from algoprog.variant import option
-from tests.configs import TINY, compose, gpt, part, shaken, tokens
+from tests.configs import TINY, beside, compose, gpt, part, shaken, tokens
 from tests.model.counting import counted
 
 CONTRACTS = {
@@ -176,13 +176,14 @@ def test_docstrings_explain(path: Path) -> None:
 @pytest.mark.parametrize(("axis", "stem", "knob"), KNOBS)
 def test_no_knob_is_dead(axis: str, stem: str, knob: str) -> None:
     """Some other value of the knob must change the parameters, the FLOPs or the output."""
-    as_is = behaviour(**{axis: part(axis, stem)})
-    others = list(accepted(axis, stem, knob))
+    with_it = beside(axis, stem)
+    as_is = behaviour(**{axis: part(axis, stem)}, **with_it)
+    others = list(accepted(axis, stem, knob, with_it))
     assert others, "no other value is accepted"
-    assert any(behaviour(**{axis: other}) != as_is for other in others)
+    assert any(behaviour(**{axis: other}, **with_it) != as_is for other in others)
 
 
-def behaviour(**parts: dict[str, Any]) -> tuple[Any, ...]:
+def behaviour(**parts: str | dict[str, Any]) -> tuple[Any, ...]:
     """Everything by which two models could be told apart."""
     model = gpt(WIDE, **parts)
     first = [(path, tuple(own.shape), own.double().sum().item()) for path, own in model.named_parameters()]
@@ -206,12 +207,12 @@ def trained_upon(model: Backbone) -> tuple[float, list[float]]:
     return float(sum(reports.losses, start=torch.zeros(()))), buffers
 
 
-def accepted(axis: str, stem: str, knob: str) -> Iterator[dict[str, Any]]:
+def accepted(axis: str, stem: str, knob: str, with_it: dict[str, str]) -> Iterator[dict[str, Any]]:
     """The option with another value of the knob, for every other value that its constructor takes."""
     for value in candidates(axis, stem, knob):
         other = part(axis, stem, **{knob: value})
         try:
-            gpt(seed=None, **{axis: other})
+            gpt(seed=None, **{axis: other}, **with_it)
         except ValueError:
             continue
         yield other

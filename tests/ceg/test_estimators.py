@@ -15,6 +15,7 @@ from algoprog.ceg.fit.law import bootstrap, fit_law
 from algoprog.ceg.gains import ESTIMATORS, compute_gains
 from algoprog.ceg.simulate.curves import World
 from algoprog.ceg.simulate.ladder import SimulatedLadder
+from algoprog.report.figures import charts_gain
 
 
 def pair(gain: float, world: World | None = None) -> tuple[Curve, Curve]:
@@ -28,7 +29,7 @@ def pair(gain: float, world: World | None = None) -> tuple[Curve, Curve]:
 def test_every_estimator_finds_a_gain_that_is_easy_to_see(name, gain):
     estimate = ESTIMATORS[name](*pair(gain), "flops", "final")
     assert np.exp(estimate.log_gain) == pytest.approx(gain, rel=0.05)
-    assert 0 < estimate.log_sd < 0.3
+    assert 0 < estimate.log_sd < 0.3 or np.isinf(estimate.log_sd)  # one pair tells some nothing
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -134,7 +135,10 @@ def test_a_new_estimator_is_one_file(tmp_path, monkeypatch):
     (tmp_path / "raw_crossing.py").write_text(example, encoding="utf-8")
     monkeypatch.setattr(known.folder, "__path__", [*known.folder.__path__, str(tmp_path)])
     found = known._found()
-    assert [*found] == [*ESTIMATORS, "raw_crossing"]
+    assert found.keys() == {*ESTIMATORS, "raw_crossing"}
     base, arm = pair(2.0)
     rows = compute_gains([base, arm], estimators=[found["raw_crossing"]], costs=["flops"])
     assert next(row.ceg for row in rows if row.variant == "arm") == pytest.approx(2.0, rel=0.05)
+    monkeypatch.setattr(charts_gain, "ESTIMATORS", found)
+    (panel,) = charts_gain.estimators_chart(rows, {}).panels
+    assert [series.name for series in panel.series if series.y] == ["raw_crossing"]

@@ -17,13 +17,18 @@ from algoprog.report.words.scale import verdict_word
 
 Range = tuple[float, float]
 
-_ESTIMATOR_STYLES = {
-    "iso_loss": Style("#0a7cc4", (), "o"),
-    "paper": Style("#d55e00", (), "s"),
-    "closest_row": Style("#009e73", (), "^"),
-    "effective_speedup": Style("#cc79a7", (), "D"),
-    "scaling_fit": Style("#e69f00", (), "v"),
-}
+_ESTIMATOR_STYLES = (
+    Style("#0a7cc4", (), "o"),
+    Style("#d55e00", (), "s"),
+    Style("#009e73", (), "^"),
+    Style("#cc79a7", (), "D"),
+    Style("#e69f00", (), "v"),
+    Style("#56b4e9", (), "P"),
+    Style("#8f7fd6", (), "X"),
+    Style("#8a8f98", (), "*"),
+)
+"""By the estimators' ranks; a ninth begins again."""
+
 _FIT_POINTS = 25
 
 
@@ -108,7 +113,11 @@ def _estimators(gains: Sequence[Gain], model: str, noise: Range | None) -> Panel
         own = [gain for gain in gains if gain.estimator == name]
         x = tuple(variants.index(gain.variant) + shift for gain in own)
         low, high = tuple(gain.ci_low for gain in own), tuple(gain.ci_high for gain in own)
-        series.append(Series(name, _ESTIMATOR_STYLES[name], x, tuple(gain.ceg for gain in own), low, high))
+        series.append(Series(name, _style(index), x, tuple(gain.ceg for gain in own), low, high))
     ticks = tuple((float(place), variant) for place, variant in enumerate(variants))
     title = f"CEG in {COSTS[gains[0].cost].title}"
     return Panel(model, tuple(series), title, ticks, reference=1.0, noise=noise)
+
+
+def _style(rank: int) -> Style:
+    return _ESTIMATOR_STYLES[rank % len(_ESTIMATOR_STYLES)]
