@@ -149,7 +149,7 @@ def test_an_optimizer_that_is_charged_stands_with_its_gain_on_every_axis(write_s
     values = {g.cost: f"{g.ceg:.3f}" for g in gains if (g.variant, g.estimator, g.kind) == KEY}
     (line,) = [line for line in unwrapped(gains_table(gains, charged)) if "optimizer" in line]
     assert line.startswith("rope at nano: gain ")
-    assert all(f"{values[cost]} in {COSTS[cost].title}" in line for cost in charges.AXES)
+    assert all(f"{values[cost]} in {COSTS[cost].title}" in line for cost in charges.COST_AXES)
     assert "are 20.0% of its FLOPs" in line
 
 
