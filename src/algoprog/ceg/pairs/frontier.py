@@ -35,7 +35,8 @@ def join_sizes(curves: Sequence[Curve], baseline: str) -> list[Curve]:
     if 0 < len(sizes) < FEWEST_SIZES:
         some = next(curve for curve in finished if curve.variant == baseline)
         raise ValueError(
-            f"{some} has one evaluation only: export every evaluation, or the end points of {FEWEST_SIZES} sizes at least"
+            f"{some} has one evaluation only: export every evaluation, or the end points of {FEWEST_SIZES} sizes at"
+            " least"
         )
     return [_frontier(runs) for runs in groups.values()]
 
