@@ -14,6 +14,7 @@ from algoprog.runs.record import Run
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "gains.ipynb"
 
 
+@pytest.mark.slow
 def test_it_redraws_table_and_figures(
     write_sweep: Callable[..., list[Run]], sweep: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:

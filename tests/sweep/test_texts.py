@@ -159,6 +159,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base / "sweep"
 
 
+@pytest.mark.slow
 def test_a_sweep_over_tokenizers_gives_one_table_in_bits_per_byte(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,6 +188,7 @@ def test_a_sweep_over_tokenizers_gives_one_table_in_bits_per_byte(
     assert "nats per token" not in page
 
 
+@pytest.mark.slow
 def test_the_commands_refuse_nats_and_costs_in_tokens(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("ceg", "predict"):
         assert main([command, str(trained)]) == 2

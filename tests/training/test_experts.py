@@ -46,6 +46,7 @@ def test_the_load_stands_in_curve_and_record(compose: Compose, tmp_path: Path) -
     assert "dead-parameters" not in run.record.flags
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
     """To the last digit, biases included: without them other experts are chosen."""
     words = (*BIASED, *EVERY_STEP, "model.dropout=0.1")

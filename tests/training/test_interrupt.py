@@ -15,7 +15,12 @@ LONG = ("budget.steps=100", "evaluation.points=100", "model.dropout=0.3")
 
 
 @pytest.mark.parametrize(
-    ("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR2, 128 + signal.SIGUSR2)]
+    ("signum", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param(signal.SIGUSR2, 128 + signal.SIGUSR2, marks=pytest.mark.slow),
+    ],
 )
 def test_a_stopped_run_loses_nothing(tmp_path: Path, signum: signal.Signals, code: int) -> None:
     """Although no checkpoint was due for a minute."""

@@ -130,6 +130,7 @@ def test_by_trial_nothing_may_fit(spec: Specs, monkeypatch: pytest.MonkeyPatch) 
         tried(spec(), language_model(spec()).gpt, torch.device("cpu"))
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_keeps_its_cut_or_counts_anew(tmp_path: Path) -> None:
     words = (*EVERY_STEP, "budget.steps=8", "model.dropout=0.3")
     assert finish(tmp_path / "calm", *words, "micro_batch_size=1")[0] == 0

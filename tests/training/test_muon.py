@@ -194,6 +194,7 @@ def test_an_end_point_is_that_of_a_run_of_its_own(tmp_path: Path) -> None:
         assert alone[column][-1] == branched[column][row], column
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
     words = (*EVERY_STEP, *WSD, "schedule.branches=2")
     assert finish(tmp_path / "calm", *words)[0] == 0
