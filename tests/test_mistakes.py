@@ -112,6 +112,7 @@ def test_one_run_has_one_option_of_an_axis() -> None:
         ("hydra=null", "leaves nothing of hydra"),
         ("~seed", "~seed would leave runs without seed"),
         ("~norm@final_norm", "would leave runs without norm"),
+        ("~model.name=1,2", "~model.name=1,2 deletes model.name, of which no values can be swept"),
         ("+attention=mqa", "+attention is there already: write attention=... without the plus"),
         ("design.vary={seed:[0,1]}", "takes no further key that way: write +design.vary.seed=..."),
     ],

@@ -73,6 +73,8 @@ def refuse_choices(overrides: list[str]) -> None:
         if word.is_delete():
             if key in SETTINGS or setting(word).lstrip("~") in AXES:
                 raise ValueError(f"{word.input_line} would leave runs without {key}: leave that word out")
+            if word.is_sweep_override():
+                raise ValueError(f"{word.input_line} deletes {key}, of which no values can be swept: leave them out")
         elif key in _OF_HYDRA:
             if not isinstance(word.value(), dict):
                 raise ValueError(f"{word.input_line} leaves nothing of {key}: write {key}.NAME=VALUE for one setting")

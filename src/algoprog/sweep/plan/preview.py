@@ -145,9 +145,9 @@ def preview(arguments: Sequence[str], records: Path) -> Preview:
         loader = GlobalHydra.instance().config_loader()
         try:
             config = loader.load_configuration("config", list(arguments), run_mode=RunMode.MULTIRUN)
+            return _preview(config, loader, records)
         except HydraException as error:
             raise ValueError(hydra_sentence(error)) from error
-        return _preview(config, loader, records)
 
 
 def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview:
