@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -290,7 +291,7 @@ def _protocol(record: Record) -> dict[str, Any]:
 def _measured_against(record: Record) -> dict[str, Any]:
     """What tells runs from those of another baseline, of whose gains they are no part; nothing for the default one."""
     moved = {axis: part for axis, part in record.against.items() if axis in MODEL}
-    name = record.baseline + (f" with {moved}" if moved else "")
+    name = record.baseline + (f" with {json.dumps(moved, sort_keys=True)}" if moved else "")
     return {BASELINE_ENTRY: name} if name != DEFAULT_BASELINE else {}
 
 

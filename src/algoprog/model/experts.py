@@ -67,7 +67,8 @@ class Experts(NoFacts, NoStatistics, Part):
         """Every position through the only expert."""
         return self.transformed(x.flatten(0, 1), [x.shape[0] * x.shape[1]]).unflatten(0, x.shape[:2])
 
-    # How many rows an expert has is not known before it runs: a compiler leaves this to the interpreter.
+    # How many rows an expert has is not known before it runs: a compiler leaves this to the interpreter (torch has no
+    # type for that decorator).
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(
         self,
