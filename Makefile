@@ -3,6 +3,8 @@ PYTHON ?= python3
 PY := .venv/bin/python
 # One worker more than cores: many tests wait for a process.
 WORKERS := $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
+# Dozens of processes import the same modules: they are compiled once, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE =
 SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .venv/.installed: pyproject.toml constraints.txt

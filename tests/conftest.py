@@ -12,12 +12,13 @@ import hypothesis
 import pytest
 import scipy.linalg  # noqa: F401 - for the BLAS that it loads, besides numpy's
 import torch
+from jaxtyping import config as jaxtyping_config
 from jaxtyping import install_import_hook
 from threadpoolctl import threadpool_limits
 
 from tests.quick_hydra import quicken
 
-# Before anything imports the model: from here on its shapes and types are checked at every call.
+# Before anything imports the model: from here on its shapes and types can be checked at every call.
 install_import_hook("algoprog.model", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 gc.set_threshold(50_000, 20, 20)  # a sixth of composing was spent on looking through what the imports have left
@@ -60,6 +61,12 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def quick_hydra() -> None:
     """Composing is half of what many tests would wait for."""
     quicken()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shapes_are_checked_where_the_model_is_tested(request: pytest.FixtureRequest) -> None:
+    """The calls of every option are checked in its own tests; elsewhere the checks would take as long as training."""
+    jaxtyping_config.update("jaxtyping_disable", request.path.parent.name in STARTING_PROCESSES)
 
 
 @pytest.fixture(scope="session")
