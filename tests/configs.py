@@ -54,6 +54,7 @@ KNOBS = {
         {"sparse": {"window": 3, "n_summary": 2}},
         {"sparse": {"window": 5, "n_summary": 0}},
         {"mla": {"q_rank": 0.5}},
+        {"window": {"window": 5, "every": 2}},
     )
 }
 """Settings worth a test of every property besides the options as they stand in conf/."""

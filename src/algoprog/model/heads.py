@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from algoprog.model.init import Init
@@ -48,7 +48,7 @@ class HeadsAttention(NoStatistics, Causal, Attention):
         state.write(k, v, context.places)
         queries, keys = context.places.index, state.positions.expand(len(x), -1)
         mask, bias = self.visible(queries, keys).unsqueeze(1), context.position.bias(queries, keys)
-        return self._written(context.kernel(q, state.k, state.v, mask, bias=bias))
+        return self._written(self.mixed(q, state.k, state.v, mask, bias, context))
 
     def attend(
         self,
@@ -58,7 +58,19 @@ class HeadsAttention(NoStatistics, Causal, Attention):
         context: Context,
     ) -> Float[Tensor, "batch heads seq d_head"]:
         """Mix the values; a pattern other than causal overrides this together with `visible` and `attended_keys`."""
-        return context.kernel(q, k, v, None, bias=bias_of_all(q, context))
+        return self.mixed(q, k, v, None, bias_of_all(q, context), context)
+
+    def mixed(
+        self,
+        q: Float[Tensor, "batch heads queries d_head"],
+        k: Float[Tensor, "batch kv_heads keys d_head"],
+        v: Float[Tensor, "batch kv_heads keys d_head"],
+        mask: Bool[Tensor, "*#batch queries keys"] | None,
+        bias: Float[Tensor, "*#batch queries keys"] | None,
+        context: Context,
+    ) -> Float[Tensor, "batch heads queries d_head"]:
+        """The values of all heads, mixed by one softmax; what mixes them otherwise overrides this."""
+        return context.kernel(q, k, v, mask, bias=bias)
 
     def new_state(self, batch: int, capacity: int) -> KeyValues:
         """Keys and values of no position."""

@@ -30,9 +30,9 @@ class Init:
         """The streams of what lies inside a part, by a longer name."""
         return Init(self.seed, self.n_layers, f"{self.prefix}{name}.")
 
-    def normal(self, weight: Tensor, name: str) -> None:
-        """Fill in place from N(0, 0.02^2)."""
-        self._fill(weight, name, lambda values, generator: values.normal_(0.0, STD, generator=generator))
+    def normal(self, weight: Tensor, name: str, std: float = STD) -> None:
+        """Fill in place from N(0, std^2), by default N(0, 0.02^2)."""
+        self._fill(weight, name, lambda values, generator: values.normal_(0.0, std, generator=generator))
 
     def residual(self, weight: Tensor, name: str) -> None:
         """Fill in place from N(0, 0.02^2 / (2 n_layers)): for matrices that write the residual stream.

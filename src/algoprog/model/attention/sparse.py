@@ -81,7 +81,7 @@ class SparseAttention(HeadsAttention):
         if seq_len > self.window and self.pattern == "fixed":
             return self._attend_windows(q, k, v, context)
         mask = self.mask(seq_len, q.device) if seq_len > self.window else None
-        return context.kernel(q, k, v, mask, bias=bias_of_all(q, context))
+        return self.mixed(q, k, v, mask, bias_of_all(q, context), context)
 
     def _attend_windows(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
         """Attend window by window: `window + n_windows * n_summary` keys a query instead of the sequence.
@@ -93,12 +93,13 @@ class SparseAttention(HeadsAttention):
         q, k, v = (_windows(x, self.window) for x in (q, k, v))
         mask = self._window_mask(q.shape[1], q.device).repeat(batch, 1, 1, 1)
         bias = context.position.bias(*self._window_places(q.shape[1], q.device))
-        mixed = context.kernel(
+        mixed = self.mixed(
             _heads_first(q),
             _heads_first(self._with_summaries(k)),
             _heads_first(self._with_summaries(v)),
             mask,
-            bias=None if bias is None else bias.repeat(batch, 1, 1, 1),
+            None if bias is None else bias.repeat(batch, 1, 1, 1),
+            context,
         )
         return mixed.transpose(1, 2).unflatten(0, (batch, -1)).flatten(1, 2)[:, :seq_len].transpose(1, 2)
 
