@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -20,8 +21,9 @@ class Recipe(ABC):
     """A way to update a model's parameters, by what each is for.
 
     Learning rates belong to parameter groups: a schedule multiplies that of every group by the same factor, so groups
-    may have rates of their own. State lies in tensors of the parameters' shapes or in numbers, in `state_dict`, so that
-    checkpoints, branches and shards hold it. Parameters may be shards (`DTensor`), without which no step is whole.
+    may have rates of their own. State lies in numbers and in tensors of the parameters' shapes, or in lists and dicts
+    of others, which are whole on every device; all in `state_dict`, so that checkpoints, branches and shards hold it.
+    Parameters may be shards (`DTensor`), without which no step is whole.
     """
 
     @abstractmethod
@@ -68,6 +70,14 @@ def groups(parameters: Sequence[Declared], *, weight_decay: float) -> list[dict[
     decayed = [own.parameter for own in parameters if own.decayed]
     rest = [own.parameter for own in parameters if not own.decayed]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+class Averaging(Optimizer, ABC):
+    """An optimizer whose weights in training are not those that it gives."""
+
+    @abstractmethod
+    def averaged(self) -> AbstractContextManager[None]:
+        """Puts the weights that it gives in place; when it is left, those of training are back to the bit."""
 
 
 class Combined(Optimizer):

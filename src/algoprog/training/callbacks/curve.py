@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import DataLoader
 
 from algoprog.runs.divergence import exploded, lost
@@ -17,6 +19,7 @@ from algoprog.runs.record import OPTIMIZER_FLOPS
 from algoprog.runs.store import append_curve
 from algoprog.training.clock import Clock
 from algoprog.training.module import LanguageModel
+from algoprog.training.optimizer import Averaging
 from algoprog.training.reported import by_layer, columns
 from algoprog.training.state.checkpoint import CURVE
 
@@ -115,7 +118,7 @@ class CurveWriter(Callback):
         train_loss: float,
         annealed: bool,
     ) -> dict[str, float | int]:
-        """A row of the curve for the weights as they are; `step` is what they have cost."""
+        """A row of the curve for the weights that the optimizer gives; `step` is what they have cost."""
         charged = step * self.optimizer_flops
         val = self._validate(trainer, module)
         tokens = step * self.tokens_per_step
@@ -177,7 +180,12 @@ class CurveWriter(Callback):
         meter = module.val_meter
         meter.reset()
         # A DataLoader draws a number whenever it starts, from the stream that dropout uses.
-        with torch.no_grad(), torch.random.fork_rng(devices=()), trainer.precision_plugin.forward_context():
+        with (
+            torch.no_grad(),
+            torch.random.fork_rng(devices=()),
+            trainer.precision_plugin.forward_context(),
+            given(trainer, module),
+        ):
             for batch in self.loader:
                 inputs, targets = (part.to(module.device) for part in batch)
                 module.score((inputs, targets))
@@ -188,3 +196,17 @@ class CurveWriter(Callback):
     def _stop(self, trainer: L.Trainer, reason: str) -> None:
         self.diverged = reason
         trainer.should_stop = True
+
+
+@contextmanager
+def given(trainer: L.Trainer, module: LanguageModel) -> Iterator[None]:
+    """The weights that the optimizer gives, where it trains others; none is left gathered from its shards."""
+    optimizer = trainer.optimizers[0] if trainer.optimizers else None
+    if not isinstance(optimizer, Averaging):
+        yield
+        return
+    with optimizer.averaged():
+        yield
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
