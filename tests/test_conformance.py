@@ -194,7 +194,16 @@ def behaviour(**parts: str | dict[str, Any]) -> tuple[Any, ...]:
         model.embedding.table.weight.mul_(0.02)
         logits = model(tokens(1))
         told = trained_upon(model)
+    if model.of_whole_batches:
+        logits = trained_for_a_while(model)(tokens(1))
     return first, model.flops_per_token(), model.attention_density(), logits.double().sum().item(), told
+
+
+def trained_for_a_while(model: Backbone) -> Backbone:
+    """What a model evaluates to after some steps without an update."""
+    for seq_len in range(1, 12):
+        model.train()(tokens(2, seq_len=seq_len))
+    return model.eval()
 
 
 def trained_upon(model: Backbone) -> tuple[float, list[float]]:

@@ -30,6 +30,8 @@ SETTINGS = (
 
 TENTH = ("schedule.warmup_steps=null", "schedule.warmup_fraction=0.1")
 
+NORMS = {"norm": "norm", "final_norm": "norm@final_norm"}
+
 CASES = {
     "ln": (),
     **{
@@ -40,6 +42,7 @@ CASES = {
     },
     # At twice this rate its heads normalise what is next to nothing, and roundings grow to a tenth of the loss.
     "mixer=gated_deltanet": ("mixer=gated_deltanet", "optim.lr=1e-2"),
+    **{f"{axis}=batchnorm": (f"{word}=batchnorm", "micro_batch_size=4") for axis, word in NORMS.items()},
     **{f"optim={name}": (f"optim={name}",) for name in options("optim") if name != "adamw"},
     "attention=sparse, strided": ("attention=sparse", "attention.pattern=strided"),
     "schedule=linear": ("schedule=linear", *TENTH),

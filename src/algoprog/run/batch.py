@@ -25,6 +25,22 @@ def devices_of(config: dict[str, Any], gpus: Gpus | None) -> int:
     return int(devices)
 
 
+def check_whole(config: dict[str, Any], devices: int) -> None:
+    """Refuse to cut a batch that a part of the model takes as a whole.
+
+    Raises:
+        ValueError: it would be cut.
+    """
+    batch, micro = config["batch_size"], config["micro_batch_size"]
+    if micro == batch and devices == 1:
+        return
+    how = f"micro_batch_size={micro}" if devices == 1 else f"{devices} devices"
+    raise ValueError(
+        f"norm=batchnorm normalises over the whole batch of {batch} sequences, and {how} would cut it: use one device"
+        f" and micro_batch_size={batch} or auto, or choose another norm"
+    )
+
+
 def accumulated(config: dict[str, Any], devices: int) -> int:
     """Micro-batches that one device accumulates in a step.
 

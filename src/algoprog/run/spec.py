@@ -19,7 +19,7 @@ from algoprog.model.interface.backbone import TRAIN_OVER_FORWARD
 from algoprog.refusals.names import check_name
 from algoprog.refusals.pairs import refuse
 from algoprog.refusals.unknown import refuse_unknown
-from algoprog.run.batch import accumulated, devices_of
+from algoprog.run.batch import accumulated, check_whole, devices_of
 from algoprog.run.settings import check_optimizer, check_settings
 from algoprog.training import budget
 from algoprog.variant import cohort, model_name, run_id, variant
@@ -167,6 +167,9 @@ def priced(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) 
     val_windows(config, store)  # is a window shorter than the text?
     TrainWindows(store.train, dims.seq_len, config["seed"], 1)
     model = skeleton(config, dims)
+    if model.of_whole_batches:
+        check_whole(config, devices)
+        auto_micro_batch = False
     flops_per_token = model.flops_per_token()
     optimizer, parameters = construct(config, "optim"), model.parameters_by_role()
     optimizer_flops = sum(optimizer.flops(parameter) for parameter in parameters)

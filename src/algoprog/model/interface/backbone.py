@@ -256,6 +256,11 @@ class Backbone(nn.Module, ABC):
         return self.facts().get("attention_density")
 
     @property
+    def of_whole_batches(self) -> bool:
+        """Whether any part computes over a whole batch, which may then not be cut."""
+        return any(part.of_whole_batches for part in self.parts().values())
+
+    @property
     def sparse(self) -> bool:
         """Whether the attention of any layer is configured to leave keys out."""
         return any(part.sparse for part in self.parts().values() if isinstance(part, Attention))

@@ -33,6 +33,9 @@ class Part(nn.Module, ABC):
     without: ClassVar[Mapping[str, str]] = {}
     """Axes that mean nothing beside this option, each with the reason as the end of a sentence."""
 
+    of_whole_batches: ClassVar[bool] = False
+    """Whether what it computes in training depends on the whole batch, which may then not be cut."""
+
     def __init__(self, site: Site) -> None:
         super().__init__()
         self.site = site
