@@ -70,6 +70,7 @@ def test_the_same_command_again_trains_nothing(train: Program, sweep: tuple[Path
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")} == before
 
 
+@pytest.mark.slow
 def test_a_finished_baseline_is_found_and_copied(train: Program, sweep: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = sweep
     words = ["pos=rope", f"hydra.sweep.dir={tmp_path}", f"hydra.sweeper.reuse={folder}"]
@@ -136,6 +137,7 @@ def test_a_wrong_engine_setting_is_refused_in_one_sentence(train: Program, tmp_p
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_report_redraws_a_sweep(algoprog: Program, sweep: tuple[Path, str]) -> None:
     folder, printed = sweep
     (folder / "report.html").unlink()

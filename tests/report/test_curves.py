@@ -41,6 +41,7 @@ def test_a_table_has_a_page_of_its_own(table: Path, capsys: pytest.CaptureFixtur
     assert "Gains in" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_ends_of_sizes_have_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--baseline", "adamc_llama_scaling", "--out", str(tmp_path / "marin")]
     assert main(["report", str(CASES / "marin-ends.csv"), *words]) == 0

@@ -39,6 +39,7 @@ def test_nothing_is_drawn_again_without_a_change(folder: Path, capsys: pytest.Ca
     assert page.stat().st_mtime_ns > before
 
 
+@pytest.mark.slow
 def test_a_change_of_anything_is_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     analyse(folder, wandb=None, redraw=False)
     seen = {drawn_from(folder / REPORT_FILE)}
@@ -58,6 +59,7 @@ def test_a_change_of_anything_is_drawn(folder: Path, monkeypatch: pytest.MonkeyP
     assert drawn_from(folder / REPORT_FILE) == last
 
 
+@pytest.mark.slow
 def test_sources_that_are_not_committed_always_draw(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "environment", lambda: SOURCES | {"git_dirty": True})
     analyse(folder, wandb=None, redraw=False)

@@ -47,6 +47,7 @@ class Inside(HTMLParser):
             pass
 
 
+@pytest.mark.slow
 def test_what_is_wide_scrolls_by_itself_and_figures_scale(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     found = Inside(text).found

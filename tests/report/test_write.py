@@ -119,6 +119,7 @@ def test_the_page_is_small_enough_to_send(full):
     assert full.stat().st_size < 3_000_000
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes(write_sweep, make_gains, sweep, tmp_path):
     shape = sweep(models=("nano",), variants=("none", "ln"), seeds=2)
     runs, gains = write_sweep(shape), make_gains(shape)

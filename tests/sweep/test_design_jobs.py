@@ -168,7 +168,7 @@ def test_another_sweeper_is_refused_where_only_ours_will_do(config: list[str], s
         (["design=factorial", "design.parts.norm=[lm]"], "norm has no option lm"),
         (["design=ladder", "design.exclude=[{seed:[0,1,2]}]"], "leaves out every combination"),
         (["design=ladder", "design.exclude=[{sead:0}]"], "names sead, which is no setting"),
-        (["design=ladder", "design.exclude=[{norm:lm}]"], "norm has no option lm: choose among dyt, ln"),
+        (["design=ladder", "design.exclude=[{norm:lm}]"], "norm has no option lm: choose among "),
         (["design=ladder", "design.exclude=[{variant:lm}]"], "no axis has the option lm"),
         (["design=ladder", "design.exclude=[{model:[nano,huge]}]"], "model has no option huge: choose among"),
         (["design=ladder", "design.exclude=[{attention:'gqa(size=2)'}]"], "no knob size: it has group_size"),
@@ -206,6 +206,7 @@ def test_an_axis_that_an_experiment_sets_moves_the_baseline(tmp_path: Any) -> No
     assert cohort(composer(found[1]), "data") != cohort(composed([["norm=ln"]])[0], "data")
 
 
+@pytest.mark.slow
 def test_another_optimizer_keeps_its_own_rate_where_an_experiment_sets_one() -> None:
     words = ("experiment=demo", "variant=none", "seed=0", "optim=adamw,muon")
     adamw, muon = composed(asked(*words, "tune=none"))
@@ -216,6 +217,7 @@ def test_another_optimizer_keeps_its_own_rate_where_an_experiment_sets_one() -> 
     assert cohort(muon, "data") == cohort(adamw, "data")
 
 
+@pytest.mark.slow
 def test_put_together_configurations_equal_those_that_hydra_composes() -> None:
     found = asked("design=paper", "model=nano,micro", "seed=0,1", "optim.lr=1e-3,2e-3", "experiment=demo")
     loader = GlobalHydra.instance().config_loader()

@@ -69,6 +69,7 @@ def test_a_sweep_that_finishes_nothing_exits_with_one(train: Program, tmp_path: 
     assert "timed out" in result.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_the_first_run_is_told_by_the_exit_code(tmp_path: Path) -> None:
     command = [sys.executable, "-X", "importtime", str(ROOT / "train.py"), "-m", *TINY, f"hydra.sweep.dir={tmp_path}"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -18,7 +18,9 @@ from tests.warm import heed_signals
 LAUNCHER = Path(__file__).parent / "planted" / "launcher.py"
 
 
-@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
+@pytest.mark.parametrize(
+    "how", ["SIGTERM", "SIGKILL", *(pytest.param(how, marks=pytest.mark.slow) for how in ("SIGINT", "SIGHUP"))]
+)
 def test_no_run_outlives_the_launcher(tmp_path: Path, how: str) -> None:
     launcher = subprocess.Popen(
         [sys.executable, str(LAUNCHER), str(tmp_path)], stderr=subprocess.DEVNULL, preexec_fn=heed_signals
@@ -35,6 +37,7 @@ def test_no_run_outlives_the_launcher(tmp_path: Path, how: str) -> None:
         assert [status and status.state for status in statuses] == [STOPPED, STOPPED]
 
 
+@pytest.mark.slow
 def test_nohup_is_respected(tmp_path: Path) -> None:
     launcher = subprocess.Popen(
         [sys.executable, str(LAUNCHER), str(tmp_path)],

@@ -154,6 +154,7 @@ def trained(train: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:  
     return folder
 
 
+@pytest.mark.slow
 def test_a_design_is_trained_and_every_run_can_be_repeated_by_hand(trained: Path) -> None:
     written = json.loads((trained / "sweep.json").read_text())["runs"]
     records = {path.name: load_run(path).record for path in trained.iterdir() if (path / "record.json").exists()}
@@ -176,6 +177,7 @@ def test_a_plan_says_what_is_done_and_how_long_the_rest_takes(plan: Planned, tra
     assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_another_precision_or_model_tells_nothing_about_the_time(plan: Planned, trained: Path) -> None:
     for word in ("model.n_layers=2", "precision=bf16-mixed"):
         _, found = plan(*TINY_RUN, *DESIGN, word, records=trained)
@@ -193,6 +195,7 @@ def test_the_memory_estimate_is_near_what_was_measured(plan: Planned, trained: P
         assert measured[run["name"]] <= run["memory_bytes"] <= 1.4 * measured[run["name"]]
 
 
+@pytest.mark.slow
 def test_a_plan_starts_in_a_process_of_its_own(algoprog: Program, tmp_path: Path) -> None:  # noqa: F811
     result = algoprog("plan", "-m", *TINY_RUN, *DESIGN, f"hydra.sweep.dir={tmp_path / 'new'}")
     assert result.returncode == 0, result.stderr
@@ -246,6 +249,7 @@ def test_a_search_is_planned_from_its_grid_to_its_most_trials(
     assert "by at most 4 trials: then 14 runs" in " ".join(table.split())
 
 
+@pytest.mark.slow
 def test_rates_that_are_typed_are_the_grid_of_every_optimizer(plan: Planned) -> None:
     _, found = plan(*TINY_RUN, "optim=adamw,muon", "optim.lr=1e-3,2e-3,4e-3", "seed=0,1", "tune=lr")
     runs = [(run["variant"], run["role"], run["seed"]) for run in found["runs"]]
@@ -290,6 +294,7 @@ def _commit(record: Record) -> object:
     return record.environment["git_commit"]
 
 
+@pytest.mark.slow
 def test_a_reused_baseline_with_other_threads_is_announced_by_the_sweep(
     train: Program,  # noqa: F811
     trained: Path,
@@ -364,6 +369,7 @@ def test_a_baseline_that_is_not_all_there_is_not_reused(plan: Planned, trained: 
     assert [run["state"] for run in plan(*words)[1]["runs"]] == ["new", "new"]
 
 
+@pytest.mark.slow
 def test_damaged_runs_are_trained_again_and_nothing_else_is(
     plan: Planned,
     train: Program,  # noqa: F811

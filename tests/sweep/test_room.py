@@ -63,6 +63,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(
     assert not list(tmp_path.glob("sweep/*/config.yaml"))
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_needs_no_memory(
     train: Program,  # noqa: F811
     tmp_path: Path,

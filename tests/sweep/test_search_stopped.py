@@ -193,6 +193,7 @@ def test_stopped_at_any_turn_it_goes_on_to_the_same_end(go: Callable[..., Machin
         assert len(trained) == len(set(trained)), "nothing is trained twice"
 
 
+@pytest.mark.slow
 def test_what_is_added_later_changes_no_choice(go: Callable[..., Machine]) -> None:
     before = (go().folder / CHOICES_FILE).read_text()
     more = go(words=("variant=none,rope", "seed=0,1,2", "optim.lr=5e-4,1e-3"))
@@ -214,6 +215,7 @@ def test_what_failed_has_no_vote_and_is_not_tried_again_once_chosen(
     assert not [r for r in records(machine.folder).values() if r.protocol["optim.lr"] == 4e-3]
 
 
+@pytest.mark.slow
 def test_without_any_vote_the_configured_rate_is_compared(
     go: Callable[..., Machine], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,6 +80,7 @@ def test_tokenizers_are_variants_of_one_text(hydra: None, tmp_path: Path) -> Non
     assert told == "  tokenizer compared in bits per byte: one text for all, at most 8,000 bytes (evaluation.bytes)\n"
 
 
+@pytest.mark.slow
 def test_the_baseline_that_is_added_scores_the_same_text(hydra: None, tmp_path: Path) -> None:
     found = planned(tmp_path, "tokenizer=bpe,bytes", "attention=mqa", "evaluation.bytes=50000")
     runs = specs(found)
@@ -102,6 +103,7 @@ def test_knobs_of_a_tokenizer_are_compared_alike(hydra: None, tmp_path: Path) ->
     assert len({spec.cohort for spec in runs.values()}) == 1
 
 
+@pytest.mark.slow
 def test_data_are_variants_on_a_text_of_their_own(hydra: None, texts: Path, tmp_path: Path) -> None:
     words = [*own(texts, "a", "b"), "tokenizer=bytes", f"data.validation={texts / 'val.txt'}", "seed=0,1"]
     runs = specs(planned(tmp_path, *words))
@@ -115,6 +117,7 @@ def test_data_are_variants_on_a_text_of_their_own(hydra: None, texts: Path, tmp_
     assert {spec.cohort for spec in others.values()}.isdisjoint({first.cohort}), "another baseline, another table"
 
 
+@pytest.mark.slow
 def test_one_bpe_is_learned_for_all_data(hydra: None, texts: Path, tmp_path: Path) -> None:
     words = [*own(texts, "a", "b"), "tokenizer=bpe", "tokenizer.vocab_size=270", f"data.validation={texts / 'val.txt'}"]
     assert "tokenizer=bpe would be learned from each anew: add tokenizer.text=FILE" in reason(planned(tmp_path, *words))

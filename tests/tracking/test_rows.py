@@ -118,7 +118,7 @@ def test_begun_offline_and_resumed_online(standin: StandIn, tmp_path: Path) -> N
     assert not offline_folders(tmp_path)
 
 
-@pytest.mark.parametrize("fault", ["500", "hang"])
+@pytest.mark.parametrize("fault", ["500", pytest.param("hang", marks=pytest.mark.slow)])
 def test_a_server_that_fails_costs_a_bounded_wait(
     standin: StandIn, tmp_path: Path, fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,7 +147,7 @@ def test_without_a_listener_it_logs_offline(
     assert len(offline_folders(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("fault", ["500", "hang"])
+@pytest.mark.parametrize("fault", [pytest.param("500", marks=pytest.mark.slow), "hang"])
 def test_a_server_that_stops_in_the_middle_does_not_slow_the_rows(standin: StandIn, tmp_path: Path, fault: str) -> None:
     made = logger(tmp_path, timeout=2)
     standin.fault = fault

@@ -56,6 +56,7 @@ def test_tensorboard(tmp_path: Path) -> None:
         assert [scalar.value for scalar in scalars] == pytest.approx([row[column] for row in ROWS], rel=1e-6)  # float32
 
 
+@pytest.mark.slow
 def test_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow.tracking import MlflowClient
 

@@ -115,8 +115,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "something else": (not_a_checkpoint, "it lacks 'algoprog'"),
 }
 
+QUICK = ("cut short", "another run", "other weights")
 
-@pytest.mark.parametrize("damage", DAMAGES)
+
+@pytest.mark.parametrize(
+    "damage", [pytest.param(damage, marks=() if damage in QUICK else pytest.mark.slow) for damage in DAMAGES]
+)
 def test_the_one_before_is_used(calm: Any, killed: Path, damage: str) -> None:
     harm, sentence = DAMAGES[damage]
     harm(checkpoints(killed)[-1])

@@ -57,6 +57,7 @@ def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
     assert result(tmp_path / "killed") == result(tmp_path / "calm")
 
 
+@pytest.mark.slow
 def test_a_branch_ends_like_a_run_of_its_own(compose: Compose, tmp_path: Path) -> None:
     """And the trunk goes on with the biases that it had."""
     wsd = ("schedule=wsd", "schedule.warmup_steps=0", "schedule.decay_fraction=0.5", "schedule.branch_ratio=2")

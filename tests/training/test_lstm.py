@@ -49,6 +49,7 @@ def test_its_memory_is_known_before(norm: str) -> None:
     assert peaks[1] - peaks[0] > 2 * 32 * 16 * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["none", "ln"])
 def test_an_end_point_is_that_of_a_run_of_its_own(tmp_path: Path, norm: str) -> None:
     words = (*WSD, f"norm={norm}")

@@ -98,6 +98,7 @@ def test_replicas_and_shards_read_each_others_checkpoints(calm: Calm, tmp_path: 
         assert ours == pytest.approx(theirs, rel=FLOATING_POINT_ORDER, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_the_others_follow_the_first(calm: Calm, tmp_path: Path) -> None:
     """Here it cannot read the newest checkpoint, and they could."""
     killed(tmp_path, "ddp")
@@ -108,6 +109,7 @@ def test_the_others_follow_the_first(calm: Calm, tmp_path: Path) -> None:
     assert result(tmp_path) == calm("ddp")
 
 
+@pytest.mark.slow
 def test_two_starts_at_once_train_once(tmp_path: Path) -> None:
     words = ("budget.steps=60", "trainer.strategy=ddp")
     one = begin(tmp_path, *words)

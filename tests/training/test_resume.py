@@ -55,7 +55,7 @@ KILLS = {
 }
 
 
-QUICK = ("after it", "in a later write", "in another branch", "diverged")
+QUICK = ("in a later write", "in another branch")
 
 Calm = Callable[..., tuple[list[dict[str, str]], dict[str, Any]]]
 
