@@ -55,7 +55,8 @@ KNOBS = {
         {"sparse": {"window": 5, "n_summary": 0}},
         {"mla": {"q_rank": 0.5}},
         {"window": {"window": 5, "every": 2}},
-    )
+    ),
+    "output_gate": ({"sigmoid": {"per": "head"}},),
 }
 """Settings worth a test of every property besides the options as they stand in conf/."""
 
@@ -94,6 +95,13 @@ def _option(group: str, option: str) -> dict[str, Any]:
     config = OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{option}.yaml"))
     assert isinstance(config, dict)
     return config
+
+
+@cache
+def plain_softmax() -> dict[str, Any]:
+    """The parts of an attention that is built alone: of each axis of the softmax, the option that changes nothing."""
+    axes = ("qk_norm", "output_gate", "sinks", "softcap")
+    return {axis: build.construct({axis: part(axis, "none")}, axis) for axis in axes}
 
 
 def cases(axis: str) -> list[dict[str, Any]]:

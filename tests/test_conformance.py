@@ -23,6 +23,7 @@ from algoprog.model.interface.backbone import Backbone, Block
 from algoprog.model.interface.mixer import Attention, Mixer, Mlp
 from algoprog.model.interface.part import Adapting, Kernel, Norm, Position
 from algoprog.model.interface.reports import Reports, key
+from algoprog.model.interface.softmax import OutputGate, Sinks, Softcap
 from algoprog.variant import option
 from tests.configs import TINY, beside, compose, gpt, part, shaken, tokens
 from tests.model.counting import counted
@@ -36,6 +37,9 @@ CONTRACTS = {
     "pos": Position,
     "mlp": Mlp,
     "kernel": Kernel,
+    "output_gate": OutputGate,
+    "sinks": Sinks,
+    "softcap": Softcap,
 }
 COUNTS = {
     "backbone": 2,
@@ -46,6 +50,9 @@ COUNTS = {
     "pos": 5,
     "mlp": 5,
     "kernel": 2,
+    "output_gate": 2,
+    "sinks": 2,
+    "softcap": 2,
     "optim": 2,
     "schedule": 4,
     "logger": 4,
@@ -57,7 +64,7 @@ FILES = [path for group in COUNTS for path in sorted((conf_dir() / group).glob("
 OPTIONS = [path for path in FILES if path.parent.name in CONTRACTS]
 MAYBE_GLOBAL = [path for group in SCHEMAS for path in sorted((conf_dir() / group).glob("*.yaml"))]
 
-GIVEN = {axis: 2 if axis in ("backbone", "block", "mixer") else 1 for axis in CONTRACTS} | {
+GIVEN = {axis: 2 if axis in ("backbone", "block", "mixer", "attention") else 1 for axis in CONTRACTS} | {
     "optim": 0,
     "schedule": 0,
     "logger": 0,

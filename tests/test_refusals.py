@@ -64,6 +64,11 @@ def test_an_axis_that_the_backbone_has_not_is_in_no_name() -> None:
         (("mixer=gated_deltanet", "backbone=lstm"), "mixer=gated_deltanet means nothing under backbone=lstm, without"),
         (("attention=mla", "pos=alibi"), "pos=alibi means nothing under attention=mla, which turns a part of every"),
         (("attention=mla", "baseline=llama", "pos.theta=500"), "pos.theta=500 means nothing under attention=mla"),
+        (
+            ("mixer=gated_deltanet", "sinks=learned"),
+            "sinks=learned means nothing under mixer=gated_deltanet, which has",
+        ),
+        (("attention=mla", "norm@qk_norm=ln"), "qk_norm=ln means nothing under attention=mla, whose keys are read"),
         (("backbone=lstm", "mlp.expansion=2"), "mlp.expansion=2 means nothing under backbone=lstm, without mlp"),
     ],
 )
@@ -73,15 +78,18 @@ def test_what_an_option_leaves_no_meaning_is_refused(words: tuple[str, ...], sen
         priced(config, build.tokens(config))
 
 
+SOFTMAX = ("qk_norm", "output_gate", "sinks", "softcap")
+
+
 @pytest.mark.parametrize(
     ("words", "name", "without"),
     [
-        (("mixer=gated_deltanet",), "gated_deltanet", {"attention", "pos", "kernel"}),
-        (("mixer=gated_deltanet", "baseline=llama"), "gated_deltanet", {"attention", "pos", "kernel"}),
+        (("mixer=gated_deltanet",), "gated_deltanet", {"attention", "pos", "kernel", *SOFTMAX}),
+        (("mixer=gated_deltanet", "baseline=llama"), "gated_deltanet", {"attention", "pos", "kernel", *SOFTMAX}),
         (("mixer=gated_deltanet", "mixer.conv_width=2", "block=parallel"), "parallel+gated_deltanet(conv_width=2)",
-         {"attention", "pos", "kernel"}),
-        (("attention=mla", "baseline=llama"), "mla", {"pos"}),
-        (("attention=mla", "attention.q_rank=0.5", "kernel=flash"), "mla(q_rank=0.5)+flash", {"pos"}),
+         {"attention", "pos", "kernel", *SOFTMAX}),
+        (("attention=mla", "baseline=llama"), "mla", {"pos", "qk_norm"}),
+        (("attention=mla", "attention.q_rank=0.5", "kernel=flash"), "mla(q_rank=0.5)+flash", {"pos", "qk_norm"}),
     ],
 )  # fmt: skip
 def test_what_has_no_meaning_is_in_no_name_and_no_record(words: tuple[str, ...], name: str, without: set[str]) -> None:

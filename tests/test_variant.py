@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from algoprog.axes import ALWAYS, MODEL
+from algoprog.axes import ALWAYS, AXES, MODEL
 from algoprog.config import COMPARISON, EXECUTION, conf_dir
 from algoprog.variant import baseline, cohort, model_name, option, protocol, run_id, variant
 from tests.configs import compose, options
@@ -21,6 +21,10 @@ def test_the_default_baseline_is_that_of_the_paper() -> None:
         "norm": "none",
         "final_norm": "ln",
         "pos": "learned",
+        "qk_norm": "none",
+        "output_gate": "none",
+        "sinks": "none",
+        "softcap": "none",
         "mlp": "gelu",
         "kernel": "math",
         "optim": "adamw",
@@ -41,6 +45,7 @@ def test_the_default_baseline_is_that_of_the_paper() -> None:
         (("norm@final_norm=rmsnorm",), "final_norm=rmsnorm"),
         (("norm=rmsnorm", "norm@final_norm=rmsnorm"), "rmsnorm+final_norm=rmsnorm"),
         (("final_norm.eps=1e-3",), "final_norm=ln(eps=0.001)"),
+        (("sinks=learned", "norm@qk_norm=rmsnorm", "softcap=tanh"), "qk_norm=rmsnorm+sinks=learned+tanh"),
         (("mlp.expansion=2",), "gelu(expansion=2)"),
         (("seed=1", "model=micro", "optim.lr=3e-4"), "none"),
     ],
@@ -61,8 +66,7 @@ def test_there_are_the_seven_arms_of_the_paper() -> None:
 
 def test_names_tell_options_apart() -> None:
     changed = [(axis, name) for axis in MODEL for name in options(axis) if name != baseline()[axis]]
-    group = {"final_norm": "norm@final_norm"}
-    names = [variant(compose(f"{group.get(axis, axis)}={name}")) for axis, name in changed]
+    names = [variant(compose(f"{AXES[axis].word}={name}")) for axis, name in changed]
     assert len(set(names)) == len(names)
 
 

@@ -33,8 +33,15 @@ FORMERLY: dict[str, Any] = {
     "backbone": {"_target_": "algoprog.model.backbone.transformer.Transformer", "_partial_": True},
     "block": {"_target_": "algoprog.model.block.pre.PreNormBlock", "_partial_": True},
     "mixer": {"_target_": "algoprog.model.mixer.attention.chosen_attention", "_partial_": True},
+    "qk_norm": {"_target_": "algoprog.model.norm.none.NoNorm", "_partial_": True},
+    "output_gate": {"_target_": "algoprog.model.output_gate.none.NoGate", "_partial_": True},
+    "sinks": {"_target_": "algoprog.model.sinks.none.NoSinks", "_partial_": True},
+    "softcap": {"_target_": "algoprog.model.softcap.none.NoSoftcap", "_partial_": True},
 }
 """Settings that did not exist formerly, at the values under which runs are what they were: left out of identities."""
+
+SINCE_BASELINES = {"qk_norm": "none", "output_gate": "none", "sinks": "none", "softcap": "none"}
+"""Axes that came when there were several baselines, with the option under which a baseline is what it was."""
 
 OF_THE_LENGTH = ("schedule.branches",)
 """Settings that the length of a run decides: part of no name and of no cohort."""
@@ -179,8 +186,13 @@ def cohort(config: Mapping[str, Any], data_sha256: str) -> str:
 def _moved(config: Mapping[str, Any]) -> dict[str, Any]:
     """What tells the cohorts of one baseline from those of another; nothing for the default one."""
     parts = {axis: part for axis, part in against(config).items() if axis in MODEL}
-    options = baseline_of(config)
-    return {"measured_against": {**options, **parts}} if parts or options != baseline() else {}
+    options = {axis: option for axis, option in baseline_of(config).items() if SINCE_BASELINES.get(axis) != option}
+    return {"measured_against": {**options, **parts}} if parts or options != _first_baseline() else {}
+
+
+def _first_baseline() -> dict[str, str]:
+    """The default one, as it was when it was the only one."""
+    return {axis: option for axis, option in baseline().items() if axis not in SINCE_BASELINES}
 
 
 def search_id(config: Mapping[str, Any], data_sha256: str, settings: Iterable[str]) -> str:

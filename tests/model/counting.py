@@ -26,8 +26,11 @@ class CountingKernel(Kernel):
         *,
         scale: float | None = None,
         bias: Tensor | None = None,
+        sinks: Tensor | None = None,
+        cap: float | None = None,
     ) -> Tensor:
         """Attend query by query."""
+        changes = (torch.full((q.shape[1],), -math.inf) if sinks is None else sinks, cap)
         batch, heads, n_queries, _ = q.shape
         if mask is None:
             mask = causal_mask(n_queries, k.shape[2])
@@ -35,14 +38,30 @@ class CountingKernel(Kernel):
         bias = (torch.zeros(()) if bias is None else bias).expand(batch, heads, n_queries, k.shape[2])
         k, v = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (k, v))
         q = q * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
-        rows = [torch.stack([self._query(b, i, q, k, v, mask, bias) for i in range(n_queries)]) for b in range(batch)]
+        rows = [
+            torch.stack([self._query(b, i, q, k, v, mask, bias, *changes) for i in range(n_queries)])
+            for b in range(batch)
+        ]
         return torch.stack(rows).transpose(1, 2)
 
-    def _query(self, b: int, i: int, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, bias: Tensor) -> Tensor:
+    def _query(
+        self,
+        b: int,
+        i: int,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        mask: Tensor,
+        bias: Tensor,
+        sinks: Tensor,
+        cap: float | None,
+    ) -> Tensor:
         """One query of every head over the keys that it sees: (heads, d_value)."""
         seen = mask[b, i]
-        scores = q[b, :, i, None] @ k[b][:, seen].transpose(1, 2) + bias[b, :, i, None][..., seen]
-        return (torch.softmax(scores, dim=-1) @ v[b][:, seen])[:, 0]
+        scores = q[b, :, i, None] @ k[b][:, seen].transpose(1, 2)
+        scores = (scores if cap is None else cap * torch.tanh(scores / cap)) + bias[b, :, i, None][..., seen]
+        weights = torch.softmax(torch.cat((scores, sinks[:, None, None].to(scores.dtype)), dim=-1), dim=-1)[..., :-1]
+        return (weights @ v[b][:, seen])[:, 0]
 
 
 def _of_qr(shape: list[int], *_: Any, **__: Any) -> float:

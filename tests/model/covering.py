@@ -89,12 +89,13 @@ class _Search:
         return any(frozenset({choice, other}) in self.refused for other in row.items())
 
     def _clash(self, row: Row) -> frozenset[Choice]:
-        """The pair that keeps a row from being built: another option of either lets it be."""
+        """The pair that keeps a row from being built: refused alone, and another option of either lets the row be."""
         blamed = [
             (a, i) for a, i in row.items() if any(_builds({**row, a: j}) for j in range(len(values(a))) if j != i)
         ]
-        assert len(blamed) >= 2, f"no pair explains why {row} is refused"
-        return frozenset(blamed[:2])
+        clash = next((frozenset(pair) for pair in combinations(blamed, 2) if not _builds(dict(pair))), None)
+        assert clash is not None, f"no pair explains why {row} is refused"
+        return clash
 
     @staticmethod
     @cache

@@ -24,7 +24,20 @@ from algoprog.model.interface.site import Site
 from algoprog.model.kernel.flash import FlashKernel
 from algoprog.model.kernel.math import MathKernel
 from algoprog.model.pos.none import NoPosition
-from tests.configs import ROUNDING, SITE, TINY, assert_same, cases, context, gpt, options, part, shaken, tokens
+from tests.configs import (
+    ROUNDING,
+    SITE,
+    TINY,
+    assert_same,
+    cases,
+    context,
+    gpt,
+    options,
+    part,
+    plain_softmax,
+    shaken,
+    tokens,
+)
 from tests.model.test_flops import label
 
 
@@ -174,7 +187,11 @@ def sparse(pattern: str, window: int | str, n_summary: int, seq_len: int) -> Spa
     while True:
         try:
             return SparseAttention(
-                Site.inside(dims, 0), pattern=pattern, window=window, n_summary=min(n_summary, allowed)
+                Site.inside(dims, 0),
+                plain_softmax(),
+                pattern=pattern,
+                window=window,
+                n_summary=min(n_summary, allowed),
             )
         except ValueError:  # the window of sqrt is shorter still
             allowed -= 1

@@ -30,7 +30,7 @@ def label(part: dict[str, Any]) -> str:
 
 CASES = [
     pytest.param(axis, case, id=f"{axis}={label(case)}")
-    for axis in ("attention", "norm", "final_norm", "pos", "mlp")
+    for axis in ("attention", "norm", "final_norm", "pos", "qk_norm", "output_gate", "sinks", "softcap", "mlp")
     for case in cases(axis)
     if case.get("window", "sqrt") == "sqrt" or DIMS.seq_len % case["window"] == 0
 ]

@@ -27,11 +27,14 @@ CHANGES = [
 ]
 
 
+OF_ATTENTION = ("mixer", "attention", "qk_norm", "output_gate", "sinks", "softcap")
+
+
 def paths(model: Backbone, axis: str) -> set[str]:
     """The parameters that belong to an axis; what every backbone has belongs to none of its own."""
     if axis == "backbone":
         return {name for name, _ in model.named_parameters() if not name.startswith(("embedding.", "final_norm."))}
-    inside = {"mixer": ".attention.", "attention": ".attention.", "norm": "_norm.", "block": "_norm", "mlp": ".mlp."}
+    inside = {"norm": "_norm.", "block": "_norm", "mlp": ".mlp."} | dict.fromkeys(OF_ATTENTION, ".attention.")
     return {
         name
         for name, _ in model.named_parameters()

@@ -155,7 +155,7 @@ def test_alibi_is_a_bias_of_every_attention(attention: dict[str, Any], kernel: s
     slopes = torch.tensor([2.0**-2, 2.0**-4, 2.0**-6, 2.0**-8]).double()
     scores = q @ k.transpose(-1, -2) / 2 - slopes[:, None, None] * (at[:, None] - at)
     weights = scores.masked_fill(~layer.mask(TINY.seq_len), -torch.inf).softmax(dim=-1)
-    assert_same(layer(x, there), layer._written(weights @ v))
+    assert_same(layer(x, there), layer._written(weights @ v, x))
 
 
 @pytest.mark.parametrize("d_model", [16, 15])

@@ -42,6 +42,9 @@ REFUSED = {
     *("attention x mixer", "kernel x mixer", "mixer x pos"),  # a mixer that is no attention
     "attention x pos",  # latent attention brings positions of its own
     "block x norm",  # no norm to place
+    "attention x qk_norm",  # latents are normalised
+    *(f"mixer x {axis}" for axis in ("output_gate", "qk_norm", "sinks", "softcap")),  # no softmax
+    "kernel x softcap",  # fused kernels show no products
 }
 """The axes of which some pairs mean nothing; anything else that is refused is a fault."""
 
@@ -99,7 +102,7 @@ def test_every_parameter_learns(parts: dict[str, dict[str, Any]]) -> None:
                 assert learning > 0.25 if ".mlp." in path else learning == 1, (
                     path
                 )  # experts unasked, units that are off
-        assert gradient.abs().max() > 1e-12, path  # of dyt, which shrinks what is small, it is tiny at first
+        assert gradient.abs().max() > 1e-14, path  # of dyt, which shrinks what is small, it is tiny at first
 
 
 @pytest.mark.parametrize("seq_len", [1, 2, 5, 12])

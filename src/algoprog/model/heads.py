@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 from algoprog.model.init import Init
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import Attention, Causal, KeyValues
-from algoprog.model.interface.part import NoStatistics
+from algoprog.model.interface.part import Norm, NoStatistics
 from algoprog.model.interface.places import Following
 from algoprog.model.interface.roles import Declared, linear
-from algoprog.model.interface.site import Site, Work
+from algoprog.model.interface.site import Parts, Site, Work
 
 
 class HeadsAttention(NoStatistics, Causal, Attention):
@@ -22,12 +23,17 @@ class HeadsAttention(NoStatistics, Causal, Attention):
 
     Args:
         site: where it stands.
+        parts: of its layer.
         n_kv_heads: number of key/value heads, a divisor of `dims.n_heads`.
     """
 
-    def __init__(self, site: Site, n_kv_heads: int) -> None:
-        super().__init__(site)
+    def __init__(self, site: Site, parts: Parts, n_kv_heads: int) -> None:
+        super().__init__(site, parts)
         dims = site.dims
+        # Without a bias, which would add the same to all products of a query.
+        of_head = Site(replace(dims, bias=False), site.layer, dims.d_head)
+        self.q_norm: Norm = parts["qk_norm"](of_head)
+        self.k_norm: Norm = parts["qk_norm"](of_head)
         self.n_heads, self.n_kv_heads, self.d_head = dims.n_heads, n_kv_heads, dims.d_head
         self.widths = (dims.d_model, n_kv_heads * dims.d_head, n_kv_heads * dims.d_head)
         self.qkv = nn.Linear(dims.d_model, sum(self.widths), bias=dims.bias)
@@ -37,7 +43,7 @@ class HeadsAttention(NoStatistics, Causal, Attention):
     def forward(self, x: Float[Tensor, "batch seq d_model"], context: Context) -> Float[Tensor, "batch seq d_model"]:
         """The update of the residual stream."""
         q, k, v = self._projected(x, context)
-        return self._written(self.attend(q, k, v, context))
+        return self._written(self.attend(q, k, v, context), x)
 
     def step(
         self, x: Float[Tensor, "batch new d_model"], context: Context, state: KeyValues
@@ -48,7 +54,7 @@ class HeadsAttention(NoStatistics, Causal, Attention):
         state.write(k, v, context.places)
         queries, keys = context.places.index, state.positions.expand(len(x), -1)
         mask, bias = self.visible(queries, keys).unsqueeze(1), context.position.bias(queries, keys)
-        return self._written(self.mixed(q, state.k, state.v, mask, bias, context))
+        return self._written(self.mixed(q, state.k, state.v, mask, bias, context), x)
 
     def attend(
         self,
@@ -70,7 +76,7 @@ class HeadsAttention(NoStatistics, Causal, Attention):
         context: Context,
     ) -> Float[Tensor, "batch heads queries d_head"]:
         """The values of all heads, mixed by one softmax; what mixes them otherwise overrides this."""
-        return context.kernel(q, k, v, mask, bias=bias)
+        return self.softmax(q, k, v, mask, context, bias=bias)
 
     def new_state(self, batch: int, capacity: int) -> KeyValues:
         """Keys and values of no position."""
@@ -101,13 +107,15 @@ class HeadsAttention(NoStatistics, Causal, Attention):
                 torch.nn.init.zeros_(layer.bias)
 
     def _projected(self, x: Tensor, context: Context) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries and keys, turned by their positions, and values."""
+        """Queries and keys, normalised by head and turned by their positions, and values."""
         q, k, v = (self._split(part) for part in self.qkv(x).split(self.widths, dim=-1))
-        q, k = context.position.rotate(q, k, context.places)
+        q, k = context.position.rotate(self.q_norm(q).to(q.dtype), self.k_norm(k).to(k.dtype), context.places)
         return q, k, v
 
-    def _written(self, mixed: Float[Tensor, "batch heads new d_head"]) -> Float[Tensor, "batch new d_model"]:
-        return self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
+    def _written(
+        self, mixed: Float[Tensor, "batch heads new d_head"], x: Float[Tensor, "batch new d_model"]
+    ) -> Float[Tensor, "batch new d_model"]:
+        return self.dropout(self.out(self.output_gate(mixed.transpose(1, 2).flatten(2), x)))
 
     def _split(self, x: Float[Tensor, "batch new width"]) -> Float[Tensor, "batch heads new d_head"]:
         """Cut the last dimension into heads and move them before the sequence."""

@@ -23,16 +23,17 @@ SEARCH, COMPARE = "search", "compare"
 """What a run is for: to choose the settings of a variant, or to be compared. The two never share a seed."""
 
 
-def _with_mixer(raw: Raw) -> Raw:
-    """What attended had attention as its mixer."""
-    axes, choices = raw.get("axes"), raw.get("choices")
-    if not isinstance(axes, dict) or not isinstance(choices, dict) or "attention" not in axes:
-        return raw
-    return {
-        **raw,
-        "axes": {"mixer": "attention", **axes},
-        "choices": {"mixer": {"option": "attention"}, **choices},
-    }
+def _with_axes(since: dict[str, str], beside: str) -> Callable[[Raw], Raw]:
+    """What had an axis had others too, which did not exist, with the options that they came with."""
+
+    def migrated(raw: Raw) -> Raw:
+        axes, choices = raw.get("axes"), raw.get("choices")
+        if not isinstance(axes, dict) or not isinstance(choices, dict) or beside not in axes:
+            return raw
+        options = {axis: {"option": option} for axis, option in since.items()}
+        return {**raw, "axes": {**since, **axes}, "choices": {**options, **choices}}
+
+    return migrated
 
 
 DEFAULT_BASELINE = "gpt2_paper"
@@ -56,7 +57,8 @@ MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
         "baseline": DEFAULT_BASELINE,
         "against": {},
     },
-    _with_mixer,
+    _with_axes({"mixer": "attention"}, beside="attention"),
+    _with_axes(dict.fromkeys(("qk_norm", "output_gate", "sinks", "softcap"), "none"), beside="attention"),
 )
 """From every former version of the schema to the next, the first from 1 to 2: what was paid for stays readable."""
 

@@ -19,6 +19,10 @@ PARTS = {
     "final_norm": "ln",
     "pos": "rope",
     "kernel": "flash",
+    "qk_norm": "rmsnorm",
+    "output_gate": "sigmoid",
+    "sinks": "learned",
+    "softcap": "none",
 }
 
 

@@ -1,7 +1,7 @@
 """Multi-head attention over every earlier position: the baseline."""
 
 from algoprog.model.heads import HeadsAttention
-from algoprog.model.interface.site import Site
+from algoprog.model.interface.site import Parts, Site
 
 
 class DenseAttention(HeadsAttention):
@@ -10,5 +10,5 @@ class DenseAttention(HeadsAttention):
     Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.2.
     """
 
-    def __init__(self, site: Site) -> None:
-        super().__init__(site, site.dims.n_heads)
+    def __init__(self, site: Site, parts: Parts) -> None:
+        super().__init__(site, parts, site.dims.n_heads)

@@ -14,7 +14,7 @@ from algoprog.model.heads import HeadsAttention
 from algoprog.model.init import Init
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.roles import Declared, vector
-from algoprog.model.interface.site import Site, Work
+from algoprog.model.interface.site import Parts, Site, Work
 
 STD = 0.1
 """Standard deviation of the vectors that the factor is computed from, in the authors' code."""
@@ -32,6 +32,7 @@ class DifferentialAttention(HeadsAttention):
 
     Args:
         site: where it stands.
+        parts: of its layer.
 
     Raises:
         ValueError: the heads make no pairs.
@@ -39,13 +40,13 @@ class DifferentialAttention(HeadsAttention):
     Source: Ye et al. 2024 (arXiv 2410.05258), equations 1 to 3; without the gain of the norm, as in transformers.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, parts: Parts) -> None:
         if site.dims.n_heads % 2:
             raise ValueError(
                 f"attention=differential takes heads in pairs, and model.n_heads={site.dims.n_heads} is odd: choose an"
                 " even number"
             )
-        super().__init__(site, site.dims.n_heads)
+        super().__init__(site, parts, site.dims.n_heads)
         assert site.layer is not None
         self.constant = 0.8 - 0.6 * math.exp(-0.3 * site.layer)
         self.factor_q1, self.factor_k1, self.factor_q2, self.factor_k2 = (
@@ -63,7 +64,7 @@ class DifferentialAttention(HeadsAttention):
     ) -> Float[Tensor, "batch heads queries d_head"]:
         """The difference, cut into heads again."""
         wide = torch.cat(v.chunk(2, dim=1), dim=-1)
-        first, second = context.kernel(q, k, wide.repeat(1, 2, 1, 1), mask, bias=bias).chunk(2, dim=1)
+        first, second = self.softmax(q, k, wide.repeat(1, 2, 1, 1), mask, context, bias=bias).chunk(2, dim=1)
         difference = first - self.factor.to(first.dtype) * second
         scaled = (1 - self.constant) * F.rms_norm(difference, difference.shape[-1:], eps=EPS)
         return scaled.transpose(1, 2).flatten(2).unflatten(-1, (self.n_heads, self.d_head)).transpose(1, 2)

@@ -17,7 +17,7 @@ from algoprog.model.interface.mixer import Attention, Causal, take_up
 from algoprog.model.interface.part import NoStatistics
 from algoprog.model.interface.places import Following, Places
 from algoprog.model.interface.roles import Declared, linear, matrix, vector
-from algoprog.model.interface.site import Site, Work
+from algoprog.model.interface.site import Parts, Site, Work
 from algoprog.model.rotation import rotary_tables, rotated
 
 EPS = 1e-6
@@ -71,6 +71,7 @@ class LatentAttention(NoStatistics, Causal, Attention):
 
     Args:
         site: where it stands.
+        parts: of its layer.
         kv_rank: width of the latent of keys and values over model width; with 0.5 the matrices are as large as those
             of dense attention, but for the turned part of the one key.
         q_rank: width of a latent of the queries over model width; null for queries that are read from the stream.
@@ -83,13 +84,18 @@ class LatentAttention(NoStatistics, Causal, Attention):
     Source: DeepSeek-AI 2024 (DeepSeek-V2, arXiv 2405.04434), section 2.1 and appendix C; `rope_width`: 2.1.3.
     """
 
-    without: ClassVar[Mapping[str, str]] = {"pos": "which turns a part of every query and key by itself"}
+    without: ClassVar[Mapping[str, str]] = {
+        "pos": "which turns a part of every query and key by itself",
+        "qk_norm": "whose keys are read from a latent that is normalised",
+    }
 
     cos: Tensor
     sin: Tensor
 
-    def __init__(self, site: Site, *, kv_rank: float, q_rank: float | None, rope_width: float, theta: float) -> None:
-        super().__init__(site)
+    def __init__(
+        self, site: Site, parts: Parts, *, kv_rank: float, q_rank: float | None, rope_width: float, theta: float
+    ) -> None:
+        super().__init__(site, parts)
         dims = site.dims
         self.n_heads, self.d_head = dims.n_heads, dims.d_head
         for name, value in (("rope_width", rope_width), ("theta", theta)):
@@ -113,7 +119,7 @@ class LatentAttention(NoStatistics, Causal, Attention):
         q, q_rope, latent, k_rope = self._projected(x, context.places)
         k, v = (self._heads(part) for part in F.linear(latent, self.kv.weight).split(self.kv.rows, dim=-1))
         k = torch.cat((k, k_rope.unsqueeze(1).expand(-1, self.n_heads, -1, -1)), dim=-1)
-        return self._written(context.kernel(torch.cat((q, q_rope), dim=-1), k, v, None))
+        return self._written(self.softmax(torch.cat((q, q_rope), dim=-1), k, v, None, context), x)
 
     def step(
         self, x: Float[Tensor, "batch new d_model"], context: Context, state: Latents
@@ -124,14 +130,15 @@ class LatentAttention(NoStatistics, Causal, Attention):
         take_up(state.held, torch.cat((latent, k_rope), dim=-1).unsqueeze(1), context.places)
         of_keys, of_values = (part.unflatten(0, (self.n_heads, -1)) for part in self.kv.weight.split(self.kv.rows))
         at = torch.arange(state.held.shape[2], device=x.device).expand(len(x), -1)
-        mixed = context.kernel(
+        mixed = self.softmax(
             torch.cat((q @ of_keys, q_rope), dim=-1),
             state.held,
             state.held[..., : self.kv_rank],
             self.visible(context.places.index, at).unsqueeze(1),
+            context,
             scale=1 / math.sqrt(self.d_head + self.d_rope),
         )
-        return self._written(mixed @ of_values.transpose(-1, -2))
+        return self._written(mixed @ of_values.transpose(-1, -2), x)
 
     def new_state(self, batch: int, capacity: int) -> Latents:
         """Latents of no position."""
@@ -188,8 +195,10 @@ class LatentAttention(NoStatistics, Causal, Attention):
         q_rope, k_rope = rotated(self._heads(q_rope), cos, sin), rotated(k_rope.unsqueeze(1), cos, sin)
         return self._heads(q), q_rope, self.kv.normed(latent), k_rope.squeeze(1)
 
-    def _written(self, mixed: Float[Tensor, "batch heads new d_head"]) -> Float[Tensor, "batch new d_model"]:
-        return self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
+    def _written(
+        self, mixed: Float[Tensor, "batch heads new d_head"], x: Float[Tensor, "batch new d_model"]
+    ) -> Float[Tensor, "batch new d_model"]:
+        return self.dropout(self.out(self.output_gate(mixed.transpose(1, 2).flatten(2), x)))
 
     def _heads(self, x: Float[Tensor, "batch new width"]) -> Float[Tensor, "batch heads new d_head"]:
         """Cut the last dimension into heads and move them before the sequence."""

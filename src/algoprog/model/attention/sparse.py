@@ -13,7 +13,7 @@ from torch import Tensor
 from algoprog.model.heads import HeadsAttention, bias_of_all
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import causal_mask
-from algoprog.model.interface.site import Site
+from algoprog.model.interface.site import Parts, Site
 
 ROWS_COUNTED = 512
 """Queries whose keys are counted at a time, which bounds the memory for long contexts."""
@@ -31,6 +31,7 @@ class SparseAttention(HeadsAttention):
 
     Args:
         site: where it stands.
+        parts: of its layer.
         pattern: `fixed` (for text; computed window by window, without the masked-out work) or `strided` (computed
             with a mask: its column keys differ for every query of a window).
         window: length of the local window, or `sqrt` for the power of two next above the root of the model's context.
@@ -44,8 +45,8 @@ class SparseAttention(HeadsAttention):
 
     sparse = True
 
-    def __init__(self, site: Site, *, pattern: str, window: int | str, n_summary: int) -> None:
-        super().__init__(site, site.dims.n_heads)
+    def __init__(self, site: Site, parts: Parts, *, pattern: str, window: int | str, n_summary: int) -> None:
+        super().__init__(site, parts, site.dims.n_heads)
         if pattern not in ("fixed", "strided"):
             raise ValueError(f"attention=sparse: attention.pattern={pattern} must be fixed or strided")
         if window != "sqrt" and not (isinstance(window, int) and window >= 1):

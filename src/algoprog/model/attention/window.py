@@ -14,7 +14,7 @@ from algoprog.model.heads import HeadsAttention, bias_of_all
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import KeyValues
 from algoprog.model.interface.places import Following
-from algoprog.model.interface.site import Site
+from algoprog.model.interface.site import Parts, Site
 
 
 class WindowAttention(HeadsAttention):
@@ -25,6 +25,7 @@ class WindowAttention(HeadsAttention):
 
     Args:
         site: where it stands.
+        parts: of its layer.
         window: positions that a query sees, its own among them; below 1 a share of the model's context.
         every: every how many layers one sees all positions, the last of them; null for none.
 
@@ -37,8 +38,8 @@ class WindowAttention(HeadsAttention):
 
     sparse = True
 
-    def __init__(self, site: Site, *, window: int | float, every: int | None) -> None:
-        super().__init__(site, site.dims.n_heads)
+    def __init__(self, site: Site, parts: Parts, *, window: int | float, every: int | None) -> None:
+        super().__init__(site, parts, site.dims.n_heads)
         if window <= 0 or (window >= 1 and window != int(window)):
             raise ValueError(
                 f"attention=window: attention.window={window} must be a number of positions, or a share above 0 and"
@@ -106,7 +107,7 @@ class WindowAttention(HeadsAttention):
         mask, bias = self.visible(queries, keys).unsqueeze(1), context.position.bias(queries, keys)
         last = (places.valid[:, None] + torch.arange(held, device=x.device))[:, None, :, None]
         state.k, state.v = (kept.gather(2, last.expand_as(old)) for kept, old in ((k, state.k), (v, state.v)))
-        return self._written(self.mixed(q, k, v, mask, bias, context))
+        return self._written(self.mixed(q, k, v, mask, bias, context), x)
 
     def new_state(self, batch: int, capacity: int) -> KeyValues:
         """Keys and values of no position, with room for those that a later one sees."""

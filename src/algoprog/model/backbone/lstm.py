@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from algoprog.model.dims import Dims
 from algoprog.model.embedding import Embedding
 from algoprog.model.init import Init
-from algoprog.model.interface.backbone import Backbone, Parts
+from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import Mixer
 from algoprog.model.interface.part import NoFacts, NoStatistics
 from algoprog.model.interface.places import Following, FromTheStart
 from algoprog.model.interface.reports import Reports
 from algoprog.model.interface.roles import Declared, matrix, vector
-from algoprog.model.interface.site import Site, Work
+from algoprog.model.interface.site import Parts, Site, Work
 
 GATES = 4
 """Input, forget, cell, output, in the order of torch.nn.LSTM."""

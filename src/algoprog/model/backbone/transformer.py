@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from algoprog.model.dims import Dims
 from algoprog.model.embedding import Embedding
-from algoprog.model.interface.backbone import Backbone, Parts
+from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.context import Context
+from algoprog.model.interface.part import Kernel
 from algoprog.model.interface.places import Following, FromTheStart, Places
 from algoprog.model.interface.reports import Reports
-from algoprog.model.interface.site import Site
+from algoprog.model.interface.site import Parts, Site
 
 
 class Transformer(Backbone):
@@ -24,14 +25,19 @@ class Transformer(Backbone):
     Source: Vaswani et al. 2017 (arXiv 1706.03762); Radford et al. 2018 (GPT).
     """
 
-    axes = frozenset({"block", "mixer", "attention", "norm", "final_norm", "pos", "mlp", "kernel"})
+    axes = frozenset(
+        {
+            *("block", "mixer", "attention", "norm", "final_norm", "pos", "mlp", "kernel"),
+            *("qk_norm", "output_gate", "sinks", "softcap"),
+        }
+    )
 
     def __init__(self, dims: Dims, parts: Parts) -> None:
         super().__init__(dims, parts)
         site = Site.shared(dims)
         self.embedding = Embedding(site)
         self.pos = parts["pos"](site)
-        self.kernel = parts["kernel"](site)
+        self.kernel = kernel_for(parts, site)
         self.dropout = nn.Dropout(dims.dropout)
         block = parts["block"]
         self.blocks = nn.ModuleList(block(Site.inside(dims, layer), parts) for layer in range(dims.n_layers))
@@ -73,3 +79,19 @@ class Transformer(Backbone):
 
     def _embedded(self, tokens: Int[Tensor, "batch new"], context: Context) -> Float[Tensor, "batch new d_model"]:
         return self.dropout(context.position.embed(self.embedding(tokens), context.places))
+
+
+def kernel_for(parts: Parts, site: Site) -> Kernel:
+    """The option of the axis `kernel`.
+
+    Raises:
+        ValueError: it cannot bound products, and another option would have it do so.
+    """
+    kernel: Kernel = parts["kernel"](site)
+    cap = parts["softcap"](site).cap
+    if cap is not None and not kernel.caps:
+        raise ValueError(
+            f"softcap.cap={cap} bounds the products of queries and keys, which a fused kernel never shows: choose"
+            " kernel=math beside it"
+        )
+    return kernel

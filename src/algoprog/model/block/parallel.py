@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from algoprog.model.interface.backbone import Block, Parts, Stream
+from algoprog.model.interface.backbone import Block, Stream
 from algoprog.model.interface.context import Context
-from algoprog.model.interface.site import Site
+from algoprog.model.interface.site import Parts, Site
 
 
 class ParallelBlock(Block):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,15 +19,12 @@ from algoprog.model.interface.part import NoFacts, NoFlops, NoParameters, Norm, 
 from algoprog.model.interface.places import Following
 from algoprog.model.interface.reports import Reports, Statistic, key
 from algoprog.model.interface.roles import Declared, Role
-from algoprog.model.interface.site import Work
+from algoprog.model.interface.site import Parts, Work
 
 TRAIN_OVER_FORWARD = 3
 """A backward pass costs two forward passes; nothing is recomputed."""
 
 Stream = Float[Tensor, "batch new d_model"]
-
-Parts = Mapping[str, Callable[..., Any]]
-"""By axis, what builds the chosen option from a site; blocks and mixers take the parts of their layer besides."""
 
 
 class Block(NoParameters, NoFlops, NoFacts, NoStatistics, Part):

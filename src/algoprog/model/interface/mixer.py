@@ -13,6 +13,8 @@ from torch import Tensor
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.part import Part
 from algoprog.model.interface.places import Following
+from algoprog.model.interface.site import Parts, Site
+from algoprog.model.interface.softmax import OutputGate, Sinks, Softcap
 
 
 class Mixer(Part):
@@ -42,10 +44,35 @@ class Mixer(Part):
 
 
 class Attention(Mixer):
-    """Looks at chosen positions."""
+    """Looks at chosen positions.
+
+    Args:
+        site: where it stands.
+        parts: of its layer: what changes its softmax, and what it makes of it.
+    """
 
     sparse = False
     """Whether the option is meant to leave keys out, to be compared with the density that was measured."""
+
+    def __init__(self, site: Site, parts: Parts) -> None:
+        super().__init__(site)
+        self.output_gate: OutputGate = parts["output_gate"](site)
+        self.sinks: Sinks = parts["sinks"](site)
+        self.softcap: Softcap = parts["softcap"](site)
+
+    def softmax(
+        self,
+        q: Float[Tensor, "batch heads queries d_head"],
+        k: Float[Tensor, "batch kv_heads keys d_head"],
+        v: Float[Tensor, "batch kv_heads keys d_value"],
+        mask: Bool[Tensor, "*#batch queries keys"] | None,
+        context: Context,
+        *,
+        scale: float | None = None,
+        bias: Float[Tensor, "*#batch queries keys"] | None = None,
+    ) -> Float[Tensor, "batch heads queries d_value"]:
+        """The kernel's, with the sinks and the bound that this layer has."""
+        return context.kernel(q, k, v, mask, scale=scale, bias=bias, sinks=self.sinks.logits, cap=self.softcap.cap)
 
     @abstractmethod
     def visible(

@@ -171,6 +171,9 @@ class Kernel(NoParameters, NoFlops, NoFacts, NoStatistics, Part):
     Its work is that of the attention which calls it.
     """
 
+    caps: ClassVar[bool] = True
+    """Whether it can bound the products; one that cannot is refused beside an option that does."""
+
     @abstractmethod
     def forward(
         self,
@@ -181,6 +184,8 @@ class Kernel(NoParameters, NoFlops, NoFacts, NoStatistics, Part):
         *,
         scale: float | None = None,
         bias: Float[Tensor, "*#batch queries keys"] | None = None,
+        sinks: Float[Tensor, " heads"] | None = None,
+        cap: float | None = None,
     ) -> Float[Tensor, "batch heads queries d_value"]:
         """Attend; `kv_heads` divides `heads`.
 
@@ -190,5 +195,7 @@ class Kernel(NoParameters, NoFlops, NoFacts, NoStatistics, Part):
             v: values, of any width.
             mask: True where a query may look; None means causal, the last query aligned with the last key.
             scale: of the products; None for 1 / sqrt(d_head).
-            bias: added to the scaled products.
+            bias: added to the scaled products, behind the bound.
+            sinks: of every head, the product with a key that all queries see and whose value is zero.
+            cap: bounds the scaled products x, as cap tanh(x / cap).
         """

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from algoprog.model.dims import Dims
+
+Parts = Mapping[str, Callable[..., Any]]
+"""By axis, what builds the chosen option from a site; blocks and mixers take the parts of their layer besides."""
 
 Mode = Literal["train", "prefill", "decode"]
 

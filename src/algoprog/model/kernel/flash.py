@@ -1,7 +1,9 @@
 """Fused attention by PyTorch."""
 
 import math
+from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -14,8 +16,12 @@ from algoprog.model.interface.site import Site
 class FlashKernel(Kernel):
     """`scaled_dot_product_attention`: never materialises the weights where the platform has a fused kernel.
 
+    It shows no products that could be bounded. Sinks are one more key of zeros, whose bias they are.
+
     Source: Dao et al. 2022 (arXiv 2205.14135).
     """
+
+    caps: ClassVar[bool] = False
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
@@ -30,11 +36,19 @@ class FlashKernel(Kernel):
         *,
         scale: float | None = None,
         bias: Float[Tensor, "*#batch queries keys"] | None = None,
+        sinks: Float[Tensor, " heads"] | None = None,
+        cap: float | None = None,
     ) -> Float[Tensor, "batch heads queries d_value"]:
         """Attend; a mask is made where the fused kernel would align the first query with the first key, or adds."""
+        assert cap is None
         n_queries, n_keys = q.shape[-2], k.shape[-2]
-        if mask is None and (bias is not None or n_queries != n_keys):
+        if mask is None and (bias is not None or sinks is not None or n_queries != n_keys):
             mask = causal_mask(n_queries, n_keys, q.device)
+        if sinks is not None:
+            assert mask is not None
+            k, v = (F.pad(x, (0, 0, 0, 1)) for x in (k, v))
+            bias = _beside(q.new_zeros(n_queries, n_keys) if bias is None else bias, sinks)
+            mask = F.pad(mask, (0, 1), value=True)
         return F.scaled_dot_product_attention(
             q,
             k,
@@ -50,3 +64,11 @@ class FlashKernel(Kernel):
 def _added(bias: Tensor, mask: Tensor) -> Tensor:
     """Both in one: what is added to the products."""
     return bias.masked_fill(~mask, -math.inf)
+
+
+def _beside(bias: Tensor, sinks: Tensor) -> Tensor:
+    """One more column, of each head its own."""
+    if bias.ndim == 2:
+        bias = bias.expand(len(sinks), -1, -1)
+    column = sinks.to(bias.dtype)[:, None, None].expand(*bias.shape[:-1], 1)
+    return torch.cat((bias, column), dim=-1)

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -30,17 +31,26 @@ class MathKernel(Kernel):
         *,
         scale: float | None = None,
         bias: Float[Tensor, "*#batch queries keys"] | None = None,
+        sinks: Float[Tensor, " heads"] | None = None,
+        cap: float | None = None,
     ) -> Float[Tensor, "batch heads queries d_value"]:
         """Attend; query heads that share a key/value head are stacked as rows, so keys and values are not copied."""
         shared, group = k.shape[-3], q.shape[-3] // k.shape[-3]
         scaled = q / math.sqrt(q.shape[-1]) if scale is None else q * scale
         rows = scaled.unflatten(-3, (shared, group)).flatten(-3, -2)
         scores = (rows @ k.transpose(-1, -2)).unflatten(-2, (group, -1)).flatten(-4, -3)
+        if cap is not None:
+            scores = cap * torch.tanh(scores / cap)
         if bias is not None:
             scores = scores + bias
         if mask is None:
             mask = causal_mask(q.shape[-2], k.shape[-2], q.device)
-        weights = F.softmax(scores.masked_fill_(~mask, -math.inf), dim=-1)
+        scores = scores.masked_fill_(~mask, -math.inf)
+        if sinks is None:
+            weights = F.softmax(scores, dim=-1)
+        else:
+            beside = sinks.to(scores.dtype)[:, None, None].expand(*scores.shape[:-1], 1)
+            weights = F.softmax(torch.cat((scores, beside), dim=-1), dim=-1)[..., :-1]
         weights = F.dropout(weights, self.dropout, self.training)
         rows = weights.unflatten(-3, (shared, group)).flatten(-3, -2)
         return (rows @ v).unflatten(-2, (group, -1)).flatten(-4, -3)

@@ -1,8 +1,7 @@
 """Attention, of the kind that its own axis says: the baseline."""
 
-from algoprog.model.interface.backbone import Parts
 from algoprog.model.interface.mixer import Mixer
-from algoprog.model.interface.site import Site
+from algoprog.model.interface.site import Parts, Site
 
 
 def chosen_attention(site: Site, parts: Parts) -> Mixer:
@@ -10,5 +9,5 @@ def chosen_attention(site: Site, parts: Parts) -> Mixer:
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762).
     """
-    attention: Mixer = parts["attention"](site)
+    attention: Mixer = parts["attention"](site, parts)
     return attention

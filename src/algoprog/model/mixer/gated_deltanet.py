@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from algoprog.model.delta_rule import chunked, recurrent
 from algoprog.model.init import Init
-from algoprog.model.interface.backbone import Parts
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import Mixer
 from algoprog.model.interface.part import NoFacts, NoStatistics
 from algoprog.model.interface.places import Following
 from algoprog.model.interface.roles import Declared, linear, vector
-from algoprog.model.interface.site import Site, Work
+from algoprog.model.interface.site import Parts, Site, Work
 
 EPS = 1e-6
 """Added to squared lengths and to mean squares before their root, as by Qwen3-Next."""
@@ -73,6 +72,10 @@ class GatedDeltaNet(NoFacts, NoStatistics, Mixer):
         "attention": "which looks at no keys of earlier positions",
         "pos": "whose recurrence knows the order",
         "kernel": "which has no softmax to compute",
+        "qk_norm": "whose keys have length 1 by definition",
+        "output_gate": "which has a gate of its own",
+        "sinks": "which has no softmax to look aside from",
+        "softcap": "which has no softmax to bound",
     }
 
     def __init__(self, site: Site, parts: Parts, *, key_width: float, value_width: float, conv_width: int) -> None:

@@ -1,0 +1,1 @@
+"""Options of the axis `output_gate`: a gate behind attention."""

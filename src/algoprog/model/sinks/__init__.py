@@ -1,0 +1,1 @@
+"""Options of the axis `sinks`: where attention may look for nothing."""
