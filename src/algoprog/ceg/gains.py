@@ -54,8 +54,8 @@ def compute_gains(
     chosen = [_estimator(name, seed_sd) for name in estimators]
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: choose a number between 0 and 1, such as 0.9")
-    costs = [axis for axis in RECORDED if not any(axis in c.faults for c in curves)] if costs is None else costs
     every, curves = curves, comparable(curves, baseline)  # once: fits are kept with each curve
+    costs = [axis for axis in RECORDED if _shared(axis, every, curves)] if costs is None else costs
     groups, aa = pair_up(curves, baseline), aa_variants(curves, baseline)
     ladder = {group.model: [base for base, _ in group.pairs] for group in groups if group.variant == baseline}
     rows = {
@@ -72,6 +72,12 @@ def compute_gains(
         replace(row, metric=metric) for index in range(len(groups)) for judged in rows.values() for row in judged[index]
     ]
     return with_tuning(found, every, curves, baseline)
+
+
+def _shared(axis: str, every: Sequence[Curve], curves: Sequence[Curve]) -> bool:
+    """Whether all runs can be compared on an axis; what was measured of some is not known."""
+    known = not COSTS[axis].measured or all(axis in curve.costs for curve in curves)
+    return known and not any(axis in curve.faults for curve in every)
 
 
 def _estimator(name: str | Estimator, seed_sd: float | None) -> Estimator:

@@ -29,9 +29,11 @@ from algoprog.training.callbacks.checkpoints import Checkpoints
 from algoprog.training.callbacks.curve import CurveWriter
 from algoprog.training.callbacks.heartbeat import Heartbeat
 from algoprog.training.callbacks.progress import Progress
-from algoprog.training.clock import Clock
+from algoprog.training.clock import Clock, SharedClock
 from algoprog.training.devices import hardware, parallel
+from algoprog.training.interrupt import StopRequest
 from algoprog.training.loggers import interface as loggers
+from algoprog.training.members.module import Member, Seat
 from algoprog.training.module import LanguageModel
 from algoprog.training.order import RunOrder
 from algoprog.training.state import checkpoint
@@ -44,13 +46,14 @@ RANK_STRIDE = 0x9E3779B1
 log = logging.getLogger(__name__)
 
 
-def run(spec: RunSpec, folder: Path, overrides: list[str]) -> Record:
+def run(spec: RunSpec, folder: Path, overrides: list[str], seat: Seat | None = None) -> Record:
     """Train, and leave config, curve and record in `folder`; go on from a checkpoint there, return a record there.
 
     Args:
         spec: the checked run.
         folder: where its files go.
         overrides: the command line that repeats it.
+        seat: among the members that it trains together with; None for a run that trains alone.
 
     Raises:
         FolderTakenError: the folder holds another run, or another program is writing one there.
@@ -61,7 +64,7 @@ def run(spec: RunSpec, folder: Path, overrides: list[str]) -> Record:
         trainer = _trainer(spec, folder)
         parallel.take_threads(trainer, spec.config["trainer"]["threads"])
         store = rank_agreement.meet(trainer)
-        module = cache(partial(language_model, spec))
+        module = cache(partial(_module, spec, seat))
         hold = alone(folder, lambda: is_same(spec, folder)) if trainer.is_global_zero else nullcontext()
         with (
             hold,
@@ -73,7 +76,17 @@ def run(spec: RunSpec, folder: Path, overrides: list[str]) -> Record:
                 return load_run(folder).record
             spec = spec.cut(start.micro_batch_size)
             trainer.accumulate_grad_batches = spec.accumulate
-            return _record(spec, folder, overrides, trainer, module(), start.resume)
+            return _record(spec, folder, overrides, trainer, module(), start.resume, seat)
+
+
+def _module(spec: RunSpec, seat: Seat | None) -> LanguageModel:
+    """The model, in its seat."""
+    if seat is None:
+        return language_model(spec)
+    module = language_model(spec, Member)
+    assert isinstance(module, Member)
+    module.sit(seat)
+    return module
 
 
 def _record(
@@ -83,12 +96,13 @@ def _record(
     trainer: L.Trainer,
     module: LanguageModel,
     resume: Checkpoint | None,
+    seat: Seat | None,
 ) -> Record:
     """Train, and write the record."""
     trainer.loggers = views = _loggers(spec, folder) if trainer.is_global_zero else []
     record = None
     try:
-        record = record_of(spec, _fit(spec, folder, trainer, module, resume), overrides)
+        record = record_of(spec, _fit(spec, folder, trainer, module, resume, seat), overrides)
         if trainer.is_global_zero:
             write_record(folder, record)
             checkpoint.forget(folder)
@@ -97,9 +111,16 @@ def _record(
     return record
 
 
-def _fit(spec: RunSpec, folder: Path, trainer: L.Trainer, module: LanguageModel, resume: Checkpoint | None) -> Outcome:
+def _fit(
+    spec: RunSpec,
+    folder: Path,
+    trainer: L.Trainer,
+    module: LanguageModel,
+    resume: Checkpoint | None,
+    seat: Seat | None,
+) -> Outcome:
     resumed = resume.resumed if resume else []
-    curve = _callbacks(spec, folder, trainer, resumed)
+    curve = _callbacks(spec, folder, trainer, resumed, seat)
     # Dropout alone; weights and data have streams of their own. Here, so that no constructor has drawn from it.
     L.seed_everything((spec.seed + trainer.global_rank * RANK_STRIDE) % 2**32, verbose=False)
     try:
@@ -113,7 +134,8 @@ def _fit(spec: RunSpec, folder: Path, trainer: L.Trainer, module: LanguageModel,
             raise SystemExit(128 + signal.SIGINT) from None
         raise
     dead = parallel.common(trainer, module.gradients.look())
-    return Outcome(curve, trainer.global_step, module.device, trainer.world_size, dead, resumed)
+    members = seat.members if seat else 1
+    return Outcome(curve, trainer.global_step, module.device, trainer.world_size, dead, resumed, members)
 
 
 def _trainer(spec: RunSpec, folder: Path) -> L.Trainer:
@@ -139,7 +161,9 @@ def _trainer(spec: RunSpec, folder: Path) -> L.Trainer:
     )
 
 
-def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[dict[str, Any]]) -> CurveWriter:
+def _callbacks(
+    spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[dict[str, Any]], seat: Seat | None
+) -> CurveWriter:
     machine, device = spec.config["trainer"], trainer.strategy.root_device
     branches = spec.branches()
     if branches and trainer.is_global_zero:
@@ -152,7 +176,7 @@ def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[di
         tokens_per_step=spec.tokens_per_step,
         flops_per_token=spec.flops_per_token,
         optimizer_flops=spec.optimizer_flops,
-        clock=Clock(device),
+        clock=SharedClock(device) if seat else Clock(device),
     )
     peak = hardware.peak_flops(device, spec.config["precision"])
     progress = Progress(curve, total_steps=spec.total_steps, peak_flops=peak and peak * trainer.world_size)
@@ -172,6 +196,7 @@ def _callbacks(spec: RunSpec, folder: Path, trainer: L.Trainer, resumed: list[di
         resumed=resumed,
         seconds=machine["checkpoint_seconds"],
         steps=machine["checkpoint_steps"],
+        request=seat.request if seat else StopRequest(),
     )
     # Lightning makes the attribute a list at run time without declaring it.
     trainer.callbacks.extend((curve, annealing, progress, heartbeat, checkpoints))  # type: ignore[attr-defined]

@@ -33,6 +33,7 @@ class Outcome:
     n_devices: int
     dead: tuple[str, ...]
     resumed: list[dict[str, Any]]
+    members: int  # that trained in one process, this one included
 
 
 def surroundings(spec: RunSpec, device: torch.device) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
         tokens=tokens,
         train_flops=spec.charged_flops(steps),
         optimizer_flops=steps * spec.optimizer_flops,
-        seconds=round(curve.clock.seconds, 4),
+        seconds=_known(round(curve.clock.seconds, 4)),
         final_val_loss=losses[-1],
         min_val_loss=best[0],
         min_val_step=best[1],
@@ -84,9 +85,9 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
         facts=spec.facts,
         stats={f"{key} {name}": value for key, told in curve.statistics.items() for name, value in told.items()},
         corpus_passes=passes,
-        tokens_per_second=speed,
-        mfu=speed * spec.flops_per_token / (peak * outcome.n_devices) if peak else None,
-        peak_memory_bytes=hardware.peak_memory_bytes(outcome.device),
+        tokens_per_second=_known(speed),
+        mfu=_known(speed * spec.flops_per_token / (peak * outcome.n_devices)) if peak else None,
+        peak_memory_bytes=hardware.peak_memory_bytes(outcome.device) if outcome.members == 1 else None,
         n_devices=outcome.n_devices,
         data=replace(spec.tokens.info, name=redacted(spec.tokens.info.name)),
         flags=gates.flags(
@@ -104,6 +105,7 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
         environment={
             **surroundings(spec, outcome.device),
             "n_devices": outcome.n_devices,
+            **({"members": outcome.members} if outcome.members > 1 else {}),
             "dead_parameters": list(outcome.dead),
             "resumed": outcome.resumed,  # of every checkpoint that the run went on from: step, commit, what differed
         },
@@ -127,3 +129,8 @@ def _beside() -> int | None:
     """Runs that train beside this one, as the engine that started it says; None where none says so."""
     told = os.environ.get(BESIDE, "")
     return int(told) if told.isdecimal() else None
+
+
+def _known(number: float) -> float | None:
+    """None for NaN: what nobody knows of a run that shared its process."""
+    return None if math.isnan(number) else number

@@ -219,14 +219,15 @@ def reseeded(spec: RunSpec, seed: int) -> RunSpec:
     return replace(spec, config=config, seed=seed, run_id=run_id(config, sha256), former_id=former)
 
 
-def language_model(spec: RunSpec) -> LanguageModel:
-    """The model with its initial weights, ready to train."""
+def language_model(spec: RunSpec, kind: type[LanguageModel] | None = None) -> LanguageModel:
+    """The model with its initial weights, ready to train alone, or as another kind of module does."""
     from algoprog.training.module import LanguageModel
 
+    kind = kind or LanguageModel
     model = gpt(spec.config, dims_of(spec.config, spec.tokens))
     model.init_weights(spec.seed)
     lengths = spec.tokens.token_bytes
-    return LanguageModel(
+    return kind(
         model,
         optimizer=construct(spec.config, "optim"),
         schedule=construct(spec.config, "schedule"),

@@ -59,6 +59,7 @@ MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
     },
     _with_axes({"mixer": "attention"}, beside="attention"),
     _with_axes(dict.fromkeys(("qk_norm", "output_gate", "sinks", "softcap"), "none"), beside="attention"),
+    lambda raw: raw,  # seconds, speed and memory of runs that train together are not known
 )
 """From every former version of the schema to the next, the first from 1 to 2: what was paid for stays readable."""
 
@@ -148,7 +149,7 @@ class Record:
     tokens: int
     train_flops: float  # charged: of the model, forward and backward, and of the optimizer
     optimizer_flops: float  # of these, the optimizer's matrix products
-    seconds: float
+    seconds: float | None  # None where it trained together with others
     final_val_loss: float | None
     min_val_loss: float | None
     min_val_step: int | None
@@ -160,9 +161,9 @@ class Record:
     facts: dict[str, float]  # constants of the built model: bytes of state, FLOPs of use, ...
     stats: dict[str, float | None]  # what its parts reported between the last two rows of the curve, by layer
     corpus_passes: float  # training tokens seen per token of the corpus
-    tokens_per_second: float
+    tokens_per_second: float | None
     mfu: float | None  # model FLOPs utilisation; None where the peak of the device is unknown
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     n_devices: int
     data: DataInfo
     flags: tuple[str, ...]  # warnings of the gates, short words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -52,7 +53,19 @@ class Clock:
             self._warm = step, self.seconds
 
     def steps_per_second(self, step: int) -> float:
-        """Mean speed behind the warm-up steps, or from the start for runs that are shorter; 0 before any step."""
+        """Mean speed behind the warm-up steps, or from the start for runs that are shorter; 0 before any step.
+
+        NaN where the seconds are not known, or were not before a checkpoint.
+        """
         since, at = self._warm if self._warm and step > self._warm[0] else (0, 0.0)
         elapsed = self.seconds - at
-        return (step - since) / elapsed if elapsed > 0 else 0.0
+        return 0.0 if elapsed <= 0 else (step - since) / elapsed
+
+
+class SharedClock(Clock):
+    """Of a run that trains together with others: nobody knows what it would have taken alone."""
+
+    @property
+    def seconds(self) -> float:
+        """NaN."""
+        return math.nan

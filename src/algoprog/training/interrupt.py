@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
@@ -50,3 +52,22 @@ class StopRequest:
         if signum == signal.SIGINT in self.received:  # whoever presses Ctrl-C twice does not want to wait
             raise SystemExit(128 + signum)
         self.received.append(signal.Signals(signum))
+
+
+@contextmanager
+def heeding(requests: Sequence[StopRequest]) -> Iterator[None]:
+    """Let every one of several runs, whose threads hear no signals, take notice of those of this process."""
+
+    def receive(signum: int, frame: FrameType | None) -> None:
+        for request in requests:
+            request._receive(signum, frame)
+
+    before = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    for signum, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(signum, receive)
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

@@ -77,9 +77,7 @@ class LanguageModel(L.LightningModule):
     def loss(self, batch: Batch, reports: Reports | None = None) -> Float[Tensor, ""]:
         """Mean cross-entropy in nats over all targets but the ignored; `reports` takes what parts tell."""
         inputs, targets = batch
-        logits = self.__dict__["apply_gpt"](inputs, reports)
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 cannot tell losses apart
-        return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
+        return next_token_loss(self.__dict__["apply_gpt"](inputs, reports), targets)
 
     def score(self, batch: Batch) -> None:
         """Add a validation batch to the meter, less the targets that are ignored."""
@@ -140,3 +138,9 @@ class LanguageModel(L.LightningModule):
         """Clip the gradient's norm; Lightning's own refuses fused optimizers under mixed precision."""
         if gradient_clip_val:
             torch.nn.utils.clip_grad_norm_(self.gpt.parameters(), gradient_clip_val)
+
+
+def next_token_loss(logits: Float[Tensor, "batch seq v"], targets: Int[Tensor, "batch seq"]) -> Float[Tensor, ""]:
+    """Mean cross-entropy in nats over all targets but the ignored."""
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 cannot tell losses apart
+    return F.cross_entropy(wide.flatten(0, 1), targets.flatten())

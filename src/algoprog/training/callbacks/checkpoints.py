@@ -35,6 +35,7 @@ class Checkpoints(Callback):
         resumed: every checkpoint that the run went on from, as the record lists them.
         seconds: shortest time between two checkpoints; None for none by time.
         steps: optimizer steps between two checkpoints; None for none by steps.
+        request: takes note of signals.
     """
 
     def __init__(
@@ -47,11 +48,12 @@ class Checkpoints(Callback):
         resumed: list[dict[str, Any]],
         seconds: float | None,
         steps: int | None,
+        request: StopRequest,
     ) -> None:
         self.folder, self.clock = folder, clock
         self.run_id, self.environment, self.resumed = run_id, environment, resumed
         self.seconds, self.steps = seconds, steps
-        self.request, self.agreement = StopRequest(), Agreement()
+        self.request, self.agreement = request, Agreement()
         self._ranks: list[dict[str, Any]] | None = None
         self._last_step, self._written, self._took = 0, 0.0, 0.0
 
