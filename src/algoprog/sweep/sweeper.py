@@ -87,7 +87,8 @@ class Sweeper(BasicSweeper):
 
     def _launch(self, planned: Plan) -> Sequence[Any]:
         assert self.launcher is not None
-        hand_over(planned, self.launcher)
+        assert self.config is not None
+        hand_over(planned, self.launcher, placement(self.config))
         words = [[*overrides, f"hydra.sweep.subdir={quoted(spec.name)}"] for spec, overrides in planned.todo]
         return self.launcher.launch(words, initial_job_idx=0) if words else []
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from algoprog.overrides import parse, quoted
 from algoprog.runs.failure import RunFailedExit, open_private
+from algoprog.runs.mistake import FAULT
 from algoprog.runs.record import LOG_FILE
 from algoprog.runs.secrets import RedactedText
 from algoprog.runs.status import now, one_line
@@ -32,6 +33,10 @@ PRELOAD = ["algoprog.sweep.engine.preload"]
 
 GRACE_SECONDS = 30.0
 """Time for a checkpoint between SIGTERM and SIGKILL; Slurm's default as well."""
+
+
+SIGNALLED = 128
+"""Exit codes above are those of a run that wrote a checkpoint because of a signal, as shells count."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,28 @@ class Job:
     def words(self) -> list[str]:
         """What stands behind `python train.py`."""
         return [*self.overrides, f"hydra.run.dir={quoted(str(self.folder))}"]
+
+
+@dataclass(frozen=True)
+class Members:
+    """Runs that share a process."""
+
+    jobs: tuple[Job, ...]
+    stacked: bool  # whether they train together in it, or one after the other
+
+    @property
+    def name(self) -> str:
+        """For the process."""
+        return f"{len(self.jobs)} members"
+
+
+Work = Job | Members
+"""What one process does."""
+
+
+def jobs_of(work: Work) -> tuple[Job, ...]:
+    """The runs of a process."""
+    return work.jobs if isinstance(work, Members) else (work,)
 
 
 def jobs(overrides: Sequence[Sequence[str]], sweep_dir: Path) -> list[Job]:
@@ -77,30 +104,48 @@ def work(job: Job, script: str, environment: dict[str, str], attempt: int, tell:
     Raises:
         SystemExit: the run failed; 1 for an exception, which the log then holds.
     """
-    with contextlib.suppress(PermissionError):  # it leads a group already
-        os.setsid()  # a group of its own, with the processes that it starts for further devices
-    _log_to(job.folder / LOG_FILE)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.environ.update({**environment, "HYDRA_FULL_ERROR": "1"})  # without it Hydra cuts the traceback
-    share = f"CUDA_VISIBLE_DEVICES={environment.get('CUDA_VISIBLE_DEVICES', '')}"
-    print(f"=== attempt {attempt} of {job.name}, {now()}, process {os.getpid()}, {share}", flush=True)
+    begin(environment)
+    log_to(job.folder / LOG_FILE)
+    print(headline(job, attempt, environment), flush=True)
     faulthandler.enable()
-    if "torch" in sys.modules and "OMP_NUM_THREADS" in environment:  # imported by the fork server, with its variables
-        sys.modules["torch"].set_num_threads(int(environment["OMP_NUM_THREADS"]))
     sys.argv = [script, *job.words]
     try:
         runpy.run_path(script, run_name="__main__")
     except RunFailedExit as failed:
-        tell.send(failed.told)
+        tell.send({job.name: Told(FAULT, failed.told)})
         raise SystemExit(failed.code) from None
     except Exception as error:
-        tell.send(one_line(error))
+        tell.send({job.name: Told(FAULT, one_line(error))})
         traceback.print_exc()  # last: a full disk takes no traceback
         raise SystemExit(1) from None
 
 
-def _log_to(path: Path) -> None:
+@dataclass(frozen=True)
+class Told:
+    """How a run ended, as its process says."""
+
+    code: int  # exit code
+    words: str
+
+
+def begin(environment: dict[str, str]) -> None:
+    """Make this process one of the engine's, with its share of the machine."""
+    with contextlib.suppress(PermissionError):  # it leads a group already
+        os.setsid()  # a group of its own, with the processes that it starts for further devices
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ.update({**environment, "HYDRA_FULL_ERROR": "1"})  # without it Hydra cuts the traceback
+    if "torch" in sys.modules and "OMP_NUM_THREADS" in environment:  # imported by the fork server, with its variables
+        sys.modules["torch"].set_num_threads(int(environment["OMP_NUM_THREADS"]))
+
+
+def headline(job: Job, attempt: int, environment: dict[str, str]) -> str:
+    """The line that begins an attempt in the log."""
+    share = f"CUDA_VISIBLE_DEVICES={environment.get('CUDA_VISIBLE_DEVICES', '')}"
+    return f"=== attempt {attempt} of {job.name}, {now()}, process {os.getpid()}, {share}"
+
+
+def log_to(path: Path) -> None:
     """Everything that is printed from here on goes to the file, which its owner alone can read, without secrets."""
     log = open_private(path)
     for stream in (1, 2):

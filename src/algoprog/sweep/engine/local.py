@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from algoprog.sweep.engine.devices import DeviceShare
 from algoprog.sweep.engine.job import PRELOAD, Job, jobs
 from algoprog.sweep.engine.pool import Pool
 from algoprog.sweep.engine.settings import checked
+from algoprog.sweep.engine.together import Shape, grouped, measured, told
 from algoprog.sweep.watch.screen import screen
 from algoprog.training.devices.free_memory import VARIABLE
 
@@ -48,10 +50,16 @@ class Local(Launcher):
         self.config: DictConfig | None = None
         self.at_once: int | None = None
         self.share: float | None = None
+        self.shapes: Mapping[str, Shape] = {}
+        self.alone: Mapping[str, str] = {}
 
     def limit(self, at_once: int | None, share: float | None) -> None:
         """Start no more runs at a time than memory takes, and tell each how many bytes are its own."""
         self.at_once, self.share = at_once, share
+
+    def join(self, shapes: Mapping[str, Shape], alone: Mapping[str, str]) -> None:
+        """Let runs be members: their shapes, and why others cannot be, both by name."""
+        self.shapes, self.alone = shapes, alone
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Hold the knobs against the machine, and let the server load the imports while the sweep is planned.
@@ -70,12 +78,14 @@ class Local(Launcher):
         setup_globals()
         sweep_dir = Path(self.config.hydra.sweep.dir).absolute()
         todo = jobs(job_overrides, sweep_dir)
-        settings = self.settings
+        settings, shares = self.settings, self._shares(sweep_dir, len(todo))
+        work = grouped(todo, self.shapes, len(shares), settings.together, partial(measured, share=shares[0]))
+        print("".join(f"{line}\n" for line in told(work, self.alone)), end="", flush=True)
         with screen(sweep_dir, [job.folder for job in todo]) as shown:
             pool = Pool(
-                todo,
+                work,
                 sys.argv[0],
-                self._shares(sweep_dir, len(todo)),
+                shares,
                 retries=settings.retries,
                 timeout=None if settings.timeout is None else settings.timeout * 60,
                 fail_fast=settings.fail_fast,

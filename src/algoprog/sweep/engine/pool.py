@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 
 from algoprog.runs.status import FAILED, STOPPED, WAITING, mark, next_attempt
 from algoprog.sweep.engine.devices import DeviceShare
-from algoprog.sweep.engine.job import Job
+from algoprog.sweep.engine.job import Job, Work, jobs_of
 from algoprog.sweep.engine.process import Ending, RunProcess, end
 from algoprog.sweep.watch.screen import Screen
 
@@ -24,10 +24,10 @@ GIVEN_UP = "not finished: another run failed, and fail_fast is set"
 
 
 class Pool:
-    """Works a list of jobs off, each in a process of its own.
+    """Works a list of jobs off, each in a process of its own, but for those that share one.
 
     Args:
-        jobs: the runs.
+        jobs: the runs, some of them as members.
         script: path of train.py.
         shares: of the machine; as many runs go on at the same time.
         retries: further attempts at a run that failed in a way that may pass.
@@ -38,7 +38,7 @@ class Pool:
 
     def __init__(
         self,
-        jobs: Sequence[Job],
+        jobs: Sequence[Work],
         script: str,
         shares: Sequence[DeviceShare],
         *,
@@ -78,29 +78,33 @@ class Pool:
 
     def _fill(self) -> None:
         """Start runs while there is a share of the machine for them."""
-        beside = len(self.running) + min(len(self.waiting), len(self.free)) - 1
+        started = self.waiting[len(self.waiting) - min(len(self.waiting), len(self.free)) :]
+        beside = sum(len(jobs_of(work)) for work in (*started, *(run.job for run in self.running.values()))) - 1
         while self.waiting and self.free:
-            job, share = self.waiting.pop(), self.free.pop()
-            self.tries[job] = self.tries.get(job, 0) + 1
+            work, share = self.waiting.pop(), self.free.pop()
+            for job in jobs_of(work):
+                self.tries[job] = self.tries.get(job, 0) + 1
             try:
-                run = self.starting = RunProcess(self.context, job, self.script, share, beside)
+                run = self.starting = RunProcess(self.context, work, self.script, share, beside)
                 run.start()
             except (OSError, EOFError) as error:  # too many files or processes, say
                 self.starting = None
                 self.free.append(share)
-                self._judge(job, Ending(f"not started: {error!r}", repeatable=True), next_attempt(job.folder), 0.0)
+                for job in jobs_of(work):
+                    self._judge(job, Ending(f"not started: {error!r}", repeatable=True), next_attempt(job.folder), 0.0)
                 continue
             self.running[run.sentinel] = run
             self.starting = None  # now and not before: an interrupt must find every process
 
     def _collect(self, run: RunProcess) -> None:
-        ending = run.collect()
+        endings = run.collect()
         del self.running[run.sentinel]  # now and not before: an interrupt must find every process
         self.free.append(run.share)
-        self._judge(run.job, ending, run.attempt, time.monotonic() - run.started)
+        for job, ending in endings.items():
+            self._judge(job, ending, run.attempts[job], time.monotonic() - run.started)
 
     def _judge(self, job: Job, ending: Ending, attempt: int, seconds: float) -> None:
-        """Repeat the run, or note that it is through."""
+        """Repeat the run, alone, or note that it is through."""
         if ending.fault and ending.repeatable and self.tries[job] <= self.retries:
             mark(job.folder, WAITING, attempt=attempt, reason=ending.fault)
             self.screen.say(f"{job.name}: {ending.fault}; once more")
@@ -116,7 +120,7 @@ class Pool:
     def _give_up(self) -> None:
         """End the others; a run that had begun goes on from its checkpoint another time."""
         self.screen.say(GIVING_UP)
-        left = [*self.waiting, *(run.job for run in self.running.values())]
+        left = [job for work in (*self.waiting, *(run.job for run in self.running.values())) for job in jobs_of(work)]
         self.waiting.clear()
         self._end_all()
         self.faults.update(dict.fromkeys(left, GIVEN_UP))
@@ -127,8 +131,9 @@ class Pool:
         self.running.clear()
         self.starting = None
         for run in ended:
-            if run.process.pid is None or run.collect().fault:  # a process that is still unknown ends with this one
-                mark(run.job.folder, STOPPED, attempt=run.attempt, reason="ended with the sweep")
+            unknown = run.process.pid is None  # it ends with this one
+            for job in run.jobs if unknown else [job for job, ending in run.collect().items() if ending.fault]:
+                mark(job.folder, STOPPED, attempt=run.attempts[job], reason="ended with the sweep")
 
 
 @contextlib.contextmanager

@@ -12,16 +12,12 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from algoprog.runs.liveness import is_alive
+from algoprog.runs.mistake import MISTAKE
 from algoprog.runs.record import BESIDE, LOG_FILE, RECORD_FILE
 from algoprog.runs.status import next_attempt
 from algoprog.sweep.engine.devices import DeviceShare
-from algoprog.sweep.engine.job import GRACE_SECONDS, Job, work
-
-MISTAKE = 2
-"""Exit code of a run that refuses what the user asked for; the same again would be refused again."""
-
-SIGNALLED = 128
-"""Exit codes above are those of a run that wrote a checkpoint because of a signal, as shells count."""
+from algoprog.sweep.engine.job import GRACE_SECONDS, SIGNALLED, Job, Told, Work, jobs_of, work
+from algoprog.sweep.engine.members import work_members
 
 POLL_SECONDS = 0.05
 
@@ -38,25 +34,31 @@ class Ending:
 
 
 class RunProcess:
-    """One attempt at a run, to be started once whoever ends it knows of it.
+    """One attempt at a run, or at several that share a process, to be started once whoever ends it knows of it.
 
     Args:
         context: of multiprocessing; its fork server has the imports loaded.
-        job: the run.
+        job: the run, or the members.
         script: path of train.py.
         share: the part of the machine that the run is given.
         beside: other runs on the machine at the same time.
     """
 
-    def __init__(self, context: ForkServerContext, job: Job, script: str, share: DeviceShare, beside: int) -> None:
-        self.job, self.share = job, share
-        job.folder.mkdir(parents=True, exist_ok=True)
-        self.attempt = next_attempt(job.folder)
+    def __init__(self, context: ForkServerContext, job: Work, script: str, share: DeviceShare, beside: int) -> None:
+        self.job, self.share, self.jobs = job, share, jobs_of(job)
+        for one in self.jobs:
+            one.folder.mkdir(parents=True, exist_ok=True)
+        self.attempts = {one: next_attempt(one.folder) for one in self.jobs}
         self.overdue: float | None = None  # seconds after which it was told to end
         self.started = time.monotonic()
         self._told, self._tell = context.Pipe(duplex=False)
         given = {**share, BESIDE: str(beside)}
-        self.process = context.Process(target=work, args=(job, script, given, self.attempt, self._tell), name=job.name)
+        target, args = (
+            (work, (job, script, given, self.attempts[job], self._tell))
+            if isinstance(job, Job)
+            else (work_members, (job, given, list(self.attempts.values()), self._tell))
+        )
+        self.process = context.Process(target=target, args=args, name=job.name)
 
     def start(self) -> None:
         """Start its process; a fork server that died just now is waited for and replaced, which costs no attempt.
@@ -81,10 +83,10 @@ class RunProcess:
         return self.process.sentinel
 
     def end_overdue(self, timeout: float | None) -> None:
-        """Once the attempt has taken longer than `timeout` seconds: SIGTERM, and SIGKILL if that does not end it."""
+        """Once the attempt has taken longer than `timeout` seconds a run: SIGTERM, SIGKILL if that does not end it."""
         took = time.monotonic() - self.started
         assert self.process.pid is not None
-        if timeout is None or took <= timeout:
+        if timeout is None or took <= timeout * len(self.jobs):
             return
         if self.overdue is None:
             self.overdue = took
@@ -92,8 +94,8 @@ class RunProcess:
         elif took > self.overdue + GRACE_SECONDS:
             send(self.process.pid, signal.SIGKILL)
 
-    def collect(self) -> Ending:
-        """How it ended; whatever it left running is ended too."""
+    def collect(self) -> dict[Job, Ending]:
+        """How each of its runs ended; whatever it left running is ended too."""
         self.process.join()
         pid, code = self.process.pid, self.process.exitcode
         assert pid is not None
@@ -102,28 +104,37 @@ class RunProcess:
             end([pid])
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)  # further ranks of the run
-        if (self.job.folder / RECORD_FILE).exists():
-            return Ending(None, repeatable=False)
-        return self._ending("the fork server died" if orphaned else None, code)
+        told, fault = self._all_told(), "the fork server died" if orphaned else None
+        return {job: self._ending(job, told.get(job.name), fault, code) for job in self.jobs}
 
-    def _ending(self, fault: str | None, code: int | None) -> Ending:
+    def _ending(self, job: Job, told: Told | None, fault: str | None, code: int | None) -> Ending:
+        if (job.folder / RECORD_FILE).exists():
+            return Ending(None, repeatable=False)
+        code = told.code if told else code
         if self.overdue is not None:
             fault = f"timed out after {self.overdue / 60:.3g} minutes"
         elif fault is None and code is not None and code < 0:
             fault = f"killed by {_name(-code)}" + (" (out of memory?)" if -code == signal.SIGKILL else "")
         elif fault is None and code is not None and code > SIGNALLED:
             fault = f"ended by {_name(code - SIGNALLED)}"
-        return Ending(fault or self._words(code), repeatable=self.overdue is not None or code != MISTAKE)
+        words = told.words if told and told.words else _words(job, code)
+        return Ending(fault or words, repeatable=self.overdue is not None or code != MISTAKE)
 
-    def _words(self, code: int | None) -> str:
-        """What the run itself said last."""
+    def _all_told(self) -> dict[str, Told]:
+        """What the runs themselves said, by their names."""
+        told: dict[str, Told] = {}
         with contextlib.suppress(EOFError, OSError), self._told:
-            if self._told.poll():
-                return str(self._told.recv())
-        if code == 0:
-            return "ended without a record"
-        said = last_line(self.job.folder / LOG_FILE)
-        return f"exit code {code}" + (f": {said}" if said and not said.startswith("=== attempt") else "")
+            while self._told.poll():
+                told |= self._told.recv()
+        return told
+
+
+def _words(job: Job, code: int | None) -> str:
+    """What is known of the end of a run that said nothing of it."""
+    if code == 0:
+        return "ended without a record"
+    said = last_line(job.folder / LOG_FILE)
+    return f"exit code {code}" + (f": {said}" if said and not said.startswith("=== attempt") else "")
 
 
 def _name(signum: int) -> str:

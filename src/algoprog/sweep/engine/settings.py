@@ -19,12 +19,13 @@ HINTS: dict[str, tuple[Any, str]] = {
     "runs_per_gpu": (int, "a whole number of at least 1"),
     "runs": (Auto | int, "auto, or a whole number of at least 1"),
     "threads": (Auto | int, "auto, or a whole number of at least 1"),
+    "together": (Literal["auto", "off"] | int, "auto, off, or a whole number of at least 1"),
     "memory": (Auto | float, "auto, or a number of bytes above 0"),
     "retries": (int, "a whole number of at least 0"),
     "timeout": (float | None, "null, or minutes above 0"),
     "fail_fast": (bool, "true or false"),
 }
-LEAST = {"gpus_per_run": 1, "runs_per_gpu": 1, "runs": 1, "threads": 1, "retries": 0}
+LEAST = {"gpus_per_run": 1, "runs_per_gpu": 1, "runs": 1, "threads": 1, "together": 1, "retries": 0}
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class LocalSettings:
     runs_per_gpu: int
     runs: Auto | int
     threads: Auto | int
+    together: Literal["auto", "off"] | int  # members of a process at most
     memory: Auto | float  # bytes
     retries: int
     timeout: float | None  # minutes
@@ -90,12 +92,14 @@ def typed(name: str, value: Any) -> Any:
         ValueError: it cannot be used, with what can.
     """
     hint, wanted = HINTS[name]
+    if name == "together" and value is False:  # what YAML makes of off
+        return "off"
     plain = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
     try:
         found = TypeAdapter(hint).validate_python(plain, strict=name != "timeout")
     except ValidationError:
         raise ValueError(f"hydra.launcher.{name}={value} must be {wanted}") from None
-    too_small = name in LEAST and found != "auto" and found < LEAST[name]
+    too_small = name in LEAST and isinstance(found, int) and found < LEAST[name]
     if too_small or (name in ("timeout", "memory") and isinstance(found, float) and not found > 0):
         raise ValueError(f"hydra.launcher.{name}={value} must be {wanted}")
     return found

@@ -8,6 +8,7 @@ from algoprog.run.memory import on_cpu
 from algoprog.run.micro_batch import NoRoomError, fitted, least_memory
 from algoprog.run.spec import RunSpec
 from algoprog.sweep.engine.local import Local
+from algoprog.sweep.plan.members import members
 from algoprog.sweep.plan.placement import Placement
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ def make_room(planned: Plan, where: Placement) -> None:
     planned.todo = [(fitted(spec, where.gpus, planned.share), words) for spec, words in planned.todo]
 
 
-def hand_over(planned: Plan, launcher: object) -> None:
-    """Tell the local engine what memory takes; other engines have no say in it."""
+def hand_over(planned: Plan, launcher: object, where: Placement) -> None:
+    """Tell the local engine what memory takes and which runs may be members; other engines have no say in it."""
     inner = getattr(launcher, "inner", launcher)
     if isinstance(inner, Local):
         inner.limit(planned.at_once, planned.share)
+        inner.join(*members(planned, inner.settings.together, where))
 
 
 def _refuse(planned: Plan, where: Placement) -> None:

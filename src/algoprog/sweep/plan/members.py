@@ -1,0 +1,80 @@
+"""Which runs of a plan may be members of one process, and why others may not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from algoprog.axes import MODEL
+from algoprog.run.memory import CPU_PROCESS_BYTES, on_cpu, peak_memory
+from algoprog.run.spec import RunSpec
+from algoprog.runs.record import SEARCH
+from algoprog.sweep.engine.together import MOST, Shape
+from algoprog.sweep.plan.placement import Placement
+
+if TYPE_CHECKING:
+    from algoprog.sweep.plan.plan import Plan
+
+WORTH_FLOPS = 3e12
+"""With `together=auto`, runs of one shape that cost less together are over before it is measured what pays."""
+
+CPU_STEP_FLOPS, GPU_STEP_FLOPS = 5e9, 2e12
+"""With `together=auto`, a step that costs more is bound by its matrix products, which members only make longer."""
+
+
+def members(planned: Plan, together: str | int, where: Placement) -> tuple[dict[str, Shape], dict[str, str]]:
+    """The shapes of the runs that may be members, and why others may not, by the names of their folders.
+
+    Args:
+        planned: its runs to train.
+        together: the knob of the local engine: members at most, `auto` or `off`. Under `auto` trials of a search
+            alone may be members, for nobody asks for their seconds.
+        where: they are trained.
+    """
+    if together in ("off", 1):
+        return {}, {}
+    from algoprog.run.stacking import alone_because, shape
+
+    auto = isinstance(together, str)
+    specs = [spec for spec, _ in planned.todo if not auto or spec.role == SEARCH]
+    texts = {spec.name: shape(spec) for spec in specs}
+    shapes: dict[str, Shape] = {}
+    alone: dict[str, str] = {}
+    for text in dict.fromkeys(texts.values()):
+        alike = [spec for spec in specs if texts[spec.name] == text]
+        if len(alike) < 2 or (auto and not _worth_measuring(alike, where)):
+            continue
+        reason = alone_because(alike[0])
+        if reason:
+            alone |= {spec.name: reason for spec in alike}
+            continue
+        shapes |= dict.fromkeys([spec.name for spec in alike], _shape(text, alike[0], planned, where))
+    return shapes, alone
+
+
+def _worth_measuring(alike: list[RunSpec], where: Placement) -> bool:
+    spec = alike[0]
+    most = CPU_STEP_FLOPS if on_cpu(spec.config, where.gpus) else GPU_STEP_FLOPS
+    step = spec.tokens_per_step * spec.flops_per_token
+    return step <= most and sum(one.paid_flops for one in alike) >= WORTH_FLOPS
+
+
+def _shape(text: str, spec: RunSpec, planned: Plan, where: Placement) -> Shape:
+    cache = Path(spec.config["cache_dir"]).expanduser()
+    return Shape(text, _speed(spec), cache, _most(spec, planned, where))
+
+
+def _speed(spec: RunSpec) -> str:
+    """What the speed of a step depends on."""
+    parts = [spec.config[name] for name in (*MODEL, "model", "precision")]
+    optimizer = spec.config["optim"]["_target_"]
+    return json.dumps([*parts, optimizer, spec.tokens.info.vocab_size, spec.micro_batch_size], default=str)
+
+
+def _most(spec: RunSpec, planned: Plan, where: Placement) -> int:
+    """Members that the memory of a CPU takes; that of a GPU is found out by trial."""
+    if planned.share is None or not on_cpu(spec.config, where.gpus):
+        return MOST
+    own = peak_memory(spec, where.gpus) - CPU_PROCESS_BYTES
+    return max(1, int((planned.share - CPU_PROCESS_BYTES) / own))
