@@ -137,7 +137,7 @@ def beside(axis: str, case: str | dict[str, Any]) -> dict[str, str]:
 
 def context(model: Backbone, seq_len: int) -> Context:
     """That of a forward pass over whole sequences, for parts that are called alone."""
-    return Context(FromTheStart(seq_len), Reports(), {"pos": model.pos, "kernel": model.kernel})
+    return Context(FromTheStart(seq_len), Reports(), {"pos": model.pos, "kernel": model.kernel, "skip": model.skip})
 
 
 ROUNDING = 1e-9

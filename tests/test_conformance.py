@@ -24,6 +24,7 @@ from algoprog.model.interface.mixer import Attention, Mixer, Mlp
 from algoprog.model.interface.part import Adapting, Kernel, Norm, Position
 from algoprog.model.interface.reports import Reports, key
 from algoprog.model.interface.softmax import OutputGate, Sinks, Softcap
+from algoprog.model.interface.wiring import Head, Skip
 from algoprog.variant import option
 from tests.configs import TINY, beside, compose, gpt, part, shaken, tokens
 from tests.model.counting import counted
@@ -40,6 +41,8 @@ CONTRACTS = {
     "output_gate": OutputGate,
     "sinks": Sinks,
     "softcap": Softcap,
+    "skip": Skip,
+    "head": Head,
 }
 COUNTS = {
     "backbone": 2,
@@ -53,6 +56,8 @@ COUNTS = {
     "output_gate": 2,
     "sinks": 2,
     "softcap": 2,
+    "skip": 4,
+    "head": 2,
     "optim": 2,
     "schedule": 4,
     "logger": 4,

@@ -26,6 +26,8 @@ def test_the_default_baseline_is_that_of_the_paper() -> None:
         "sinks": "none",
         "softcap": "none",
         "mlp": "gelu",
+        "skip": "none",
+        "head": "tied",
         "kernel": "math",
         "optim": "adamw",
     }

@@ -36,6 +36,8 @@ AXES: dict[str, Axis] = {
         Axis("sinks", "sinks", "model"),
         Axis("softcap", "softcap", "model"),
         Axis("mlp", "mlp", "model"),
+        Axis("skip", "skip", "model"),
+        Axis("head", "head", "model"),
         Axis("kernel", "kernel", "model", same_function=True),
         Axis("optim", "optim", "training"),
         Axis("schedule", "schedule", "training", always=False),

@@ -37,10 +37,15 @@ FORMERLY: dict[str, Any] = {
     "output_gate": {"_target_": "algoprog.model.output_gate.none.NoGate", "_partial_": True},
     "sinks": {"_target_": "algoprog.model.sinks.none.NoSinks", "_partial_": True},
     "softcap": {"_target_": "algoprog.model.softcap.none.NoSoftcap", "_partial_": True},
+    "skip": {"_target_": "algoprog.model.skip.none.NoSkip", "_partial_": True},
+    "head": {"_target_": "algoprog.model.head.tied.TiedHead", "_partial_": True},
 }
 """Settings that did not exist formerly, at the values under which runs are what they were: left out of identities."""
 
-SINCE_BASELINES = {"qk_norm": "none", "output_gate": "none", "sinks": "none", "softcap": "none"}
+SINCE_BASELINES = {
+    **dict.fromkeys(("qk_norm", "output_gate", "sinks", "softcap", "skip"), "none"),
+    "head": "tied",
+}
 """Axes that came when there were several baselines, with the option under which a baseline is what it was."""
 
 OF_THE_LENGTH = ("schedule.branches",)

@@ -30,7 +30,19 @@ def label(part: dict[str, Any]) -> str:
 
 CASES = [
     pytest.param(axis, case, id=f"{axis}={label(case)}")
-    for axis in ("attention", "norm", "final_norm", "pos", "qk_norm", "output_gate", "sinks", "softcap", "mlp")
+    for axis in (
+        "attention",
+        "norm",
+        "final_norm",
+        "pos",
+        "qk_norm",
+        "output_gate",
+        "sinks",
+        "softcap",
+        "mlp",
+        "skip",
+        "head",
+    )
     for case in cases(axis)
     if case.get("window", "sqrt") == "sqrt" or DIMS.seq_len % case["window"] == 0
 ]

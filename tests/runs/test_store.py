@@ -89,7 +89,9 @@ def test_a_record_of_the_third_schema_has_no_facts_and_was_charged_for_the_model
 def test_a_record_of_the_fifth_schema_had_attention_as_its_mixer_if_it_had_attention(folder: Path) -> None:
     raw = json.loads((folder / RECORD_FILE).read_text())
     since = {"mixer": "attention", **dict.fromkeys(("qk_norm", "output_gate", "sinks", "softcap"), "none")}
-    for axes, mixers in (({"attention": "mqa", "pos": "rope"}, since), ({"backbone": "lstm"}, {})):
+    both = {"backbone": "transformer", "block": "pre", "attention": "mqa", "pos": "rope"}
+    since |= {"skip": "none", "head": "tied"}
+    for axes, mixers in ((both, since), ({"backbone": "lstm"}, {"head": "tied"})):
         former = {"axes": axes, "choices": {axis: {"option": option} for axis, option in axes.items()}}
         (folder / RECORD_FILE).write_text(json.dumps({**raw, **former, "schema_version": 5}))
         record = load_run(folder).record

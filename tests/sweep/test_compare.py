@@ -102,7 +102,7 @@ def test_a_record_holds_no_axis_that_its_backbone_lacks(trained: dict[str, Path]
         "pos",
         "mlp",
         "kernel",
-        *("qk_norm", "output_gate", "sinks", "softcap"),
+        *("qk_norm", "output_gate", "sinks", "softcap", "skip"),
     }
 
 

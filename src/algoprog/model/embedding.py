@@ -1,23 +1,20 @@
-"""Token embedding and, tied to it, the output head."""
+"""Token embedding."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from algoprog.model.init import Init, empty_embedding
-from algoprog.model.interface.part import NoFacts, NoStatistics, Part
+from algoprog.model.interface.part import NoFacts, NoFlops, NoStatistics, Part
 from algoprog.model.interface.roles import Declared, Role, matrix
-from algoprog.model.interface.site import Site, Work
+from algoprog.model.interface.site import Site
 
 
-class Embedding(NoFacts, NoStatistics, Part):
-    """One table for both ends of a model.
-
-    Source: Press and Wolf 2016 (arXiv 1608.05859).
-    """
+class Embedding(NoFlops, NoFacts, NoStatistics, Part):
+    """A vector for every token; the look-up is free."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
@@ -26,14 +23,6 @@ class Embedding(NoFacts, NoStatistics, Part):
     def forward(self, tokens: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq d_model"]:
         """The vector of each token."""
         return self.table(tokens)
-
-    def logits(self, x: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch seq vocab"]:
-        """The score of each token as the next one."""
-        return nn.functional.linear(x, self.table.weight)
-
-    def flops(self, work: Work) -> float:
-        """The head; the look-up is free."""
-        return 2 * self.table.weight.numel() * work.tokens
 
     def parameters_by_role(self) -> Iterable[Declared]:
         """The table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,6 +27,8 @@ class HeadsAttention(NoStatistics, Causal, Attention):
         parts: of its layer.
         n_kv_heads: number of key/value heads, a divisor of `dims.n_heads`.
     """
+
+    has_values: ClassVar[bool] = True
 
     def __init__(self, site: Site, parts: Parts, n_kv_heads: int) -> None:
         super().__init__(site, parts)
@@ -109,6 +112,7 @@ class HeadsAttention(NoStatistics, Causal, Attention):
     def _projected(self, x: Tensor, context: Context) -> tuple[Tensor, Tensor, Tensor]:
         """Queries and keys, normalised by head and turned by their positions, and values."""
         q, k, v = (self._split(part) for part in self.qkv(x).split(self.widths, dim=-1))
+        v = context.skip.value(self.site.layer, v, context.carried)
         q, k = context.position.rotate(self.q_norm(q).to(q.dtype), self.k_norm(k).to(k.dtype), context.places)
         return q, k, v
 

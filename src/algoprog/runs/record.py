@@ -60,6 +60,8 @@ MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
     _with_axes({"mixer": "attention"}, beside="attention"),
     _with_axes(dict.fromkeys(("qk_norm", "output_gate", "sinks", "softcap"), "none"), beside="attention"),
     lambda raw: raw,  # seconds, speed and memory of runs that train together are not known
+    _with_axes({"skip": "none"}, beside="block"),
+    _with_axes({"head": "tied"}, beside="backbone"),
 )
 """From every former version of the schema to the next, the first from 1 to 2: what was paid for stays readable."""
 

@@ -23,6 +23,8 @@ PARTS = {
     "output_gate": "sigmoid",
     "sinks": "learned",
     "softcap": "none",
+    "skip": "x0",
+    "head": "untied",
 }
 
 

@@ -149,7 +149,7 @@ class LstmLayer(NoFacts, NoStatistics, Mixer):
 
 
 class Lstm(Backbone):
-    """Embedding, LSTM layers one on the other without a residual stream, a last norm, and the tied head.
+    """Embedding, LSTM layers one on the other without a residual stream, a last norm, and the head.
 
     Order is in the recurrence, so there are no positions; dropout acts on the embedding and on what each layer gives.
 
@@ -162,7 +162,7 @@ class Lstm(Backbone):
         (arXiv 1607.06450), equations 20 to 22.
     """
 
-    axes = frozenset({"norm", "final_norm"})
+    axes = frozenset({"norm", "final_norm", "head"})
 
     def __init__(self, dims: Dims, parts: Parts, *, forget_bias: float) -> None:
         super().__init__(dims, parts)
@@ -172,6 +172,7 @@ class Lstm(Backbone):
             LstmLayer(Site.inside(dims, layer), parts["norm"], forget_bias) for layer in range(dims.n_layers)
         )
         self.final_norm = parts["final_norm"](Site.shared(dims))
+        self.head = parts["head"](Site.shared(dims))
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -184,7 +185,7 @@ class Lstm(Backbone):
         x = self.dropout(self.embedding(tokens))
         for layer in self.stack:
             x = layer(x, context)
-        return self.embedding.logits(self.final_norm(x))
+        return self.head(self.final_norm(x), self.embedding.table.weight)
 
     def new_layer_states(self, batch: int, capacity: int) -> list[LstmState]:
         """Those of the LSTM layers."""
@@ -198,7 +199,7 @@ class Lstm(Backbone):
         x = self.dropout(self.embedding(tokens))
         for layer, state in zip(self.stack, layers, strict=True):
             x = layer.step(x, context, state)  # type: ignore[operator]  # a list of modules
-        return self.embedding.logits(self.final_norm(x))
+        return self.head(self.final_norm(x), self.embedding.table.weight)
 
     def n_embedding_params(self) -> int:
         """Parameters of the token embedding."""

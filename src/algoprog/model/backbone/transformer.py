@@ -11,14 +11,16 @@ from algoprog.model.dims import Dims
 from algoprog.model.embedding import Embedding
 from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.context import Context
+from algoprog.model.interface.mixer import Mixer
 from algoprog.model.interface.part import Kernel
 from algoprog.model.interface.places import Following, FromTheStart, Places
 from algoprog.model.interface.reports import Reports
 from algoprog.model.interface.site import Parts, Site
+from algoprog.model.interface.wiring import Skip
 
 
 class Transformer(Backbone):
-    """Embedding, positions, a stack of blocks on one residual stream, a last norm, and the tied head.
+    """Embedding, positions, a stack of blocks on one residual stream, a last norm, and the head.
 
     Positions and kernel are shared by all layers; the blocks build what is inside them.
 
@@ -28,7 +30,7 @@ class Transformer(Backbone):
     axes = frozenset(
         {
             *("block", "mixer", "attention", "norm", "final_norm", "pos", "mlp", "kernel"),
-            *("qk_norm", "output_gate", "sinks", "softcap"),
+            *("qk_norm", "output_gate", "sinks", "softcap", "skip", "head"),
         }
     )
 
@@ -41,7 +43,9 @@ class Transformer(Backbone):
         self.dropout = nn.Dropout(dims.dropout)
         block = parts["block"]
         self.blocks = nn.ModuleList(block(Site.inside(dims, layer), parts) for layer in range(dims.n_layers))
+        self.skip = skip_for(parts, site, self.blocks)
         self.final_norm = parts["final_norm"](site)
+        self.head = parts["head"](site)
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -52,9 +56,10 @@ class Transformer(Backbone):
         """Logits of the next token at every position of whole sequences."""
         context = self._context(FromTheStart(tokens.shape[1]), reports or Reports())
         x = self._embedded(tokens, context)
-        for block in self.blocks:
-            x = block(x, context)
-        return self.embedding.logits(self.final_norm(x))
+        for layer, block in enumerate(self.blocks):
+            x = block(self.skip.entering(layer, x, context.carried), context)
+            self.skip.left(layer, x, context.carried)
+        return self.head(self.final_norm(x), self.embedding.table.weight)
 
     def new_layer_states(self, batch: int, capacity: int) -> list[Any]:
         """Those of the blocks."""
@@ -66,16 +71,18 @@ class Transformer(Backbone):
         """Logits at positions behind those of the layers' states, which take them up."""
         context = self._context(places, Reports())
         x = self._embedded(tokens, context)
-        for block, state in zip(self.blocks, layers, strict=True):
+        for layer, (block, state) in enumerate(zip(self.blocks, layers, strict=True)):
+            x = self.skip.entering(layer, x, context.carried)
             x = block.step(x, context, state)  # type: ignore[operator]  # a list of modules
-        return self.embedding.logits(self.final_norm(x))
+            self.skip.left(layer, x, context.carried)
+        return self.head(self.final_norm(x), self.embedding.table.weight)
 
     def n_embedding_params(self) -> int:
         """Parameters of the token embedding."""
         return self.embedding.table.weight.numel()
 
     def _context(self, places: Places, reports: Reports) -> Context:
-        return Context(places, reports, {"pos": self.pos, "kernel": self.kernel})
+        return Context(places, reports, {"pos": self.pos, "kernel": self.kernel, "skip": self.skip})
 
     def _embedded(self, tokens: Int[Tensor, "batch new"], context: Context) -> Float[Tensor, "batch new d_model"]:
         return self.dropout(context.position.embed(self.embedding(tokens), context.places))
@@ -95,3 +102,19 @@ def kernel_for(parts: Parts, site: Site) -> Kernel:
             " kernel=math beside it"
         )
     return kernel
+
+
+def skip_for(parts: Parts, site: Site, blocks: nn.ModuleList) -> Skip:
+    """The option of the axis `skip`.
+
+    Raises:
+        ValueError: it mixes values, and a layer has none.
+    """
+    skip: Skip = parts["skip"](site)
+    mixers = [part for part in blocks.modules() if isinstance(part, Mixer)]
+    if skip.of_values and not all(mixer.has_values for mixer in mixers):
+        raise ValueError(
+            "skip=value mixes the values of attention heads, which this mixer has not or reads from latents: choose"
+            " attention=dense or another that has them"
+        )
+    return skip

@@ -200,8 +200,8 @@ class Backbone(nn.Module, ABC):
         return round(sum(own.active * own.parameter.numel() for own in self.parameters_by_role()))
 
     def n_active_body_params(self) -> int:
-        """Parameters outside of embeddings that one token uses: what a budget in tokens per parameter counts."""
-        body = (own for own in self.parameters_by_role() if own.role is not Role.EMBEDDING)
+        """Parameters but embeddings and head that one token uses: what a budget in tokens per parameter counts."""
+        body = (own for own in self.parameters_by_role() if own.role not in (Role.EMBEDDING, Role.HEAD))
         return round(sum(own.active * own.parameter.numel() for own in body))
 
     @abstractmethod

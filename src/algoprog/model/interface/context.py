@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from algoprog.model.interface.part import Kernel, Part, Position
 from algoprog.model.interface.places import Places
 from algoprog.model.interface.reports import Reports, key
+from algoprog.model.interface.wiring import Carried, Skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +21,20 @@ class Context:
         places: where its positions stand.
         reports: what parts tell it.
         shared: parts that the layers of the backbone have in common, by axis.
+        carried: what layers leave for later ones.
     """
 
     places: Places
     reports: Reports
     shared: Mapping[str, Part]
+    carried: Carried = field(default_factory=dict)
+
+    @property
+    def skip(self) -> Skip:
+        """The option of the axis `skip`."""
+        skip = self.shared["skip"]
+        assert isinstance(skip, Skip)
+        return skip
 
     @property
     def position(self) -> Position:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,6 +19,9 @@ from algoprog.model.interface.softmax import OutputGate, Sinks, Softcap
 
 class Mixer(Part):
     """Mixes information between positions, forwards in time."""
+
+    has_values: ClassVar[bool] = False
+    """Whether it mixes values of heads, one a position, that skips may change."""
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "batch seq d_model"], context: Context) -> Float[Tensor, "batch seq d_model"]:
