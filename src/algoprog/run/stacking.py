@@ -62,8 +62,8 @@ def _unlike(parts: str, dims: Dims) -> str | None:
     with torch.random.fork_rng(devices=()), warnings.catch_warnings():
         warnings.simplefilter("error")  # `vmap` warns of what it computes member by member
         try:
-            models = [_model(config, dims, seed) for seed in range(2)]
-            own, together = (_passed(models, dims, find) for find in (_one_by_one, _stacked))
+            made = ([_model(config, dims, seed) for seed in range(2)] for _ in range(2))  # a pass may change buffers
+            own, together = (_passed(next(made), dims, find) for find in (_one_by_one, _stacked))
         except (RuntimeError, Warning, AssertionError, TypeError, ValueError, NotImplementedError):
             return "its parts cannot be stacked"
     alike = all(
