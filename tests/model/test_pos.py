@@ -18,6 +18,7 @@ from algoprog.model.pos.learned import LearnedPosition
 from algoprog.model.pos.none import NoPosition
 from algoprog.model.pos.rope import RotaryPosition
 from algoprog.model.pos.sinusoidal import SinusoidalPosition
+from algoprog.model.pos.t5_bias import T5Bias
 from tests.configs import SITE, TINY, assert_same, beside_each_other, cases, context, gpt, options, part, shaken, tokens
 from tests.model.test_flops import label
 from tests.reference import reference
@@ -88,7 +89,7 @@ def test_rope_needs_even_heads() -> None:
 
 @pytest.mark.parametrize("pos", options("pos"))
 def test_only_learned_positions_have_weights(pos: str) -> None:
-    assert bool(list(gpt(pos=pos).pos.parameters())) == (pos == "learned")
+    assert bool(list(gpt(pos=pos).pos.parameters())) == (pos in ("learned", "t5_bias"))
 
 
 def test_learned_positions_are_added() -> None:
@@ -156,6 +157,24 @@ def test_alibi_is_a_bias_of_every_attention(attention: dict[str, Any], kernel: s
     scores = q @ k.transpose(-1, -2) / 2 - slopes[:, None, None] * (at[:, None] - at)
     weights = scores.masked_fill(~layer.mask(TINY.seq_len), -torch.inf).softmax(dim=-1)
     assert_same(layer(x, there), layer._written(weights @ v, x))
+
+
+@pytest.mark.parametrize(("buckets", "max_distance"), [(32, 128), (16, 64), (8, 20), (2, 9)])
+def test_learned_biases_are_t5_s(buckets: int, max_distance: int) -> None:
+    """Their decoder's, bucket by bucket, for contexts far beyond the largest distance."""
+    theirs = reference("transformers.models.t5.modeling_t5").T5Attention._relative_position_bucket
+    own = T5Bias(Site.shared(TINY), buckets=buckets, max_distance=max_distance)
+    with torch.no_grad():
+        own.table.copy_(torch.arange(buckets).expand(TINY.n_heads, -1))
+    at = torch.arange(300)
+    expected = theirs(at[None] - at[:, None], bidirectional=False, num_buckets=buckets, max_distance=max_distance)
+    assert own.bias(at, at)[1].equal(expected.float())
+
+
+@pytest.mark.parametrize(("knobs", "word"), [({"buckets": 7}, "buckets=7"), ({"max_distance": 8}, "max_distance=8")])
+def test_impossible_buckets_are_refused(knobs: dict[str, int], word: str) -> None:
+    with pytest.raises(ValueError, match=rf"pos=t5_bias: pos\.{word}"):
+        gpt(pos=part("pos", "t5_bias", **knobs))
 
 
 @pytest.mark.parametrize("d_model", [16, 15])

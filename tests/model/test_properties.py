@@ -99,7 +99,7 @@ def test_every_parameter_learns(parts: dict[str, dict[str, Any]]) -> None:
             gradient = gradient[:-1]  # the last position saw no token
         if path == "embedding.table.weight" and "head" in parts:
             gradient = gradient[x[:, :-1].unique()]  # with a head of its own, tokens unread learn nothing
-        if gradient.ndim == 2:
+        if gradient.ndim == 2 and path != "pos.table":  # of buckets that no distance falls into
             for side in (0, 1):
                 learning = gradient.any(dim=side).double().mean()
                 assert learning > 0.25 if ".mlp." in path else learning == 1, (
