@@ -53,9 +53,9 @@ def peak_memory(spec: RunSpec, gpus: Gpus) -> float:
     dims = build.dims_of(spec.config, spec.tokens)
     first, further = _known(spec.config, replace(dims, n_layers=2))
     logits = 4.0 * spec.micro_batch_size * dims.seq_len * dims.vocab_size
-    # What the backward pass works with comes to be while all that was kept still is: two tensors of the logits' size,
-    # or the gradients within a layer, which are about as much as it kept.
-    activations = SLACK * (first + dims.n_layers * further + 2 * logits)
+    # The logits are still held when all that the backward pass needs is; it works in place of that, and within a layer
+    # with gradients that are about as much as it kept.
+    activations = SLACK * (first + dims.n_layers * further + logits)
     held = BYTES_PER_PARAMETER * spec.n_params + spec.optimizer_bytes + activations
     if on_cpu(spec.config, gpus):
         return CPU_BYTES_PER_PARAMETER * spec.n_params + held + _branch_bytes(spec) + CPU_PROCESS_BYTES

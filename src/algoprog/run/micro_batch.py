@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 
 import torch
-import torch.nn.functional as F
 
 from algoprog.model.interface.backbone import Backbone
 from algoprog.run.memory import machine_memory, on_cpu
 from algoprog.run.spec import RunSpec
+from algoprog.training.cross_entropy import cross_entropy
 from algoprog.training.devices.hardware import Gpus
 
 BUCKET_BYTES = 4
@@ -104,7 +104,7 @@ def _pass(spec: RunSpec, gpt: Backbone, device: torch.device) -> None:
     batch = torch.zeros(spec.micro_batch_size, model.dims.seq_len, dtype=torch.long, device=device)
     mixed = spec.config["precision"] == "bf16-mixed"
     with torch.autocast(device.type, torch.bfloat16) if mixed else nullcontext():
-        loss = F.cross_entropy(model(batch).flatten(0, 1).float(), batch.flatten())
+        loss = cross_entropy(model(batch).flatten(0, 1).float(), batch.flatten())
     loss.backward()
     if device.type == "cuda":
         torch.cuda.synchronize(device)

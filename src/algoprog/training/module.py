@@ -7,7 +7,6 @@ from typing import Any
 
 import lightning as L
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ModelParallelStrategy
@@ -19,6 +18,7 @@ from algoprog.data.windows import IGNORED
 from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.part import Adapting
 from algoprog.model.interface.reports import Reports, key
+from algoprog.training.cross_entropy import cross_entropy
 from algoprog.training.devices import parallel
 from algoprog.training.gradients import GradientsSeen
 from algoprog.training.metrics import LanguageModelLoss
@@ -143,4 +143,4 @@ class LanguageModel(L.LightningModule):
 def next_token_loss(logits: Float[Tensor, "batch seq v"], targets: Int[Tensor, "batch seq"]) -> Float[Tensor, ""]:
     """Mean cross-entropy in nats over all targets but the ignored."""
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 cannot tell losses apart
-    return F.cross_entropy(wide.flatten(0, 1), targets.flatten())
+    return cross_entropy(wide.flatten(0, 1), targets.flatten())

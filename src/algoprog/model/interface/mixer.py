@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -165,3 +166,8 @@ def take_up(
 def causal_mask(n_queries: int, n_keys: int, device: torch.device | None = None) -> Bool[Tensor, "queries keys"]:
     """True where a query sees a key: the last query sees all, the one before all but the last, and so on."""
     return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril(n_keys - n_queries)
+
+
+def hidden(mask: Bool[Tensor, "*#batch queries keys"], dtype: torch.dtype) -> Float[Tensor, "*#batch queries keys"]:
+    """What is added to scores so that a query sees the keys of its mask alone: zero there, minus infinity elsewhere."""
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -math.inf)

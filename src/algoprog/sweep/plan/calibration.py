@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from algoprog import build
@@ -18,6 +17,7 @@ from algoprog.axes import MODEL
 from algoprog.model.interface.backbone import Backbone
 from algoprog.run.spec import RunSpec
 from algoprog.runs.store import write_atomic
+from algoprog.training.cross_entropy import cross_entropy
 from algoprog.training.devices.hardware import device_name
 
 FILE = "calibration.json"
@@ -99,7 +99,7 @@ def _speed(spec: RunSpec) -> float:
 def _pass_seconds(gpt: Backbone, batch: Tensor, mixed: bool) -> float:
     began = time.perf_counter()
     with torch.autocast("cpu", torch.bfloat16) if mixed else nullcontext():
-        loss = F.cross_entropy(gpt(batch).flatten(0, 1).float(), batch.flatten())
+        loss = cross_entropy(gpt(batch).flatten(0, 1).float(), batch.flatten())
     loss.backward()
     return time.perf_counter() - began
 
