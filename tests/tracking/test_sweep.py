@@ -53,7 +53,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
         subprocess.run(["git", *words], cwd=root, check=True)
     folder = root / "multirun" / "2026-01-31" / "12-00-00"
     words = [*TINY, "mlp=moe", "budget.steps=6", "logger=wandb", *SEARCHED, f"hydra.sweep.dir={folder}"]
-    knobs = ["logger.timeout=5", f"logger.tags=['https://me:{IN_KNOB}@example.org/board']"]
+    knobs = ["logger.timeout=60", f"logger.tags=['https://me:{IN_KNOB}@example.org/board']"]
     knobs += [f"+auth.password={NESTED[0]}", f"+box={{api_key: {NESTED[1]}, secret: 'a, {NESTED[2]}'}}"]
     environment = {**server.environment(), **PLANTED}
     result = program(TRAIN, "-m", *words, *knobs, cwd=root, **environment)
