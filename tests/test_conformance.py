@@ -112,8 +112,8 @@ SCHEDULE_KNOBS, OPTIM_KNOBS = (
 )
 
 
-WIDE = replace(TINY, d_model=32)
-"""With heads of which a half has more than one wavelength."""
+WIDE = replace(TINY, d_model=32, n_layers=4)
+"""With heads of which a half has more than one wavelength, and layers for patterns of them."""
 
 WARMUPS = {"warmup_steps": 5, "warmup_fraction": 0.1}
 """Exactly one is set."""

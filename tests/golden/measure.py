@@ -49,6 +49,7 @@ CASES = {
     },
     # At twice this rate its heads normalise what is next to nothing, and roundings grow to a tenth of the loss.
     "mixer=gated_deltanet": ("mixer=gated_deltanet", "optim.lr=1e-2"),
+    "mixer=hybrid": ("mixer=hybrid", "optim.lr=1e-2"),
     "softcap=tanh": ("softcap=tanh", "softcap.cap=0.002"),  # products are small in so few steps
     **{f"{axis}=batchnorm": (*words, "micro_batch_size=4") for axis, words in NORMS.items()},
     **{f"optim={name}": (f"optim={name}",) for name in options("optim") if name != "adamw"},

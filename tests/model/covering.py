@@ -93,7 +93,9 @@ class _Search:
         blamed = [
             (a, i) for a, i in row.items() if any(_builds({**row, a: j}) for j in range(len(values(a))) if j != i)
         ]
-        clash = next((frozenset(pair) for pair in combinations(blamed, 2) if not _builds(dict(pair))), None)
+        alone = [choice for choice in row.items() if _builds(dict([choice]))]  # where two pairs clash, none is blamed
+        tried = (*combinations(blamed, 2), *combinations(alone, 2))
+        clash = next((frozenset(pair) for pair in tried if not _builds(dict(pair))), None)
         assert clash is not None, f"no pair explains why {row} is refused"
         return clash
 

@@ -16,10 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from algoprog.model import delta_rule
 from algoprog.model.delta_rule import CHUNK, chunked, recurrent
 from algoprog.model.dims import Dims
+from algoprog.model.gated_delta import GatedDelta
 from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.roles import Role
 from algoprog.model.interface.site import Work
-from algoprog.model.mixer.gated_deltanet import GatedDeltaNet
 from tests.configs import TINY, assert_same, context, gpt, part, shaken, tokens
 from tests.model.counting import counted
 from tests.reference import reference
@@ -109,7 +109,7 @@ def close(ours: Tensor, theirs: Tensor) -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5 * theirs.abs().max().item())
 
 
-def qwen(layer: GatedDeltaNet) -> torch.nn.Module:
+def qwen(layer: GatedDelta) -> torch.nn.Module:
     """Their mixer with the weights of ours; queries, keys, values and gates lie head by head with them."""
     config = reference(f"{QWEN}.configuration_qwen3_next").Qwen3NextConfig(
         hidden_size=DIMS.d_model,
@@ -205,7 +205,7 @@ def test_its_price_is_that_of_the_recurrence() -> None:
 
 def test_backwards_costs_twice_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the recurrence; torch's counter takes the gradient of a convolution by feature for that of a full one."""
-    monkeypatch.setattr("algoprog.model.mixer.gated_deltanet.chunked", recurrent)
+    monkeypatch.setattr("algoprog.model.gated_delta.chunked", recurrent)
     model, x = deltanet(TINY), tokens(2)
     with FlopCounterMode(display=False) as counter:
         cross_entropy(model(x).flatten(0, 1), x.flatten()).backward()
@@ -233,7 +233,7 @@ def test_odd_heads_and_a_single_token(dims: Dims) -> None:
 @pytest.mark.parametrize(
     ("knobs", "sentence"),
     [
-        ({"key_width": 0.01}, "mixer=gated_deltanet: mixer.key_width=0.01 leaves no feature of heads of width 8"),
+        ({"key_width": 0.01}, "mixer.key_width=0.01 leaves no feature of heads of width 8"),
         ({"value_width": 0.0}, "mixer.value_width=0.0 leaves no feature of heads of width 8"),
         ({"conv_width": 0}, "mixer.conv_width=0 must be at least 1"),
     ],
@@ -259,3 +259,36 @@ def test_bf16_stays_close_to_float32() -> None:
     assert state.layers[0].memory.dtype == torch.float32
     torch.testing.assert_close(rounded.float(), model(x), atol=0.02, rtol=0.05)
     torch.testing.assert_close(read.float(), model(x), atol=0.02, rtol=0.05)
+
+
+@pytest.mark.parametrize(("n_layers", "every"), [(8, 4), (4, 2), (6, 3), (2, 4)])
+def test_layers_of_a_hybrid_are_qwen3_next_s(n_layers: int, every: int) -> None:
+    """With the last layer one of attention, of however few."""
+    model = gpt(replace(DIMS, n_layers=n_layers), mixer=part("mixer", "hybrid", every=every))
+    config = reference(f"{QWEN}.configuration_qwen3_next").Qwen3NextConfig(
+        num_hidden_layers=n_layers, full_attention_interval=min(every, n_layers)
+    )
+    kinds = [
+        "linear_attention" if isinstance(block.attention, GatedDelta) else "full_attention" for block in model.blocks
+    ]
+    assert kinds == config.layer_types
+
+
+def test_a_hybrid_is_made_of_both() -> None:
+    """Weights, FLOPs, states and axes are those of the layers that it mixes."""
+    mixed, attending, recurrent = (gpt(DIMS, mixer=name) for name in ("hybrid", "attention", "gated_deltanet"))
+    assert mixed.blocks[-1].attention.qkv.weight.equal(attending.blocks[-1].attention.qkv.weight)
+    assert mixed.blocks[0].attention.qkvz.weight.equal(recurrent.blocks[0].attention.qkvz.weight)
+    assert mixed.attention_density() == 1
+    layers = [attending.blocks[-1].attention, *(block.attention for block in recurrent.blocks[:-1])]
+    assert mixed.state_bytes(9) == sum(layer.state_bytes(9) for layer in layers)
+    work = Work.training(DIMS.seq_len)
+    assert sum(block.attention.flops(work) for block in mixed.blocks) == sum(layer.flops(work) for layer in layers)
+
+
+@pytest.mark.parametrize(
+    ("dims", "every", "word"), [(DIMS, 1, "every=1"), (replace(DIMS, n_layers=1), 4, "n_layers=1")]
+)
+def test_a_hybrid_of_attention_alone_is_refused(dims: Dims, every: int, word: str) -> None:
+    with pytest.raises(ValueError, match=rf"mixer=hybrid.*{word}"):
+        gpt(dims, mixer=part("mixer", "hybrid", every=every))
