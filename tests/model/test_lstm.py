@@ -15,7 +15,7 @@ from algoprog.model.interface.context import Context
 from algoprog.model.interface.places import FromTheStart
 from algoprog.model.interface.reports import Reports
 from algoprog.model.interface.site import Work
-from tests.configs import TINY, assert_same, gpt, options, part, shaken, tokens
+from tests.configs import TINY, assert_same, context, gpt, options, part, shaken, tokens
 from tests.model.counting import counted
 
 NORMS = ("ln", "rmsnorm")
@@ -109,10 +109,10 @@ def test_prompts_of_unequal_length_and_steps_are_the_forward_pass(norm: str) -> 
 @pytest.mark.parametrize("norm", options("norm"))
 def test_its_state_is_as_large_for_any_length(norm: str) -> None:
     model = lstm(norm, as_is=True)
-    for context in (1, TINY.seq_len):
-        state = model.new_state(1, context)
+    for capacity in (1, TINY.seq_len):
+        state = model.new_state(1, capacity)
         held = sum(layer.hidden.nbytes + layer.cell.nbytes for layer in state.layers)
-        assert model.state_bytes(context) == held == TINY.n_layers * 2 * TINY.d_model * 4
+        assert model.state_bytes(capacity) == held == TINY.n_layers * 2 * TINY.d_model * 4
     assert model.facts()["state_bytes"] == held
 
 
@@ -174,3 +174,41 @@ def test_bf16_stays_close_to_float32(norm: str) -> None:
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         rounded = model(x)
     torch.testing.assert_close(rounded.float(), model(x), atol=0.02, rtol=0.05)
+
+
+MIXED = replace(TINY, d_model=24, n_heads=4)
+
+
+@pytest.mark.parametrize("width", [0.25, 0.5, 1.0])
+def test_the_mixer_is_torch_s_lstm_with_a_matrix_behind(width: float) -> None:
+    """In values and gradients, and by steps."""
+    model = shaken(gpt(MIXED, mixer=part("mixer", "lstm", width=width)))
+    own, units = model.blocks[0].attention, round(24 * width)
+    theirs = torch.nn.LSTM(24, units, batch_first=True).double()
+    with torch.no_grad():
+        theirs.weight_ih_l0.copy_(own.cell.input)
+        theirs.weight_hh_l0.copy_(own.cell.recurrent)
+        theirs.bias_ih_l0.copy_(own.cell.bias + own.cell.offset)
+        theirs.bias_hh_l0.zero_()
+    x = torch.randn(2, 7, 24, dtype=torch.float64, requires_grad=True)
+    ours, expected = own(x, context(model, 7)), own.out(theirs(x)[0])
+    assert_same(ours, expected)
+    assert_same(*(torch.autograd.grad(y.square().sum(), x, retain_graph=True)[0] for y in (ours, expected)))
+
+
+def test_what_the_mixer_costs() -> None:
+    """The closed form against the loop over positions, whose products the counter sees."""
+    model = gpt(MIXED, mixer="lstm")
+    own, x = model.blocks[0].attention, torch.randn(1, 7, 24)
+    units = 12
+    cost = own.flops(Work.training(7)) + own.cell.flops(Work.training(7))
+    assert cost == 2 * 7 * (4 * units * (24 + units) + units * 24)
+    own.cell.is_fused = False
+    assert counted(lambda: own(x, context(model, 7))) == cost
+    assert model.state_bytes(5) == model.state_bytes(500) == TINY.n_layers * 2 * units * 4
+
+
+@pytest.mark.parametrize("width", [0.001, 1.5])
+def test_impossible_widths_are_refused(width: float) -> None:
+    with pytest.raises(ValueError, match=rf"mixer=lstm: mixer\.width={width}"):
+        gpt(mixer=part("mixer", "lstm", width=width))
