@@ -30,6 +30,7 @@ def test_the_default_baseline_is_that_of_the_paper() -> None:
         "head": "tied",
         "kernel": "math",
         "optim": "adamw",
+        "objective": "next_token",
     }
 
 

@@ -40,6 +40,7 @@ AXES: dict[str, Axis] = {
         Axis("head", "head", "model"),
         Axis("kernel", "kernel", "model", same_function=True),
         Axis("optim", "optim", "training"),
+        Axis("objective", "objective", "training"),
         Axis("schedule", "schedule", "training", always=False),
         Axis("tokenizer", "tokenizer", "data", always=False),
         Axis("data", "data", "data", always=False),

@@ -90,7 +90,8 @@ def test_a_record_of_the_fifth_schema_had_attention_as_its_mixer_if_it_had_atten
     raw = json.loads((folder / RECORD_FILE).read_text())
     since = {"mixer": "attention", **dict.fromkeys(("qk_norm", "output_gate", "sinks", "softcap"), "none")}
     both = {"backbone": "transformer", "block": "pre", "attention": "mqa", "pos": "rope"}
-    since |= {"skip": "none", "head": "tied"}
+    both["optim"] = "muon"
+    since |= {"skip": "none", "head": "tied", "objective": "next_token"}
     for axes, mixers in ((both, since), ({"backbone": "lstm"}, {"head": "tied"})):
         former = {"axes": axes, "choices": {axis: {"option": option} for axis, option in axes.items()}}
         (folder / RECORD_FILE).write_text(json.dumps({**raw, **former, "schema_version": 5}))

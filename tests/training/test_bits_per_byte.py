@@ -58,6 +58,7 @@ def measured(model: Bigram, stream: np.ndarray, lengths: np.ndarray, seq_len: in
         model,  # type: ignore[arg-type]
         optimizer=None,  # type: ignore[arg-type]
         schedule=None,  # type: ignore[arg-type]
+        objective=None,  # type: ignore[arg-type]
         total_steps=1,
         bytes_per_token=math.nan,
         token_bytes=torch.from_numpy(lengths),

@@ -207,7 +207,7 @@ def priced(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) 
     )
     check_name("the name of the run", checked.name)
     checked.evaluation_steps(), checked.branches()  # raise now, not in training
-    construct(config, "logger")
+    construct(config, "logger"), construct(config, "objective")
     check_optimizer(config)
     return checked
 
@@ -231,6 +231,7 @@ def language_model(spec: RunSpec, kind: type[LanguageModel] | None = None) -> La
         model,
         optimizer=construct(spec.config, "optim"),
         schedule=construct(spec.config, "schedule"),
+        objective=construct(spec.config, "objective"),
         total_steps=spec.total_steps,
         bytes_per_token=spec.tokens.info.val_bytes_per_token,
         token_bytes=None if lengths is None else torch.from_numpy(lengths),

@@ -62,6 +62,7 @@ MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
     lambda raw: raw,  # seconds, speed and memory of runs that train together are not known
     _with_axes({"skip": "none"}, beside="block"),
     _with_axes({"head": "tied"}, beside="backbone"),
+    _with_axes({"objective": "next_token"}, beside="optim"),
 )
 """From every former version of the schema to the next, the first from 1 to 2: what was paid for stays readable."""
 

@@ -22,6 +22,7 @@ from algoprog.training.cross_entropy import cross_entropy
 from algoprog.training.devices import parallel
 from algoprog.training.gradients import GradientsSeen
 from algoprog.training.metrics import LanguageModelLoss
+from algoprog.training.objectives import Objective
 from algoprog.training.optimizer import Recipe
 from algoprog.training.reported import Totals
 from algoprog.training.schedule import Schedule
@@ -36,6 +37,7 @@ class LanguageModel(L.LightningModule):
         gpt: the model.
         optimizer: builds the optimizer from the model's parameters by role.
         schedule: factor on the peak learning rate.
+        objective: what is minimised beside the cross-entropy.
         total_steps: optimizer steps of the run.
         bytes_per_token: of the validation text.
         token_bytes: of every token; None where they are not known.
@@ -48,6 +50,7 @@ class LanguageModel(L.LightningModule):
         *,
         optimizer: Recipe,
         schedule: Schedule,
+        objective: Objective,
         total_steps: int,
         bytes_per_token: float,
         compiled: bool,
@@ -57,6 +60,7 @@ class LanguageModel(L.LightningModule):
         self.gpt = gpt
         self.sharded = False
         self.optimizer, self.schedule, self.total_steps = optimizer, schedule, total_steps
+        self.objective = objective
         self.train_meter = LanguageModelLoss(bytes_per_token)
         self.val_meter = LanguageModelLoss(bytes_per_token)
         statistics = gpt.statistics()
@@ -77,7 +81,18 @@ class LanguageModel(L.LightningModule):
     def loss(self, batch: Batch, reports: Reports | None = None) -> Float[Tensor, ""]:
         """Mean cross-entropy in nats over all targets but the ignored; `reports` takes what parts tell."""
         inputs, targets = batch
-        return next_token_loss(self.__dict__["apply_gpt"](inputs, reports), targets)
+        logits = self.__dict__["apply_gpt"](inputs, reports)
+        if reports is not None:
+            self._add_objective(logits, targets, reports)
+        return next_token_loss(logits, targets)
+
+    def _add_objective(self, logits: Tensor, targets: Tensor, reports: Reports) -> None:
+        """What training minimises beside the cross-entropy, over all targets but the ignored."""
+        if not self.objective.adds:
+            return
+        scored = targets != IGNORED
+        wide = logits[scored].to(torch.promote_types(logits.dtype, torch.float32))
+        reports.add_loss(self.objective.added(wide, targets[scored]))
 
     def score(self, batch: Batch) -> None:
         """Add a validation batch to the meter, less the targets that are ignored."""

@@ -1,0 +1,1 @@
+"""Options of the axis `objective`: what training minimises."""
