@@ -191,7 +191,8 @@ def _curve(run: Run) -> Curve:
         raise ValueError(f"{run.path / CURVE_FILE} has {fault.what}: move its folder away and run it again")
     annealed = run.curve["annealed"] > 0
     recorded = {name: run.curve[column][rows] for name, column in RECORDED.items()}
-    rising = {name: _rising(cost) for name, cost in recorded.items() if not np.isnan(cost).all()}
+    costs = {name: _rising(cost) for name, cost in recorded.items()}
+    rising = {name: cost for name, cost in costs.items() if not np.isnan(cost).all()}
     hardware = hardware_of(record)
     flags = record.flags if record.status != DIVERGED or DIVERGED in record.flags else (*record.flags, DIVERGED)
     if annealed.sum() < 2 and _decays_sharply(run.curve["lr"]):
