@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,9 @@ from algoprog.sweep.engine.pool import Pool
 from algoprog.sweep.engine.settings import typed
 from algoprog.sweep.engine.together import Shape, grouped, told
 from tests.configs import TINY_RUN
-from tests.sweep.conftest import SCRIPT, SHARE, Spoken
+from tests.sweep.conftest import SHARE, Spoken, wait_until
 from tests.training.grouped import alone
+from tests.warm import TRAIN
 
 
 def shape(name: str, tmp_path: Path, most: int = 32) -> Shape:
@@ -53,7 +57,10 @@ def test_what_is_slower_together_goes_one_after_the_other(tmp_path: Path) -> Non
     (members,) = grouped(todo, shapes, 1, 2, lambda job, shape, size: 0.6)
     assert isinstance(members, Members)
     assert not members.stacked
-    assert "one after the other" in told([members], {})[0]
+    assert told([members], {"a": "a is no member", "elsewhere": "nor is this"}) == [
+        "  2 runs train as members, one after the other, in 1 process",
+        "  a is no member",
+    ]
 
 
 @pytest.mark.parametrize("value", ["auto", "off", 1, 8])
@@ -76,7 +83,7 @@ def test_each_member_has_an_end_and_a_log_of_its_own(tmp_path: Path, stacked: bo
     words = {"a": "seed=0", "bad": "model.n_heads=3", "c": "seed=1"}
     jobs = tuple(Job((*TINY_RUN, word), tmp_path / name) for name, word in words.items())
     spoken = Spoken()
-    pool = Pool([Members(jobs, stacked)], str(SCRIPT), [SHARE], retries=1, timeout=None, fail_fast=False, screen=spoken)
+    pool = Pool([Members(jobs, stacked)], TRAIN, [SHARE], retries=1, timeout=None, fail_fast=False, screen=spoken)
     faults = {job.name: fault for job, fault in pool.run().items()}
     assert (faults["a"], faults["c"]) == (None, None)
     assert "d_model" in str(faults["bad"])
@@ -94,3 +101,29 @@ def test_each_member_has_an_end_and_a_log_of_its_own(tmp_path: Path, stacked: bo
     assert record["final_val_loss"] == pytest.approx(own.final_val_loss, abs=5e-6 if stacked else 0)
     assert (record["seconds"] is None) == stacked
     assert record["beside"] == 2
+
+
+@pytest.mark.slow
+def test_after_the_death_of_their_process_each_goes_on_alone(tmp_path: Path) -> None:
+    words = ("budget.steps=300", "trainer.checkpoint_seconds=null", "trainer.checkpoint_steps=5")
+    jobs = tuple(Job((*TINY_RUN, *words, f"seed={seed}"), tmp_path / f"run{seed}") for seed in range(3))
+    spoken = Spoken()
+    pool = Pool([Members(jobs, stacked=True)], TRAIN, [SHARE], retries=1, timeout=None, fail_fast=False, screen=spoken)
+    threading.Thread(target=_kill, args=(jobs[-1].folder,), daemon=True).start()
+    assert set(pool.run().values()) == {None}
+    assert len(spoken.lines) == len(jobs)
+    for seed, job in enumerate(jobs):
+        assert (job.folder / "run.log").read_text().count("=== attempt") == 2
+        record = json.loads((job.folder / "record.json").read_text())
+        assert record["environment"]["resumed"]
+        assert (record["seconds"], record["environment"].get("members")) == (None, None)
+        own = alone(tmp_path / "alone" / job.name, [*words, f"seed={seed}"])
+        assert record["final_val_loss"] == pytest.approx(own.final_val_loss, abs=5e-6)
+
+
+def _kill(folder: Path) -> None:
+    """The process of a run, once it has written a checkpoint."""
+    wait_until(lambda: any(folder.glob("checkpoints/*.ckpt")))
+    status = read_status(folder)
+    assert status is not None
+    os.kill(status.pid, signal.SIGKILL)

@@ -31,7 +31,10 @@ CLOSE = 1e-4
 """Relative difference of losses and gradients, in float32, above which stacking a model has gone wrong."""
 
 ROUNDS = 3
-"""Steps of every member that are measured, after one that is not."""
+"""Steps of every member that are measured at least, after one that is not."""
+
+ENOUGH_SECONDS = 1.0
+"""More are measured until they took so long together: short steps are disturbed the most."""
 
 
 def shape(spec: RunSpec) -> str:
@@ -171,5 +174,7 @@ def gain(spec: RunSpec, members: int, device: torch.device, rounds: int = ROUNDS
     with torch.random.fork_rng(devices=()):
         steps = Steps(spec, members, device)
         steps.alone(), steps.together()
-        measured = [(steps.alone(), steps.together()) for _ in range(rounds)]
+        measured: list[tuple[float, float]] = []
+        while len(measured) < rounds or sum(map(sum, measured)) < ENOUGH_SECONDS:
+            measured.append((steps.alone(), steps.together()))
     return median(alone for alone, _ in measured) / median(together for _, together in measured)

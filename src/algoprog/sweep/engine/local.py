@@ -58,7 +58,7 @@ class Local(Launcher):
         self.at_once, self.share = at_once, share
 
     def join(self, shapes: Mapping[str, Shape], alone: Mapping[str, str]) -> None:
-        """Let runs be members: their shapes, and why others cannot be, both by name."""
+        """Let runs be members: their shapes, and a sentence on those that cannot be, both by name."""
         self.shapes, self.alone = shapes, alone
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:

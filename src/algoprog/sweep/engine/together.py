@@ -76,15 +76,16 @@ def grouped(
 
 
 def told(work: Sequence[Work], alone: Mapping[str, str]) -> list[str]:
-    """What is said of the members among the work, and of the runs that train alone, by name and reason."""
+    """What is said of the members among the work, and of those that cannot be: sentences by the names of the runs."""
     groups = [one for one in work if isinstance(one, Members)]
     if not groups:
         return []
     runs, how = sum(len(one.jobs) for one in groups), "together" if groups[0].stacked else "one after the other"
     many = f"{len(groups)} processes" if len(groups) > 1 else "1 process"
+    unknown = ": their seconds are not known" if groups[0].stacked else ""
     here = {job.name for one in work for job in jobs_of(one)}
-    lines = [f"  {name} trains alone: {reason}" for name, reason in alone.items() if name in here]
-    return [f"  {runs} runs train as members, {how}, in {many}: their seconds are not known", *lines]
+    lines = dict.fromkeys(f"  {sentence}" for name, sentence in alone.items() if name in here)
+    return [f"  {runs} runs train as members, {how}, in {many}{unknown}", *lines]
 
 
 def _size(jobs: int, todo: int, shares: int, together: str | int, shape: Shape | Job) -> int:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 WORTH_FLOPS = 3e12
 """With `together=auto`, runs of one shape that cost less together are over before it is measured what pays."""
 
-CPU_STEP_FLOPS, GPU_STEP_FLOPS = 5e9, 2e12
-"""With `together=auto`, a step that costs more is bound by its matrix products, which members only make longer."""
+CPU_STEP_FLOPS, GPU_STEP_FLOPS = 3e8, 2e12
+"""With `together=auto`, a step that costs more is not measured: its products take longer than launching them does."""
 
 
 def members(planned: Plan, together: str | int, where: Placement) -> tuple[dict[str, Shape], dict[str, str]]:
-    """The shapes of the runs that may be members, and why others may not, by the names of their folders.
+    """The shapes of the runs that may be members, and a sentence on those that may not, by their folders' names.
 
     Args:
         planned: its runs to train.
@@ -47,7 +47,7 @@ def members(planned: Plan, together: str | int, where: Placement) -> tuple[dict[
             continue
         reason = alone_because(alike[0])
         if reason:
-            alone |= {spec.name: reason for spec in alike}
+            alone |= {spec.name: f"{spec.model} {spec.variant} trains alone: {reason}" for spec in alike}
             continue
         shapes |= dict.fromkeys([spec.name for spec in alike], _shape(text, alike[0], planned, where))
     return shapes, alone
