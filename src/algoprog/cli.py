@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
+from algoprog.catalogue.command import add_options
 from algoprog.ceg.cost import COSTS, beside
 from algoprog.commands import Commands
 from algoprog.runs.failure import unexpected
@@ -98,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_ceg(commands)
     _add_comparison(add_predict(commands))
     _add_literature(commands)
+    add_options(commands)
     add_power(commands)
     add_plan(commands)
     add_status(commands)
