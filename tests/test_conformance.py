@@ -60,6 +60,7 @@ COUNTS = {
     "head": 2,
     "optim": 2,
     "objective": 3,
+    "init": 3,
     "schedule": 4,
     "logger": 4,
 }
@@ -73,6 +74,7 @@ MAYBE_GLOBAL = [path for group in SCHEMAS for path in sorted((conf_dir() / group
 GIVEN = {axis: 2 if axis in ("backbone", "block", "mixer", "attention") else 1 for axis in CONTRACTS} | {
     "optim": 0,
     "objective": 0,
+    "init": 0,
     "schedule": 0,
     "logger": 0,
 }
@@ -130,7 +132,8 @@ def test_all_are_found() -> None:
 def test_every_axis_has_a_folder_and_every_folder_a_meaning() -> None:
     axes = {AXES[axis].group for axis in MODEL}
     assert axes == CONTRACTS.keys()
-    run = {"model", "data", "tokenizer", "optim", "objective", "schedule", "budget", "evaluation", "trainer", "logger"}
+    training = {axis.group for axis in AXES.values() if axis.owner != "model"}
+    run = training | {"model", "budget", "evaluation", "trainer", "logger"}
     assert {path.name for path in conf_dir().iterdir() if path.is_dir()} == axes | run | {
         "baseline",
         "variant",
@@ -181,7 +184,7 @@ def test_docstrings_explain(path: Path) -> None:
     doc = inspect.getdoc(target)
     assert doc
     assert target.__doc__, "its own, not the contract's"
-    published = path.parent.name in CONTRACTS or path.parent.name in ("optim", "objective")
+    published = path.parent.name in CONTRACTS or path.parent.name in ("optim", "objective", "init")
     if published and name(path) != "norm/none":
         assert "Source:" in doc
     for knob in knobs(path) if path.parent.name in CONTRACTS else ():

@@ -29,6 +29,7 @@ def test_the_default_baseline_is_that_of_the_paper() -> None:
         "skip": "none",
         "head": "tied",
         "kernel": "math",
+        "init": "gpt2",
         "optim": "adamw",
         "objective": "next_token",
     }

@@ -39,6 +39,7 @@ AXES: dict[str, Axis] = {
         Axis("skip", "skip", "model"),
         Axis("head", "head", "model"),
         Axis("kernel", "kernel", "model", same_function=True),
+        Axis("init", "init", "training"),
         Axis("optim", "optim", "training"),
         Axis("objective", "objective", "training"),
         Axis("schedule", "schedule", "training", always=False),

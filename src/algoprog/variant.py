@@ -39,6 +39,7 @@ FORMERLY: dict[str, Any] = {
     "softcap": {"_target_": "algoprog.model.softcap.none.NoSoftcap", "_partial_": True},
     "skip": {"_target_": "algoprog.model.skip.none.NoSkip", "_partial_": True},
     "head": {"_target_": "algoprog.model.head.tied.TiedHead", "_partial_": True},
+    "init": {"_target_": "algoprog.training.init.gpt2.Gpt2"},
     "objective": {"_target_": "algoprog.training.objective.next_token.NextToken"},
 }
 """Settings that did not exist formerly, at the values under which runs are what they were: left out of identities."""
@@ -46,6 +47,7 @@ FORMERLY: dict[str, Any] = {
 SINCE_BASELINES = {
     **dict.fromkeys(("qk_norm", "output_gate", "sinks", "softcap", "skip"), "none"),
     "head": "tied",
+    "init": "gpt2",
     "objective": "next_token",
 }
 """Axes that came when there were several baselines, with the option under which a baseline is what it was."""

@@ -53,6 +53,8 @@ CASES = {
     "softcap=tanh": ("softcap=tanh", "softcap.cap=0.002"),  # products are small in so few steps
     **{f"{axis}=batchnorm": (*words, "micro_batch_size=4") for axis, words in NORMS.items()},
     **{f"optim={name}": (f"optim={name}",) for name in options("optim") if name != "adamw"},
+    "init=torch": ("init=torch", "optim.lr=2e-3"),
+    "init=zero_out": ("init=zero_out",),
     "objective=label_smoothing": ("objective=label_smoothing",),
     "objective=z_loss": ("objective=z_loss", "objective.weight=0.02"),
     "attention=sparse, strided": ("attention=sparse", "attention.pattern=strided"),

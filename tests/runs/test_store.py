@@ -90,14 +90,22 @@ def test_a_record_of_the_fifth_schema_had_attention_as_its_mixer_if_it_had_atten
     raw = json.loads((folder / RECORD_FILE).read_text())
     since = {"mixer": "attention", **dict.fromkeys(("qk_norm", "output_gate", "sinks", "softcap"), "none")}
     both = {"backbone": "transformer", "block": "pre", "attention": "mqa", "pos": "rope"}
-    both["optim"] = "muon"
-    since |= {"skip": "none", "head": "tied", "objective": "next_token"}
+    since |= {"skip": "none", "head": "tied"}
     for axes, mixers in ((both, since), ({"backbone": "lstm"}, {"head": "tied"})):
         former = {"axes": axes, "choices": {axis: {"option": option} for axis, option in axes.items()}}
         (folder / RECORD_FILE).write_text(json.dumps({**raw, **former, "schema_version": 5}))
         record = load_run(folder).record
         assert record.axes == {**mixers, **axes}
         assert record.choices == {axis: {"option": option} for axis, option in record.axes.items()}
+
+
+def test_a_record_without_axes_of_training_had_their_first_options(folder: Path) -> None:
+    raw = json.loads((folder / RECORD_FILE).read_text())
+    former = {"axes": {"backbone": "lstm"}, "choices": {"optim": {"option": "muon"}}, "schema_version": 6}
+    (folder / RECORD_FILE).write_text(json.dumps({**raw, **former}))
+    choices = load_run(folder).record.choices
+    assert (choices["objective"], choices["init"]) == ({"option": "next_token"}, {"option": "gpt2"})
+    assert choices["optim"] == {"option": "muon"}
 
 
 def test_a_curve_holds_what_a_run_has_more(tmp_path: Path) -> None:

@@ -30,4 +30,4 @@ class Embedding(NoFlops, NoFacts, NoStatistics, Part):
 
     def init_weights(self, init: Init) -> None:
         """The table, from one stream."""
-        init.normal(self.table.weight, "table")
+        init.embedding(self.table.weight, "table")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,41 @@ from torch import Tensor, nn
 
 STD = 0.02
 """Standard deviation of every weight matrix and embedding (GPT-2)."""
+
+
+class Rule(ABC):
+    """From what distribution weights are drawn, by what they do; filters, gains and biases are their parts' own."""
+
+    @abstractmethod
+    def matrix(self, values: Tensor, generator: torch.Generator) -> Tensor:
+        """Fill a matrix, or a stack of them, of outputs x inputs."""
+
+    @abstractmethod
+    def residual(self, values: Tensor, generator: torch.Generator, n_layers: int) -> Tensor:
+        """Fill one that writes the residual stream."""
+
+    @abstractmethod
+    def embedding(self, values: Tensor, generator: torch.Generator) -> Tensor:
+        """Fill vectors that are looked up."""
+
+
+class Gpt2Rule(Rule):
+    """N(0, 0.02^2), and for what writes the residual stream N(0, 0.02^2 / (2 n_layers)).
+
+    Source: Radford et al. 2019 (GPT-2), section 2.3.
+    """
+
+    def matrix(self, values: Tensor, generator: torch.Generator) -> Tensor:
+        """One deviation for every size."""
+        return values.normal_(0.0, STD, generator=generator)
+
+    def residual(self, values: Tensor, generator: torch.Generator, n_layers: int) -> Tensor:
+        """Less the deeper the model is."""
+        return values.normal_(0.0, STD / math.sqrt(2 * n_layers), generator=generator)
+
+    def embedding(self, values: Tensor, generator: torch.Generator) -> Tensor:
+        """As any matrix."""
+        return self.matrix(values, generator)
 
 
 @dataclass(frozen=True)
@@ -24,23 +60,28 @@ class Init:
 
     seed: int
     n_layers: int
+    rule: Rule
     prefix: str = ""
 
     def child(self, name: str) -> Init:
         """The streams of what lies inside a part, by a longer name."""
-        return Init(self.seed, self.n_layers, f"{self.prefix}{name}.")
+        return Init(self.seed, self.n_layers, self.rule, f"{self.prefix}{name}.")
 
-    def normal(self, weight: Tensor, name: str, std: float = STD) -> None:
-        """Fill in place from N(0, std^2), by default N(0, 0.02^2)."""
+    def normal(self, weight: Tensor, name: str) -> None:
+        """Fill in place as any matrix; from N(0, 0.02^2) by GPT-2's rule."""
+        self._fill(weight, name, self.rule.matrix)
+
+    def embedding(self, weight: Tensor, name: str) -> None:
+        """Fill in place as vectors that are looked up; from N(0, 0.02^2) by GPT-2's rule."""
+        self._fill(weight, name, self.rule.embedding)
+
+    def gaussian(self, weight: Tensor, name: str, std: float) -> None:
+        """Fill in place from N(0, std^2), whatever the rule."""
         self._fill(weight, name, lambda values, generator: values.normal_(0.0, std, generator=generator))
 
     def residual(self, weight: Tensor, name: str) -> None:
-        """Fill in place from N(0, 0.02^2 / (2 n_layers)): for matrices that write the residual stream.
-
-        Source: GPT-2 (Radford et al. 2019, section 2.3).
-        """
-        std = STD / math.sqrt(2 * self.n_layers)
-        self._fill(weight, name, lambda values, generator: values.normal_(0.0, std, generator=generator))
+        """Fill in place as a matrix that writes the residual stream; from N(0, 0.02^2 / (2 n_layers)) by GPT-2's."""
+        self._fill(weight, name, lambda values, generator: self.rule.residual(values, generator, self.n_layers))
 
     def uniform(self, weight: Tensor, name: str, bound: float) -> None:
         """Fill in place from U(-bound, bound)."""

@@ -225,7 +225,7 @@ def language_model(spec: RunSpec, kind: type[LanguageModel] | None = None) -> La
 
     kind = kind or LanguageModel
     model = gpt(spec.config, dims_of(spec.config, spec.tokens))
-    model.init_weights(spec.seed)
+    model.init_weights(spec.seed, construct(spec.config, "init"))
     lengths = spec.tokens.token_bytes
     return kind(
         model,

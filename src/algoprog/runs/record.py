@@ -36,6 +36,18 @@ def _with_axes(since: dict[str, str], beside: str) -> Callable[[Raw], Raw]:
     return migrated
 
 
+def _with_choice(axis: str, option: str) -> Callable[[Raw], Raw]:
+    """What was chosen of an axis of training that did not exist; records from before choices were kept have none."""
+
+    def migrated(raw: Raw) -> Raw:
+        choices = raw.get("choices")
+        if not isinstance(choices, dict) or "optim" not in choices:
+            return raw
+        return {**raw, "choices": {axis: {"option": option}, **choices}}
+
+    return migrated
+
+
 DEFAULT_BASELINE = "gpt2_paper"
 """The file in conf/baseline/ that variants are measured against where no other is named, as all once were."""
 
@@ -62,7 +74,8 @@ MIGRATIONS: tuple[Callable[[Raw], Raw], ...] = (
     lambda raw: raw,  # seconds, speed and memory of runs that train together are not known
     _with_axes({"skip": "none"}, beside="block"),
     _with_axes({"head": "tied"}, beside="backbone"),
-    _with_axes({"objective": "next_token"}, beside="optim"),
+    _with_choice("objective", "next_token"),
+    _with_choice("init", "gpt2"),
 )
 """From every former version of the schema to the next, the first from 1 to 2: what was paid for stays readable."""
 

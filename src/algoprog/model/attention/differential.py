@@ -93,7 +93,7 @@ class DifferentialAttention(HeadsAttention):
         """The projections, and small vectors."""
         super().init_weights(init)
         for name, own in self._vectors.items():
-            init.normal(own, name, STD)
+            init.gaussian(own, name, STD)
 
     @property
     def _vectors(self) -> dict[str, nn.Parameter]:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from algoprog.model.dims import Dims
-from algoprog.model.init import Init
+from algoprog.model.init import Gpt2Rule, Init, Rule
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import Attention, Mixer
 from algoprog.model.interface.part import NoFacts, NoFlops, NoParameters, Norm, NoStatistics, Part
@@ -171,9 +171,9 @@ class Backbone(nn.Module, ABC):
         """Every part by its path."""
         return {name: module for name, module in self.named_modules() if isinstance(module, Part)}
 
-    def init_weights(self, seed: int) -> None:
-        """Fill every part from streams keyed by (seed, path)."""
-        init = Init(seed, self.dims.n_layers)
+    def init_weights(self, seed: int, rule: Rule | None = None) -> None:
+        """Fill every part from streams keyed by (seed, path), by a rule; None for GPT-2's, the baseline's."""
+        init = Init(seed, self.dims.n_layers, rule or Gpt2Rule())
         for name, part in self.parts().items():
             part.init_weights(init.child(name))
 

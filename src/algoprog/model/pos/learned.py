@@ -32,4 +32,4 @@ class LearnedPosition(TurnsNothing, BiasesNothing, Position):
 
     def init_weights(self, init: Init) -> None:
         """The table, like any embedding."""
-        init.normal(self.table.weight, "table")
+        init.embedding(self.table.weight, "table")

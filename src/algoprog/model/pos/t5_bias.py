@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from algoprog.model.init import Init
+from algoprog.model.init import STD, Init
 from algoprog.model.interface.part import EmbedsNothing, Position, TurnsNothing
 from algoprog.model.interface.roles import Declared, vector
 from algoprog.model.interface.site import Site
@@ -63,4 +63,4 @@ class T5Bias(EmbedsNothing, TurnsNothing, Position):
 
     def init_weights(self, init: Init) -> None:
         """Small."""
-        init.normal(self.table, "table")
+        init.gaussian(self.table, "table", STD)

@@ -1,0 +1,1 @@
+"""Options of the axis `init`: from what distribution initial weights are drawn."""
