@@ -6,7 +6,7 @@ import pytest
 
 from algoprog.axes import ALWAYS, AXES, MODEL
 from algoprog.config import COMPARISON, EXECUTION, conf_dir
-from algoprog.variant import baseline, cohort, model_name, option, protocol, run_id, variant
+from algoprog.variant import FORMERLY, SINCE_BASELINES, baseline, cohort, model_name, option, protocol, run_id, variant
 from tests.configs import compose, options
 
 SHA = "0" * 64
@@ -287,10 +287,22 @@ def test_a_baseline_that_is_not_there_is_named() -> None:
         baseline("bert")
 
 
-@pytest.mark.parametrize("axis", ["backbone", "block", "mixer"])
+@pytest.mark.parametrize("axis", [setting for setting in FORMERLY if setting in AXES])
 def test_an_axis_that_is_new_changes_no_identity_at_its_former_option(axis: str) -> None:
     config = compose("attention=mqa")
     former = {key: value for key, value in config.items() if key != axis}
     assert run_id(former, SHA) == run_id(config, SHA)
     assert cohort(former, SHA) == cohort(config, SHA)
     assert variant(former) == variant(config) == "mqa"
+
+
+def test_axes_that_are_new_change_no_cohort_of_another_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs against LLaMA are compared by is what it was before there were these axes."""
+    config = compose("baseline=llama", "attention=mqa")
+    now = cohort(config, SHA)
+    before = {axis: option for axis, option in baseline("llama").items() if axis not in SINCE_BASELINES}
+    first = {axis: option for axis, option in baseline().items() if axis not in SINCE_BASELINES}
+    monkeypatch.setattr("algoprog.variant.baseline_of", lambda config: before)
+    monkeypatch.setattr("algoprog.variant.baseline", lambda name=None: first)
+    assert cohort({key: value for key, value in config.items() if key not in SINCE_BASELINES}, SHA) == now
+    assert now != cohort(compose("attention=mqa"), SHA)

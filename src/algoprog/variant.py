@@ -30,6 +30,7 @@ FORMERLY: dict[str, Any] = {
     "schedule.warmup_steps": None,
     "evaluation.bytes": None,
     "tokenizer.text": None,
+    "pos.fraction": 1.0,
     "backbone": {"_target_": "algoprog.model.backbone.transformer.Transformer", "_partial_": True},
     "block": {"_target_": "algoprog.model.block.pre.PreNormBlock", "_partial_": True},
     "mixer": {"_target_": "algoprog.model.mixer.attention.chosen_attention", "_partial_": True},

@@ -1,5 +1,6 @@
 """Rotary position embedding."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,17 +16,19 @@ class RotaryPosition(NoParameters, EmbedsNothing, BiasesNothing, Position):
     Args:
         site: where it stands; the model's `d_head` must be even.
         theta: base of the geometric series of wavelengths.
+        fraction: of a head's features that are turned, the first ones, in whole pairs; the others know no position.
 
     Raises:
-        ValueError: the heads have an odd width, or the base is not positive.
+        ValueError: the heads have an odd width, the base is not positive, or no pair is turned.
 
-    Source: Su et al. 2021 (arXiv 2104.09864), section 3.4; the halves of a head are paired as in GPT-NeoX.
+    Source: Su et al. 2021 (arXiv 2104.09864), section 3.4; the halves of a head are paired, and the fraction is taken,
+        as in GPT-NeoX (Black et al. 2022, arXiv 2204.06745, section 2.1).
     """
 
     cos: Tensor
     sin: Tensor
 
-    def __init__(self, site: Site, *, theta: float) -> None:
+    def __init__(self, site: Site, *, theta: float, fraction: float) -> None:
         super().__init__(site)
         dims = site.dims
         if dims.d_head % 2:
@@ -35,7 +38,10 @@ class RotaryPosition(NoParameters, EmbedsNothing, BiasesNothing, Position):
             )
         if theta <= 0:
             raise ValueError(f"pos=rope: pos.theta={theta} must be above 0")
-        cos, sin = rotary_tables(dims.d_head, dims.seq_len, theta)
+        if not 0 < fraction <= 1:
+            raise ValueError(f"pos=rope: pos.fraction={fraction} must be above 0 and at most 1")
+        self.width = 2 * max(1, round(fraction * dims.d_head / 2))
+        cos, sin = rotary_tables(self.width, dims.seq_len, theta)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
@@ -44,4 +50,10 @@ class RotaryPosition(NoParameters, EmbedsNothing, BiasesNothing, Position):
     ) -> tuple[Float[Tensor, "batch heads new d_head"], Float[Tensor, "batch kv_heads new d_head"]]:
         """Turn each by its position."""
         cos, sin = (places.rows(table).unsqueeze(-3) for table in (self.cos, self.sin))
-        return rotated(q, cos, sin), rotated(k, cos, sin)
+        return self._turned(q, cos, sin), self._turned(k, cos, sin)
+
+    def _turned(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """The first features turned, the others as they are."""
+        if self.width == x.shape[-1]:
+            return rotated(x, cos, sin)
+        return torch.cat((rotated(x[..., : self.width], cos, sin), x[..., self.width :]), dim=-1)
