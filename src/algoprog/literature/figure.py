@@ -29,7 +29,9 @@ _LABEL, _SLOT, _STEP, _HEAD = 0.62, 1.5, 0.72, 1.1
 """Lines from a label to its bar, to the next label, between measured gains, and for the name of a table."""
 _LINE = 0.235
 """Inches of a line."""
-_TITLES = {"sanderson": "Sanderson et al., Table 2", "gundlach": "Gundlach et al."}
+_MEASURED_ALONE = ("field",)
+"""Tables whose rows are shown where something was measured beside them: they are many, of many kinds."""
+_TITLES = {"sanderson": "Sanderson et al., Table 2", "gundlach": "Gundlach et al.", "field": "Single reports"}
 
 
 def literature_figure(rows: Sequence[Comparison]) -> Figure:
@@ -59,7 +61,7 @@ def _slots(rows: Sequence[Comparison]) -> list[tuple[PublishedGain, list[Compari
             _, gains = slots.setdefault(id(comparison.row), (comparison.row, []))
             if comparison.gain is not None and (comparison.gain.ceg or 0) > 0:
                 gains.append(comparison)
-    return list(slots.values())
+    return [(row, gains) for row, gains in slots.values() if gains or row.table not in _MEASURED_ALONE]
 
 
 def _height(gains: Sequence[Comparison]) -> float:

@@ -16,12 +16,14 @@ METRIC_TYPES: dict[str, str] = {
     "train-flops": "training FLOPs to equal loss",
     "unequal-flops": "training FLOPs, at unequal quality",
     "train-steps": "training steps to equal loss",
+    "train-tokens": "training tokens to equal loss",
     "train-time": "wall-clock time of training to equal loss, on the same hardware",
     "step-time": "wall-clock time of a training step or token, whatever the loss",
     "kernel-time": "wall-clock time of the attention kernel alone",
     "decode-latency": "wall-clock time of generating a token",
     "gpu-hours": "GPU-hours of whole projects that differ in much else",
     "parameter-count": "parameters at equal steps, taken for FLOPs",
+    "law": "training FLOPs to equal loss on two fitted laws",
     "assumed": "nothing: the value was assumed",
 }
 """What a gain is a ratio of; gains of two metric types are never averaged."""
@@ -29,12 +31,25 @@ METRIC_TYPES: dict[str, str] = {
 CHECKED = {
     "transcription": "the figures were found in a copy of the source's text or code",
     "review": "the figures are those that the review cites; the source itself was not at hand",
+    "secondary": "the figures come from a list of published ones; the source itself was not at hand",
 }
 
-REFERENCES = {"attention": "dense", "norm": "none", "pos": "learned", "mlp": "gelu", "kernel": "math"}
+REFERENCES = {
+    "backbone": "transformer",
+    "block": "pre",
+    "mixer": "attention",
+    "attention": "dense",
+    "norm": "none",
+    "pos": "learned",
+    "mlp": "gelu",
+    "skip": "none",
+    "kernel": "math",
+    "optim": "adamw",
+    "schedule": "wsd",
+}
 """Option of algoprog's baseline on every axis the literature speaks of: what measured gains are gains over."""
 
-TABLES = {"sanderson": "table2.json", "gundlach": "gundlach.json"}
+TABLES = {"sanderson": "table2.json", "gundlach": "gundlach.json", "field": "field.json"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,7 @@ class PublishedGain:
 
     table: str
     advance: str
-    dependence: Literal["dependent", "independent"]
+    dependence: Literal["dependent", "independent", "unstated"]
     axis: str | None
     option: str | None
     reference: str | None
@@ -59,7 +74,7 @@ class PublishedGain:
     published_high: float | None
     metric: str
     source: str
-    arxiv: str
+    arxiv: str | None
     location: str
     checked: str
     caveat: str

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 MIN_WIDTH = 80
 
+KINDS = {"dependent": "dep", "independent": "ind", "unstated": "-"}
+
 
 def literature_table(width: int = MIN_WIDTH) -> str:
-    """Both tables of the literature, what each gain is a ratio of, every caveat, and the fits' extrapolation.
+    """All tables of the literature, what each gain is a ratio of, every caveat, and the fits' extrapolation.
 
     Raises:
         ValueError: the width is below 80 columns.
@@ -28,11 +30,12 @@ def literature_table(width: int = MIN_WIDTH) -> str:
     lines = ["Compute-equivalent gains in the literature"]
     for table in TABLES:
         data = load(table)
-        title = f"{data['citation']} (arXiv {data['arxiv']}), {data['location']}"
-        head = _line("advance", "option", "class", "CEG", "raw", "metric", "note")
+        cited = f" (arXiv {data['arxiv']})" if data["arxiv"] else ""
+        title = f"{data['citation']}{cited}, {data['location']}"
+        head = _line("advance", "option", "cls", "CEG", "metric", "note")
         lines += ["", *textwrap.wrap(title, width), "=" * width, head, "-" * width]
         lines += [_row(row, note) for note, row in enumerate(rows, start=1) if row.table == table]
-    lines += ["-" * width, "class: compute-dependent or -independent; raw: the gain from its raw inputs (- unknown)"]
+    lines += ["-" * width, "cls: compute-dependent or -independent by the authors (- unstated)"]
     return "\n".join([*_wrapped(lines[-1:], lines[:-1], width), *_notes(rows, width), *_fits(width)]) + "\n"
 
 
@@ -68,16 +71,15 @@ def comparison_table(comparisons: Sequence[Comparison], width: int = MIN_WIDTH) 
 
 
 def _row(row: PublishedGain, note: int) -> str:
-    values = dict.fromkeys(value.recomputed for value in (row.low, row.high))
-    raw = "/".join("-" if value is None else f"{value:.3g}" for value in values)
-    kind = "dep" if row.dependence == "dependent" else "indep"
-    return _line(row.advance, row.option or "-", kind, _range(row), raw, row.metric, f"[{note}]")
+    kind = KINDS[row.dependence]
+    return _line(row.advance, row.option or "-", kind, _range(row), row.metric, f"[{note}]")
 
 
 def _notes(rows: Sequence[PublishedGain], width: int) -> list[str]:
     lines, seen = [""], dict[str, int]()
     for note, row in enumerate(rows, start=1):
-        texts = [f"{row.source}, arXiv {row.arxiv}", row.location, *_mixed(row, rows), *_sentences(row.caveat)]
+        source = f"{row.source}, arXiv {row.arxiv}" if row.arxiv else row.source
+        texts = [source, row.location, *_raw(row), *_mixed(row, rows), *_sentences(row.caveat)]
         fresh = [text for text in texts if text not in seen]
         earlier = sorted({seen[text] for text in texts if text in seen})
         seen |= dict.fromkeys(fresh, note)
@@ -88,6 +90,13 @@ def _notes(rows: Sequence[PublishedGain], width: int) -> list[str]:
     used = {row.metric for row in rows}
     metrics = [f"{name}: {text}" for name, text in METRIC_TYPES.items() if name in used]
     return _wrapped([*metrics, "Gains of different metric types are never averaged."], [*lines, ""], width)
+
+
+def _raw(row: PublishedGain) -> list[str]:
+    """What the raw inputs give, where they are known."""
+    values = dict.fromkeys(value.recomputed for value in (row.low, row.high))
+    known = [f"{value:.3g}" for value in values if value is not None]
+    return [f"Raw inputs give {' and '.join(known)}"] if known else []
 
 
 def _mixed(row: PublishedGain, rows: Sequence[PublishedGain]) -> list[str]:
@@ -134,8 +143,8 @@ def _verdict(comparison: Comparison) -> str:
     return {None: "-", True: "yes", False: "no"}[comparison.agrees]
 
 
-def _line(advance: str, option: str, kind: str, gain: str, raw: str, metric: str, note: str) -> str:
-    return f"{advance:<31} {option:<7} {kind:<5} {gain:>5} {raw:>6} {metric:<16} {note:>4}".rstrip()
+def _line(advance: str, option: str, kind: str, gain: str, metric: str, note: str) -> str:
+    return f"{advance:<31} {option:<12} {kind:<3} {gain:>9} {metric:<15} {note:>4}".rstrip()
 
 
 def _pair(variant: str, model: str, cost: str, gain: str, interval: str, reported: str, same: str) -> str:
