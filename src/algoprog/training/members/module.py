@@ -15,7 +15,7 @@ from algoprog.training.interrupt import StopRequest
 from algoprog.training.members.stacked import losses
 from algoprog.training.members.turns import Request, Turns
 from algoprog.training.module import Batch, LanguageModel
-from algoprog.training.state.random_state import random_state, set_random_state
+from algoprog.training.state.random_state import Held, held_random_state, put_back_random_state
 
 EVALUATE, BACKWARD, FORWARD = range(3)
 """In the order in which they are answered: whoever evaluates catches up with those that train."""
@@ -86,7 +86,7 @@ class Group:
     def __init__(self, turn: Callable[[int], None]) -> None:
         self.turn = turn
         self.modules: dict[int, Member] = {}
-        self.random: dict[int, dict[str, Any]] = {}
+        self.random: dict[int, Held] = {}
         self.turns: Turns[Any] = Turns(self._serve, self._leave, self._enter)
 
     def run(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -121,26 +121,26 @@ class Group:
 
     def _leave(self, number: int) -> None:
         if number in self.modules:
-            self.random[number] = random_state(self.modules[number].device)
+            self.random[number] = held_random_state(self.modules[number].device)
 
     def _enter(self, number: int) -> None:
         self.turn(number)
         if number in self.random:
-            set_random_state(self.random[number], self.modules[number].device)
+            put_back_random_state(self.random[number], self.modules[number].device)
 
 
 @dataclass(frozen=True)
 class _Streams:
     """The generators of members that wait."""
 
-    random: dict[int, dict[str, Any]]
+    random: dict[int, Held]
     numbers: Sequence[int]
     device: torch.device
 
     def draw(self, member: int, call: Callable[[], Tensor]) -> Tensor:
         """What a call returns, with the random numbers of a member."""
         number = self.numbers[member]
-        set_random_state(self.random[number], self.device)
+        put_back_random_state(self.random[number], self.device)
         drawn = call()
-        self.random[number] = random_state(self.device)
+        self.random[number] = held_random_state(self.device)
         return drawn
