@@ -11,7 +11,7 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
 	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target .venv/reference transformers safetensors && touch $@
 
-.PHONY: help setup demo test test-sweeps test-slow fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos bench catalogue gpu-smoke format clean
+.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos bench catalogue gpu-smoke format clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
@@ -19,10 +19,12 @@ demo: setup  ## four arms on real text, tuned, three seeds, annealed ends: a tab
 	$(PY) train.py -m experiment=demo
 test: setup  ## the fast tests
 	$(PY) -m pytest $(SHARED) -m 'not slow and not cluster'
-test-sweeps: setup  ## every kind of sweep from its command line to its gains, of the slow tests those that CI runs
+test-sweeps: setup  ## every kind of sweep from its command line to its gains, of the slow tests the most telling
 	$(PY) -m pytest $(SHARED) -m slow tests/sweep/test_compare.py tests/sweep/test_two_phases.py
 test-slow: setup  ## the tests that take longer
 	$(PY) -m pytest $(SHARED) -m slow
+test-slow-again: setup  ## those of them that failed, one after the other
+	$(PY) -m pytest -m slow --last-failed --last-failed-no-failures=none
 fuzz: setup  ## odd curves, texts and settings by the thousand (FUZZ=N), hours: one sentence or a right answer
 	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/fuzz
 test-cluster: setup  ## the same sweep on a real Slurm and a real Ray of this machine; docs/clusters.md
