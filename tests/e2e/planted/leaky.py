@@ -13,8 +13,8 @@ from algoprog.model.attention.dense import DenseAttention
 class Leaky(DenseAttention):
     """Fails in training with the value of an environment variable for a message; `note` is its own setting."""
 
-    def __init__(self, dims, *, name: str, note: str) -> None:
-        super().__init__(dims)
+    def __init__(self, site, parts, *, name: str, note: str) -> None:
+        super().__init__(site, parts)
         self.name, self.note, self.left = name, note, 3
 
     def forward(self, *args, **kwargs):

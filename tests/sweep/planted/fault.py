@@ -12,8 +12,8 @@ from algoprog.model.attention.dense import DenseAttention
 class Fault(DenseAttention):
     """Goes wrong in the way `kind` names at forward pass number `at`; `spoil` makes the loss NaN instead."""
 
-    def __init__(self, dims, *, kind: str, at: int) -> None:
-        super().__init__(dims)
+    def __init__(self, site, parts, *, kind: str, at: int) -> None:
+        super().__init__(site, parts)
         self.kind, self.left = kind, at
 
     def forward(self, *args, **kwargs):
