@@ -58,6 +58,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
     environment = {**server.environment(), **PLANTED}
     result = program(TRAIN, "-m", *words, *knobs, cwd=root, **environment)
     assert result.returncode == 0, result.stdout + result.stderr
+    assert "not logged" not in result.stdout + result.stderr, result.stdout + result.stderr
     yield Swept(server, folder, result.stdout + result.stderr)
     server.close()
 
