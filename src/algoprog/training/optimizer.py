@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared
@@ -78,6 +80,34 @@ class Averaging(Optimizer, ABC):
     @abstractmethod
     def averaged(self) -> AbstractContextManager[None]:
         """Puts the weights that it gives in place; when it is left, those of training are back to the bit."""
+
+
+class OfMatrices(Optimizer, ABC):
+    """The part of an optimizer that treats matrices as matrices.
+
+    Args:
+        parameters: each of one matrix or several.
+        weight_decay: of those that decay.
+        knobs: of a parameter group.
+    """
+
+    def __init__(self, parameters: Sequence[Declared], *, weight_decay: float, knobs: dict[str, Any]) -> None:
+        self.declared = {own.parameter: own for own in parameters}
+        super().__init__(groups(parameters, weight_decay=weight_decay), knobs)
+
+    # torch declares two forms of it.
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One update of everything that has a gradient."""
+        assert closure is None
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self.update(parameter, parameter.grad, group)
+
+    @abstractmethod
+    def update(self, parameter: Parameter, grad: Tensor, group: dict[str, Any]) -> None:
+        """Move one parameter; of several devices each is given its part."""
 
 
 class Combined(Optimizer):

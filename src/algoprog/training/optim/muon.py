@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared, Role
 from algoprog.training.devices.shards import gathered, part
-from algoprog.training.optimizer import MOMENT_BYTES, Combined, Recipe, check_knobs, groups
+from algoprog.training.optimizer import MOMENT_BYTES, Combined, OfMatrices, Recipe, check_knobs, groups
 
 A, B, C = 3.4445, -4.7750, 2.0315
 """Coefficients of the iteration x <- A x + B x^3 + C x^5, whose slope at 0 is steep (Jordan et al.)."""
@@ -98,30 +98,11 @@ class Muon(Recipe):
         return sum(self.ns_steps * (4 * m * m * n + 2 * m**3) for m, n in sides)
 
 
-class MatrixMuon(Optimizer):
-    """The part of matrices.
+class MatrixMuon(OfMatrices):
+    """The part of matrices, with the knobs of `Muon`."""
 
-    Args:
-        parameters: each of one matrix or several.
-        weight_decay: of those that decay.
-        knobs: of a parameter group, as in `Muon`.
-    """
-
-    def __init__(self, parameters: Sequence[Declared], *, weight_decay: float, knobs: dict[str, Any]) -> None:
-        self.declared = {own.parameter: own for own in parameters}
-        super().__init__(groups(parameters, weight_decay=weight_decay), knobs)
-
-    # torch declares two forms of it.
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One update of everything that has a gradient."""
-        assert closure is None
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
-
-    def _update(self, parameter: Parameter, grad: Tensor, group: dict[str, Any]) -> None:
+    def update(self, parameter: Parameter, grad: Tensor, group: dict[str, Any]) -> None:
+        """Move one parameter; of several devices each is given its part."""
         state = self.state[parameter]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(grad)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from algoprog.model.interface.roles import Declared, Role
 from algoprog.training.devices.shards import gathered, part
-from algoprog.training.optimizer import MOMENT_BYTES, Combined, Recipe, check_knobs, groups
+from algoprog.training.optimizer import MOMENT_BYTES, Combined, OfMatrices, Recipe, check_knobs, groups
 
 QR = 8 / 3
 """FLOPs of an orthogonal basis of the columns of an n x n matrix over n^3: Householder's reduction, and Q from it."""
@@ -79,30 +79,12 @@ class Soap(Recipe):
         )
 
 
-class MatrixSoap(Optimizer):
-    """The part of matrices.
+class MatrixSoap(OfMatrices):
+    """The part of matrices, with the knobs of `Soap`."""
 
-    Args:
-        parameters: each of one matrix or several.
-        weight_decay: of those that decay.
-        knobs: of a parameter group, as in `Soap`.
-    """
-
-    def __init__(self, parameters: Sequence[Declared], *, weight_decay: float, knobs: dict[str, Any]) -> None:
-        self.declared = {own.parameter: own for own in parameters}
-        super().__init__(groups(parameters, weight_decay=weight_decay), knobs)
-
-    # torch declares two forms of it.
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One update of everything that has a gradient."""
-        assert closure is None
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, gathered(parameter.grad), group)
-
-    def _update(self, parameter: Parameter, grad: Tensor, group: dict[str, Any]) -> None:
+    def update(self, parameter: Parameter, grad: Tensor, group: dict[str, Any]) -> None:
+        """Move one parameter; of several devices each is given its part."""
+        grad = gathered(grad)
         split, state = self.declared[parameter].split(grad), self.state[parameter]
         step = state["step"] = state.get("step", -1) + 1
         update = torch.zeros_like(grad)
