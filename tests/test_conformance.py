@@ -206,10 +206,11 @@ def behaviour(**parts: str | dict[str, Any]) -> tuple[Any, ...]:
     model = gpt(WIDE, **parts)
     first = [(path, tuple(own.shape), own.double().sum().item()) for path, own in model.named_parameters()]
     shaken(model)
+    length = TINY.seq_len if model.bounded_by else 2 * TINY.seq_len
     with torch.no_grad():
         # Small activations, so that the epsilon of a norm is not lost in rounding.
         model.embedding.table.weight.mul_(0.02)
-        logits = model(tokens(1))
+        logits = model(tokens(1, seq_len=length))
         told = trained_upon(model)
     if model.of_whole_batches:
         logits = trained_for_a_while(model)(tokens(1))

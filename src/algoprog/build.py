@@ -94,20 +94,36 @@ def sources(config: dict[str, Any]) -> tuple[Corpus, Tokenizer]:
     return corpus, tokenizer
 
 
-def val_windows(config: dict[str, Any], store: TokenStore) -> ValidationWindows | DocumentWindows:
+def val_windows(config: dict[str, Any], store: TokenStore, context: int = 1) -> ValidationWindows | DocumentWindows:
     """What is evaluated: windows all over the validation text, or whole documents of it where bytes are counted.
+
+    Args:
+        config: resolved.
+        store: the prepared tokens.
+        context: length of the windows, in those of the model's context.
 
     Raises:
         ValueError: the text is too short, or its bytes are not known.
     """
-    evaluation, seq_len = config["evaluation"], config["model"]["seq_len"]
+    evaluation, seq_len = config["evaluation"], context * config["model"]["seq_len"]
+    _check_length(context, seq_len, len(store.val) - 1)
     if evaluation["bytes"] is None:
         return ValidationWindows(store.val, seq_len, evaluation["tokens"])
     if store.token_bytes is None:
         raise ValueError(
             f"evaluation.bytes needs the length of every token, {store.folder} lacks it: delete that folder"
         )
-    return DocumentWindows(store.val, store.token_bytes, seq_len, evaluation["bytes"])
+    windows = DocumentWindows(store.val, store.token_bytes, seq_len, evaluation["bytes"])
+    _check_length(context, seq_len, windows.n_targets)
+    return windows
+
+
+def _check_length(context: int, seq_len: int, tokens: int) -> None:
+    if context > 1 and tokens < seq_len:
+        raise ValueError(
+            f"evaluation.contexts has {context}, which asks for windows of {seq_len} tokens, and the validation text"
+            f" has only {tokens} to predict: leave {context} out, or take more text"
+        )
 
 
 def dims_of(config: dict[str, Any], store: TokenStore) -> Dims:

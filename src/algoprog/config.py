@@ -61,6 +61,7 @@ class EvaluationConfig:
     every: int | None = MISSING  # steps
     tokens: int = MISSING
     bytes: int | None = MISSING  # of whole documents, in place of tokens
+    contexts: list[int] = MISSING  # of the trained one
 
 
 @dataclass

@@ -29,8 +29,10 @@ from algoprog.runs.record import BASELINE
 FORMERLY: dict[str, Any] = {
     "schedule.warmup_steps": None,
     "evaluation.bytes": None,
+    "evaluation.contexts": [1],
     "tokenizer.text": None,
     "pos.fraction": 1.0,
+    "pos.scaling": "none",
     "backbone": {"_target_": "algoprog.model.backbone.transformer.Transformer", "_partial_": True},
     "block": {"_target_": "algoprog.model.block.pre.PreNormBlock", "_partial_": True},
     "mixer": {"_target_": "algoprog.model.mixer.attention.chosen_attention", "_partial_": True},

@@ -44,7 +44,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 def scores(theta: float = 100.0, n: int = 20) -> Tensor:
     """Products of one query vector and one key vector put at every position."""
     q, k = (random(1, 1, 1, DIMS.d_head, seed=s) for s in (0, 1))
-    q, k = RotaryPosition(Site.shared(DIMS), theta=theta, fraction=1.0).rotate(
+    q, k = RotaryPosition(Site.shared(DIMS), theta=theta, fraction=1.0, scaling="none").rotate(
         q.expand(-1, 2, n, -1), k.expand(-1, 1, n, -1), FromTheStart(n)
     )
     return (q @ k.transpose(-1, -2))[0, 0]
@@ -64,7 +64,9 @@ def test_rope_scores_depend_on_distance_alone() -> None:
 def test_rope_turns_pairs_of_features_by_angles() -> None:
     theta, half = 100.0, DIMS.d_head // 2
     x = random(2, 3, 20, DIMS.d_head)
-    turned, _ = RotaryPosition(Site.shared(DIMS), theta=theta, fraction=1.0).rotate(x, x, FromTheStart(20))
+    turned, _ = RotaryPosition(Site.shared(DIMS), theta=theta, fraction=1.0, scaling="none").rotate(
+        x, x, FromTheStart(20)
+    )
     angle = torch.arange(20)[:, None] * theta ** (-torch.arange(half, dtype=torch.float64) / half)
     turn = torch.polar(torch.ones_like(angle), angle)
     expected = torch.complex(x[..., :half], x[..., half:]) * turn
@@ -75,7 +77,10 @@ def test_rope_turns_pairs_of_features_by_angles() -> None:
 
 
 def test_rope_turns_queries_and_keys_alike_and_embeds_nothing() -> None:
-    rope, x = RotaryPosition(Site.shared(DIMS), theta=100.0, fraction=1.0), torch.randn(1, 2, 20, DIMS.d_head)
+    rope, x = (
+        RotaryPosition(Site.shared(DIMS), theta=100.0, fraction=1.0, scaling="none"),
+        torch.randn(1, 2, 20, DIMS.d_head),
+    )
     q, k = rope.rotate(x, x, FromTheStart(20))
     assert q.equal(k)
     h = torch.randn(1, 20, DIMS.d_model)
@@ -84,7 +89,7 @@ def test_rope_turns_queries_and_keys_alike_and_embeds_nothing() -> None:
 
 @pytest.mark.parametrize(("fraction", "width"), [(0.25, 2), (0.5, 4), (0.6, 4), (0.01, 2), (1.0, 8)])
 def test_a_fraction_is_turned_as_by_gpt_neox(fraction: float, width: int) -> None:
-    own = RotaryPosition(Site.shared(DIMS), theta=100.0, fraction=fraction)
+    own = RotaryPosition(Site.shared(DIMS), theta=100.0, fraction=fraction, scaling="none")
     q, k = (random(2, 3, 20, DIMS.d_head, seed=s).float() for s in (0, 1))
     assert own.cos.shape == (20, width)
     theirs = reference("transformers.models.gpt_neox.modeling_gpt_neox").apply_rotary_pos_emb

@@ -133,6 +133,7 @@ class DocumentWindows(Dataset[Window]):
         self._stream = np.concatenate([tokens[ends[:1]], *parts])
         self._seq_len = seq_len
         self.n_bytes = int(lengths[chosen].sum())
+        self.n_targets = len(self._stream) - 1
 
     def __len__(self) -> int:
         return -(-(len(self._stream) - 1) // self._seq_len)

@@ -171,6 +171,7 @@ def _callbacks(
     curve = CurveWriter(
         folder,
         _val_loader(spec, trainer),
+        beyond={context: _val_loader(spec, trainer, context) for context in spec.contexts if context > 1},
         at=spec.evaluation_steps(),
         annealed_at=frozenset({spec.total_steps} if spec.anneals else ()),
         tokens_per_step=spec.tokens_per_step,
@@ -219,15 +220,16 @@ def _train_loader(spec: RunSpec, trainer: L.Trainer, step: int) -> DataLoader[An
     return DataLoader(windows, batch_size=spec.config["micro_batch_size"], sampler=order)
 
 
-def _val_loader(spec: RunSpec, trainer: L.Trainer) -> DataLoader[Any]:
+def _val_loader(spec: RunSpec, trainer: L.Trainer, context: int = 1) -> DataLoader[Any]:
     """The validation batches of this process; the meters add up those of all.
 
-    Shards of a model work in step, so there every process reads all windows: shares may be unequal.
+    Shards of a model work in step, so there every process reads all windows: shares may be unequal. The longer the
+    windows, the fewer are in a batch, so that no more pairs of positions are held at once than in training.
     """
-    windows, parts = spec.val_windows(), (trainer.global_rank, trainer.world_size)
+    windows, parts = spec.val_windows(context), (trainer.global_rank, trainer.world_size)
     rank, world_size = (0, 1) if isinstance(trainer.strategy, ModelParallelStrategy) else parts
     order = RunOrder(len(windows), start=0, rank=rank, world_size=world_size)
-    return DataLoader(windows, batch_size=spec.config["micro_batch_size"], sampler=order)
+    return DataLoader(windows, batch_size=max(1, spec.micro_batch_size // context**2), sampler=order)
 
 
 def _loggers(spec: RunSpec, folder: Path) -> list[Logger]:

@@ -16,7 +16,7 @@ from algoprog.baseline import against, baseline_name, has, option
 from algoprog.run import gates
 from algoprog.run.provenance import environment
 from algoprog.run.spec import RunSpec
-from algoprog.runs.record import BESIDE, COMPARE, DIVERGED, FINISHED, Record
+from algoprog.runs.record import BESIDE, COMPARE, DIVERGED, FINISHED, LOSS_AT_CONTEXT, Record
 from algoprog.runs.secrets import redacted
 from algoprog.training.callbacks.curve import CurveWriter
 from algoprog.training.devices import hardware
@@ -82,7 +82,7 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
         n_embedding_params=spec.n_embedding_params,
         train_flops_per_token=spec.flops_per_token,
         attention_density=spec.attention_density,
-        facts=spec.facts,
+        facts={**spec.facts, **_by_context(spec, curve)},
         stats={f"{key} {name}": value for key, told in curve.statistics.items() for name, value in told.items()},
         corpus_passes=passes,
         tokens_per_second=_known(speed),
@@ -114,6 +114,13 @@ def record_of(spec: RunSpec, outcome: Outcome, overrides: list[str]) -> Record:
         beside=_beside(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _by_context(spec: RunSpec, curve: CurveWriter) -> dict[str, float]:
+    """Final losses in nats over windows of 1, 2, ... times the trained context, of the lengths asked for."""
+    known = {1: float(curve.rows[-1]["val_loss"]), **curve.losses_beyond}
+    told = {f"{LOSS_AT_CONTEXT}{context}": known.get(context, math.nan) for context in spec.contexts}
+    return {name: loss for name, loss in told.items() if math.isfinite(loss)}
 
 
 def _choices(config: dict[str, Any]) -> dict[str, Any]:

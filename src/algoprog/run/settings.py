@@ -31,6 +31,10 @@ def check_settings(config: dict[str, Any]) -> None:
         "gradient_clip": (config["gradient_clip"] >= 0, "0 (no clipping) or above"),
         "evaluation.tokens": (config["evaluation"]["tokens"] >= 1, "at least 1"),
         "evaluation.bytes": (_at_least(config["evaluation"]["bytes"], 1), "null or at least 1"),
+        "evaluation.contexts": (
+            _are_contexts(config["evaluation"]["contexts"]),
+            "different whole numbers of at least 1",
+        ),
         "trainer.accelerator": (trainer["accelerator"] in ACCELERATORS, f"one of {', '.join(ACCELERATORS)}"),
         "trainer.strategy": (_is_strategy(trainer["strategy"]), f"one of {', '.join(STRATEGIES)}"),
         "trainer.threads": (trainer["threads"] is None or trainer["threads"] >= 1, "null or at least 1"),
@@ -41,6 +45,10 @@ def check_settings(config: dict[str, Any]) -> None:
     for name, (fits, wanted) in checks.items():
         if not fits:
             raise ValueError(f"{name}={get(config, name)} must be {wanted}")
+
+
+def _are_contexts(given: list[int]) -> bool:
+    return bool(given) and min(given) >= 1 and len({*given}) == len(given)
 
 
 def _is_strategy(name: str) -> bool:

@@ -15,14 +15,15 @@ from algoprog.config import AUTO
 from algoprog.data.interface import Corpus, digest
 from algoprog.data.tokens import TokenStore
 from algoprog.data.windows import DocumentWindows, TrainWindows, ValidationWindows
-from algoprog.model.interface.backbone import TRAIN_OVER_FORWARD
+from algoprog.model.interface.backbone import TRAIN_OVER_FORWARD, Backbone
+from algoprog.model.interface.site import Work
 from algoprog.refusals.names import check_name
 from algoprog.refusals.pairs import refuse
 from algoprog.refusals.unknown import refuse_unknown
 from algoprog.run.batch import accumulated, check_whole, devices_of
 from algoprog.run.settings import check_optimizer, check_settings
 from algoprog.training import budget
-from algoprog.variant import cohort, model_name, run_id, variant
+from algoprog.variant import cohort, model_name, run_id, text, variant
 
 if TYPE_CHECKING:
     from algoprog.training.devices.hardware import Gpus
@@ -51,6 +52,7 @@ class RunSpec:
     facts: dict[str, float]  # constants of the built model
     attention_density: float | None  # None without attention
     sparse: bool  # the attention is configured to leave keys out
+    beyond_flops: float  # forward, of the evaluation beyond the trained context
     tokens_per_step: int
     total_steps: int
     accumulate: int  # micro-batches of one device in a step
@@ -90,9 +92,15 @@ class RunSpec:
         seq_len = self.config["model"]["seq_len"]
         return TrainWindows(self.tokens.train, seq_len, self.seed, self.total_steps * batch, step * batch)
 
-    def val_windows(self) -> ValidationWindows | DocumentWindows:
-        """The fixed windows of validation."""
-        return val_windows(self.config, self.tokens)
+    def val_windows(self, context: int = 1) -> ValidationWindows | DocumentWindows:
+        """The fixed windows of validation, of so many times the length of those of training."""
+        return val_windows(self.config, self.tokens, context)
+
+    @property
+    def contexts(self) -> tuple[int, ...]:
+        """Lengths at which the end is evaluated, in those of training; none where it is that of training alone."""
+        asked = tuple(self.config["evaluation"]["contexts"])
+        return () if asked == (1,) else asked
 
     def branches(self) -> tuple[tuple[int, int], ...]:
         """Annealed budgets below the whole one, as (step of leaving the trunk, last step).
@@ -132,7 +140,7 @@ class RunSpec:
         times, tokens = len(self.evaluation_steps()) + len(self.branches()), self.config["evaluation"]["tokens"]
         if self.config["evaluation"]["bytes"] is not None:
             tokens = len(self.val_windows()) * self.config["model"]["seq_len"]
-        return times * tokens * self.flops_per_token / TRAIN_OVER_FORWARD
+        return times * tokens * self.flops_per_token / TRAIN_OVER_FORWARD + self.beyond_flops
 
     def _schedule(self) -> Schedule:
         schedule: Schedule = construct(self.config, "schedule")
@@ -200,6 +208,7 @@ def priced(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) 
         facts=model.facts(),
         attention_density=model.attention_density(),
         sparse=model.sparse,
+        beyond_flops=_beyond_flops(config, store, model),
         tokens_per_step=tokens_per_step,
         total_steps=total_steps,
         accumulate=accumulated(config, devices),
@@ -210,6 +219,26 @@ def priced(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) 
     construct(config, "logger"), construct(config, "objective")
     check_optimizer(config)
     return checked
+
+
+def _beyond_flops(config: dict[str, Any], store: TokenStore, model: Backbone) -> float:
+    """Of the evaluation beyond the trained context, once a run.
+
+    Raises:
+        ValueError: the model has nothing there, or the validation text is too short.
+    """
+    beyond = [context for context in config["evaluation"]["contexts"] if context > 1]
+    if beyond and model.bounded_by:
+        raise ValueError(
+            f"evaluation.contexts={text(config['evaluation']['contexts'])} goes beyond the trained context, and"
+            f" {model.bounded_by}: choose another position such as pos=rope, for a sweep a baseline that has one"
+            " (baseline=llama), or leave evaluation.contexts out"
+        )
+    lengths = {context: context * model.dims.seq_len for context in beyond}
+    return sum(
+        len(val_windows(config, store, context)) * model.flops(Work.prefill(length))
+        for context, length in lengths.items()
+    )
 
 
 def reseeded(spec: RunSpec, seed: int) -> RunSpec:

@@ -124,6 +124,10 @@ OPTIMIZER_FLOPS = "optimizer_flops"
 """Of `flops`, the matrix products of the optimizer; without them there is no such column."""
 
 
+LOSS_AT_CONTEXT = "val_loss_context_"
+"""Facts of a run: its final loss over windows of so many times the context that it was trained with."""
+
+
 class NewerSchemaError(ValueError):
     """A record was written by a newer version of the program."""
 

@@ -18,7 +18,7 @@ from algoprog.model.interface.part import NoStatistics
 from algoprog.model.interface.places import Following, Places
 from algoprog.model.interface.roles import Declared, linear, matrix, vector
 from algoprog.model.interface.site import Parts, Site, Work
-from algoprog.model.rotation import rotary_tables, rotated
+from algoprog.model.rotation import rotary_tables, rotated, stretched_tables
 
 EPS = 1e-6
 """Added to the mean square of a latent, as by DeepSeek-V3."""
@@ -111,6 +111,7 @@ class LatentAttention(NoStatistics, Causal, Attention):
         self.kv = Expansion(self.kv_rank, (dims.d_model, dims.d_model))
         self.out = nn.Linear(dims.d_model, dims.d_model, bias=dims.bias)
         self.dropout = nn.Dropout(dims.dropout)
+        self.theta = theta
         for name, table in zip(("cos", "sin"), rotary_tables(self.d_rope, dims.seq_len, theta), strict=True):
             self.register_buffer(name, table, persistent=False)
 
@@ -191,9 +192,17 @@ class LatentAttention(NoStatistics, Causal, Attention):
         of_queries = sum(self.widths) - self.kv_rank - self.d_rope
         read, latent, k_rope = self.qkv(x).split((of_queries, self.kv_rank, self.d_rope), dim=-1)
         q, q_rope = self.q(read).split(self.q_rows, dim=-1)
-        cos, sin = (places.rows(table).unsqueeze(-3) for table in (self.cos, self.sin))
+        cos, sin = (places.rows(table).unsqueeze(-3) for table in self._tables(places.reach))
         q_rope, k_rope = rotated(self._heads(q_rope), cos, sin), rotated(k_rope.unsqueeze(1), cos, sin)
         return self._heads(q), q_rope, self.kv.normed(latent), k_rope.squeeze(1)
+
+    def _tables(self, reach: int) -> tuple[Tensor, Tensor]:
+        """Those of the context; beyond it the series goes on."""
+        trained = self.site.dims.seq_len
+        if reach <= trained:
+            return self.cos, self.sin
+        cos, sin = stretched_tables("none", self.d_rope, self.theta, trained, reach)
+        return cos.to(self.cos.device), sin.to(self.sin.device)
 
     def _written(
         self, mixed: Float[Tensor, "batch heads new d_head"], x: Float[Tensor, "batch new d_model"]

@@ -53,11 +53,11 @@ class SparseAttention(HeadsAttention):
             raise ValueError(f"attention=sparse: attention.window={window} must be sqrt or at least 1")
         seq_len = site.dims.seq_len
         length = 2 ** math.ceil(math.log2(seq_len) / 2) if window == "sqrt" else int(window)
-        self.pattern, self.window, self.n_summary = pattern, min(length, seq_len), n_summary
-        if not 0 <= n_summary <= self.window:
+        self.pattern, self.window, self.n_summary = pattern, length, n_summary
+        if not 0 <= n_summary <= min(length, seq_len):
             raise ValueError(
                 f"attention=sparse: attention.n_summary={n_summary} must lie between 0 and the window of"
-                f" {self.window} positions"
+                f" {min(length, seq_len)} positions"
             )
 
     def visible(

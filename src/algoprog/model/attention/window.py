@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 
 import torch
@@ -15,6 +16,9 @@ from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import KeyValues
 from algoprog.model.interface.places import Following
 from algoprog.model.interface.site import Parts, Site
+
+EVERYTHING = sys.maxsize
+"""The window of a layer that sees all positions, however many there are."""
 
 
 class WindowAttention(HeadsAttention):
@@ -51,7 +55,7 @@ class WindowAttention(HeadsAttention):
         seq_len = site.dims.seq_len
         everywhere = every is not None and (site.layer + 1) % every == 0
         length = math.ceil(window * seq_len) if window < 1 else int(window)
-        self.window = seq_len if everywhere else min(length, seq_len)
+        self.window = EVERYTHING if everywhere else length
 
     def visible(
         self, queries: Int[Tensor, "*batch queries"], keys: Int[Tensor, "*batch keys"]
@@ -111,11 +115,15 @@ class WindowAttention(HeadsAttention):
 
     def new_state(self, batch: int, capacity: int) -> KeyValues:
         """Keys and values of no position, with room for those that a later one sees."""
-        return super().new_state(batch, min(self.window - 1, capacity))
+        return super().new_state(batch, self._held(capacity))
 
     def state_bytes(self, context: int) -> int:
         """A key and a value for each head and each position of a window but the last."""
-        return super().state_bytes(min(self.window - 1, context))
+        return super().state_bytes(self._held(context))
+
+    def _held(self, positions: int) -> int:
+        """Of so many positions, those that a later one sees: the last of a window, or of all, is seen by none."""
+        return min(self.window - 1, positions) if self.window < EVERYTHING else max(0, positions - 1)
 
     def _blocks(
         self, x: Float[Tensor, "batch heads seq d_head"], before: int

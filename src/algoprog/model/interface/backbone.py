@@ -94,7 +94,7 @@ class State:
         """
         if self.most + new > self.capacity:
             raise ValueError(f"{self.most} + {new} positions are more than the state has room for, {self.capacity}")
-        return Following(self.lengths, valid, new)
+        return Following(self.lengths, valid, new, self.capacity)
 
     def advance(self, places: Following) -> None:
         """Count what was taken up."""
@@ -142,7 +142,13 @@ class Backbone(nn.Module, ABC):
         """Logits at positions behind those of the layers' states, which take them up."""
 
     def new_state(self, batch: int, capacity: int) -> State:
-        """An empty state with room for `capacity` positions a row."""
+        """An empty state with room for `capacity` positions a row.
+
+        Raises:
+            ValueError: they lie beyond the context, where a part has nothing.
+        """
+        if capacity > self.dims.seq_len and self.bounded_by:
+            raise ValueError(f"there is no room for {capacity} positions, for {self.bounded_by}")
         device = next(self.parameters()).device
         lengths = torch.zeros(batch, dtype=torch.long, device=device)
         return State(lengths, 0, capacity, self.new_layer_states(batch, capacity))
@@ -251,6 +257,11 @@ class Backbone(nn.Module, ABC):
     def attention_density(self) -> float | None:
         """Attended over causal keys, mean of the layers; None without attention."""
         return self.facts().get("attention_density")
+
+    @property
+    def bounded_by(self) -> str | None:
+        """Why it takes no positions beyond its context, as the end of a sentence; None where it does."""
+        return next((part.bounded_by for part in self.parts().values() if part.bounded_by), None)
 
     @property
     def of_whole_batches(self) -> bool:

@@ -36,6 +36,9 @@ class Part(nn.Module, ABC):
     of_whole_batches: ClassVar[bool] = False
     """Whether what it computes in training depends on the whole batch, which may then not be cut."""
 
+    bounded_by: ClassVar[str | None] = None
+    """Why it has nothing for positions beyond the context of the model, as the end of a sentence; None where it has."""
+
     def __init__(self, site: Site) -> None:
         super().__init__()
         self.site = site

@@ -13,6 +13,11 @@ from torch import Tensor
 class Places(ABC):
     """The positions of a batch."""
 
+    @property
+    @abstractmethod
+    def reach(self) -> int:
+        """Positions that its sequences may come to, by which what is scaled for long ones is chosen."""
+
     @abstractmethod
     def rows(self, table: Float[Tensor, "positions width"]) -> Float[Tensor, "*batch new width"]:
         """The row of a table that belongs to each position; without a batch where all sequences agree."""
@@ -23,6 +28,11 @@ class FromTheStart(Places):
     """Whole sequences of `length` positions."""
 
     length: int
+
+    @property
+    def reach(self) -> int:
+        """Their length."""
+        return self.length
 
     def rows(self, table: Float[Tensor, "positions width"]) -> Float[Tensor, "*batch new width"]:
         """The first rows, as a view."""
@@ -37,11 +47,13 @@ class Following(Places):
         held: positions that each row has behind it.
         valid: how many of the new positions each row has; at most `new`.
         new: positions computed.
+        reach: positions that the state has room for; 0 where they lie within the model's context.
     """
 
     held: Int[Tensor, " batch"]
     valid: Int[Tensor, " batch"]
     new: int
+    reach: int = 0
 
     @property
     def index(self) -> Int[Tensor, "batch new"]:

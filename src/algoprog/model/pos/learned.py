@@ -1,6 +1,7 @@
 """Learned absolute positions: the baseline."""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +18,8 @@ class LearnedPosition(TurnsNothing, BiasesNothing, Position):
 
     Source: Radford et al. 2018 (GPT), section 4.1.
     """
+
+    bounded_by: ClassVar[str | None] = "pos=learned has vectors for the positions of the trained context alone"
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)

@@ -14,6 +14,8 @@ from algoprog.model.interface.site import Site
 class SinusoidalPosition(NoParameters, TurnsNothing, BiasesNothing, Position):
     """Adds sine and cosine of the position, at wavelengths in a geometric series, to the token embedding.
 
+    Sequences beyond the model's context have the waves that go on.
+
     Args:
         site: where it stands.
         theta: base of the series.
@@ -34,12 +36,17 @@ class SinusoidalPosition(NoParameters, TurnsNothing, BiasesNothing, Position):
         for name, value in (("theta", theta), ("scale", scale)):
             if value <= 0:
                 raise ValueError(f"pos=sinusoidal: pos.{name}={value} must be above 0")
-        width, seq_len = site.dims.d_model, site.dims.seq_len
-        frequency = theta ** -(torch.arange(0, width, 2, dtype=torch.float64) / width)
-        angle = torch.arange(seq_len, dtype=torch.float64)[:, None] * frequency
-        waves = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[:, :width]
-        self.register_buffer("table", (scale * waves).float(), persistent=False)
+        self.theta, self.scale = theta, scale
+        self.register_buffer("table", self._waves(site.dims.seq_len), persistent=False)
 
     def embed(self, x: Float[Tensor, "batch new d_model"], places: Places) -> Float[Tensor, "batch new d_model"]:
         """Add the waves at each position."""
-        return x + places.rows(self.table)
+        table = self.table if places.reach <= len(self.table) else self._waves(places.reach).to(self.table)
+        return x + places.rows(table)
+
+    def _waves(self, length: int) -> Float[Tensor, "length d_model"]:
+        width = self.site.dims.d_model
+        frequency = self.theta ** -(torch.arange(0, width, 2, dtype=torch.float64) / width)
+        angle = torch.arange(length, dtype=torch.float64)[:, None] * frequency
+        waves = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[:, :width]
+        return (self.scale * waves).float()

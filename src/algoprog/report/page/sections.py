@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from algoprog.report.evidence import Results
 from algoprog.report.figures.style import Style
 from algoprog.report.page.section import Section
+from algoprog.report.page.sections_context import contexts_section
 from algoprog.report.page.sections_gain import by_loss_section, estimators_section, noise_section
 from algoprog.report.page.sections_inference import (
     interactions_section,
@@ -35,6 +36,7 @@ def sections(
         estimators_section(evidence, groups, noise, level),
         noise_section(evidence, groups, cost, confidence),
         tuning_section(evidence, groups, styles),
+        contexts_section(groups),
         evidence.by_rate,
     ]
     missing = tuple(reason for reason in built if isinstance(reason, str))

@@ -33,6 +33,7 @@ class CurveWriter(Callback):
     Args:
         folder: the run's folder.
         loader: the validation windows.
+        beyond: longer windows, by their length in those of training, on which the end of a run is evaluated besides.
         at: optimizer steps after which to evaluate.
         annealed_at: those of them at which an annealed budget ends.
         tokens_per_step: training tokens of one optimizer step over all devices.
@@ -51,6 +52,7 @@ class CurveWriter(Callback):
         folder: Path,
         loader: DataLoader[Any],
         *,
+        beyond: Mapping[int, DataLoader[Any]],
         at: frozenset[int],
         annealed_at: frozenset[int],
         tokens_per_step: int,
@@ -59,6 +61,7 @@ class CurveWriter(Callback):
         clock: Clock,
     ) -> None:
         self.folder, self.loader, self.clock = folder, loader, clock
+        self.beyond, self.losses_beyond = beyond, dict[int, float]()
         self.at, self.annealed_at = at, annealed_at
         self.tokens_per_step, self.flops_per_token = tokens_per_step, flops_per_token
         self.optimizer_flops = optimizer_flops
@@ -90,8 +93,11 @@ class CurveWriter(Callback):
             self.clock.start()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop the clock."""
+        """Stop the clock, and evaluate beyond the trained context."""
         self.clock.stop()
+        assert isinstance(pl_module, LanguageModel)
+        for context, loader in self.beyond.items() if not self.diverged else ():
+            self.losses_beyond[context] = self._validate(trainer, pl_module, loader)["loss"]
 
     def state_dict(self) -> dict[str, Any]:
         """What was measured, and in how much time; a diverged run writes no checkpoint."""
@@ -120,7 +126,7 @@ class CurveWriter(Callback):
     ) -> dict[str, float | int]:
         """A row of the curve for the weights that the optimizer gives; `step` is what they have cost."""
         charged = step * self.optimizer_flops
-        val = self._validate(trainer, module)
+        val = self._validate(trainer, module, self.loader)
         tokens = step * self.tokens_per_step
         return {
             "step": step,
@@ -174,7 +180,7 @@ class CurveWriter(Callback):
         if lost(float(row["val_loss"]), losses[0]) or (at_end and exploded(losses)):
             self._stop(trainer, f"validation loss reached {row['val_loss']:.3g} at step {row['step']}")
 
-    def _validate(self, trainer: L.Trainer, module: LanguageModel) -> dict[str, float]:
+    def _validate(self, trainer: L.Trainer, module: LanguageModel, loader: DataLoader[Any]) -> dict[str, float]:
         modes = {part: part.training for part in module.modules()}
         module.eval()
         meter = module.val_meter
@@ -186,7 +192,7 @@ class CurveWriter(Callback):
             trainer.precision_plugin.forward_context(),
             given(trainer, module),
         ):
-            for batch in self.loader:
+            for batch in loader:
                 inputs, targets = (part.to(module.device) for part in batch)
                 module.score((inputs, targets))
         for part, training in modes.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from algoprog.runs.record import COMPARE, CURVE_FILE, Record
+from algoprog.runs.record import COMPARE, CURVE_FILE, LOSS_AT_CONTEXT, Record
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -73,6 +73,7 @@ def columns(record: Record) -> dict[str, Any]:
         "min_val_loss": record.min_val_loss,
         "tokens_per_second": record.tokens_per_second,
         "peak_memory_bytes": record.peak_memory_bytes,
+        **{name: value for name, value in record.facts.items() if name.startswith(LOSS_AT_CONTEXT)},
     }
 
 
