@@ -144,9 +144,11 @@ def gpt(config: dict[str, Any], dims: Dims) -> Backbone:
     inside: frozenset[str] = get_object(config["backbone"]["_target_"]).axes
     absent = {axis: preset(AXES[axis].group, NONE) for axis in meaningless(config)}
     built = {**config, **{axis: part for axis, part in absent.items() if part}}
-    model: Backbone = construct(config, "backbone")(
-        dims, {axis: construct(built, axis) for axis in MODEL if axis in inside}
-    )
+    parts = {axis: construct(built, axis) for axis in MODEL if axis in inside}
+    model: Backbone = construct(config, "backbone")(dims, parts)
+    further = construct(config, "objective").ahead if "objective" in config else 0
+    if further:
+        model.look_ahead(further, parts)
     return model
 
 

@@ -56,6 +56,7 @@ CASES = {
     "init=torch": ("init=torch", "optim.lr=2e-3"),
     "init=zero_out": ("init=zero_out",),
     "objective=label_smoothing": ("objective=label_smoothing",),
+    "objective=multi_token": ("objective=multi_token", "objective.n_future=2"),
     "objective=z_loss": ("objective=z_loss", "objective.weight=0.02"),
     "attention=sparse, strided": ("attention=sparse", "attention.pattern=strided"),
     "schedule=linear": ("schedule=linear", *TENTH),

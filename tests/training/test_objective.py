@@ -18,7 +18,11 @@ from tests.configs import FLOATING_POINT_ORDER, TINY_RUN, compose, part
 
 LOGITS = 3 * torch.randn(11, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 TARGETS = torch.arange(11) % 7
-LARGE = {"z_loss": ("objective.weight=0.5",), "label_smoothing": ("objective.share=0.3",)}
+LARGE = {
+    "z_loss": ("objective.weight=0.5",),
+    "label_smoothing": ("objective.share=0.3",),
+    "multi_token": ("objective.n_future=2",),
+}
 
 
 def objective(name: str, **knobs: Any) -> Any:

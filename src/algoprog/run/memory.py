@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from algoprog import build
 from algoprog.axes import MODEL
 from algoprog.model.dims import Dims
+from algoprog.model.interface.reports import Reports
 from algoprog.run.spec import RunSpec
 from algoprog.training.devices.hardware import Gpus
 
@@ -83,7 +84,7 @@ KEPT: dict[str, tuple[float, float]] = {}
 
 
 def _known(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
-    shape = repr([dims, *(config[name] for name in (*MODEL, "micro_batch_size", "precision"))])
+    shape = repr([dims, *(config[name] for name in (*MODEL, "micro_batch_size", "precision", "objective"))])
     if shape not in KEPT:
         KEPT[shape] = _kept(config, dims)
     return KEPT[shape]
@@ -106,9 +107,10 @@ def _kept(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
     marks: list[float] = []
     gpt.layers[1].register_forward_pre_hook(lambda *_: marks.append(total()))
     gpt.layers[1].register_forward_hook(lambda *_: marks.append(total()))
-    batch = torch.zeros(config["micro_batch_size"], dims.seq_len, dtype=torch.long, device="meta")
+    batch, reports = torch.zeros(config["micro_batch_size"], dims.seq_len, dtype=torch.long, device="meta"), Reports()
     with saved_tensors_hooks(keep, lambda tensor: tensor), _AsOnDevice(config["precision"] == "bf16-mixed"):
-        F.cross_entropy(gpt(batch).flatten(0, 1).float(), batch.flatten())
+        for logits in (gpt(batch, reports), *reports.ahead):
+            F.cross_entropy(logits.flatten(0, 1).float(), batch.flatten())
     further = marks[1] - marks[0]
     return total() - further, further
 

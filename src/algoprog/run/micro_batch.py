@@ -13,9 +13,10 @@ from contextlib import nullcontext
 import torch
 
 from algoprog.model.interface.backbone import Backbone
+from algoprog.model.interface.reports import Reports
 from algoprog.run.memory import machine_memory, on_cpu
 from algoprog.run.spec import RunSpec
-from algoprog.training.cross_entropy import cross_entropy
+from algoprog.training.cross_entropy import cross_entropy, losses_ahead
 from algoprog.training.devices.hardware import Gpus
 
 BUCKET_BYTES = 4
@@ -102,9 +103,10 @@ def _pass(spec: RunSpec, gpt: Backbone, device: torch.device) -> None:
     beside = spec.optimizer_bytes + copies * spec.n_params
     held = torch.empty(int(beside), dtype=torch.uint8, device=device)
     batch = torch.zeros(spec.micro_batch_size, model.dims.seq_len, dtype=torch.long, device=device)
-    mixed = spec.config["precision"] == "bf16-mixed"
+    mixed, reports = spec.config["precision"] == "bf16-mixed", Reports()
     with torch.autocast(device.type, torch.bfloat16) if mixed else nullcontext():
-        loss = cross_entropy(model(batch).flatten(0, 1).float(), batch.flatten())
+        of_next = cross_entropy(model(batch, reports).flatten(0, 1).float(), batch.flatten())
+        loss = sum(losses_ahead(reports.ahead, batch), start=of_next)
     loss.backward()
     if device.type == "cuda":
         torch.cuda.synchronize(device)

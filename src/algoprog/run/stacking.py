@@ -52,7 +52,8 @@ def alone_because(spec: RunSpec) -> str | None:
         return "it trains on several devices"
     if spec.config["trainer"]["compile"]:
         return "trainer.compile=true compiles one model"
-    if build.construct(spec.config, "objective").adds:
+    objective = build.construct(spec.config, "objective")
+    if objective.adds or objective.ahead:
         return "its objective is more than the cross-entropy of the next token"
     dims = build.dims_of(spec.config, spec.tokens)
     parts = json.dumps({axis: spec.config[axis] for axis in MODEL})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,6 +24,20 @@ def cross_entropy(logits: Float[Tensor, "scored vocab"], targets: Int[Tensor, " 
         return F.cross_entropy(logits, targets, ignore_index=IGNORED)
     # torch has no types for `apply` of a function of ours.
     return _InPlace.apply(logits, targets)[0]  # type: ignore[no-untyped-call]
+
+
+def losses_ahead(
+    ahead: Sequence[Float[Tensor, "batch seq vocab"]], targets: Int[Tensor, "batch seq"]
+) -> list[Float[Tensor, ""]]:
+    """Mean cross-entropies in nats of further tokens, less those behind the end of a sequence.
+
+    Args:
+        ahead: logits of the token after the next, of the one after that, and so on.
+        targets: the next tokens.
+    """
+    shifted = [F.pad(targets[:, further:], (0, further), value=IGNORED) for further in range(1, len(ahead) + 1)]
+    wide = [logits.to(torch.promote_types(logits.dtype, torch.float32)).flatten(0, 1) for logits in ahead]
+    return [cross_entropy(logits, tokens.flatten()) for logits, tokens in zip(wide, shifted, strict=True)]
 
 
 class _InPlace(torch.autograd.Function):

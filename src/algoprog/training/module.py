@@ -18,7 +18,7 @@ from algoprog.data.windows import IGNORED
 from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.part import Adapting
 from algoprog.model.interface.reports import Reports, key
-from algoprog.training.cross_entropy import cross_entropy
+from algoprog.training.cross_entropy import cross_entropy, losses_ahead
 from algoprog.training.devices import parallel
 from algoprog.training.gradients import GradientsSeen
 from algoprog.training.metrics import LanguageModelLoss
@@ -88,6 +88,8 @@ class LanguageModel(L.LightningModule):
 
     def _add_objective(self, logits: Tensor, targets: Tensor, reports: Reports) -> None:
         """What training minimises beside the cross-entropy, over all targets but the ignored."""
+        for loss in losses_ahead(reports.ahead, targets):
+            reports.add_loss(loss)
         if not self.objective.adds:
             return
         scored = targets != IGNORED

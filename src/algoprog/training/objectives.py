@@ -13,7 +13,10 @@ class Objective(ABC):
     """A term that training adds to the cross-entropy."""
 
     adds: ClassVar[bool] = True
-    """Whether there is such a term; without one runs may train together."""
+    """Whether there is such a term."""
+
+    ahead: int = 0
+    """Tokens behind the next one that the model learns to predict at every position, by layers of training alone."""
 
     @abstractmethod
     def added(self, logits: Float[Tensor, "rows v"], targets: Int[Tensor, " rows"]) -> Float[Tensor, ""]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -12,10 +13,10 @@ from algoprog.model.embedding import Embedding
 from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import Mixer
-from algoprog.model.interface.part import Kernel
+from algoprog.model.interface.part import Adapting, Kernel
 from algoprog.model.interface.places import Following, FromTheStart, Places
 from algoprog.model.interface.reports import Reports
-from algoprog.model.interface.site import Parts, Site
+from algoprog.model.interface.site import Parts, Site, Work
 from algoprog.model.interface.wiring import Skip
 
 
@@ -57,9 +58,31 @@ class Transformer(Backbone):
         context = self._context(FromTheStart(tokens.shape[1]), reports or Reports())
         x = self._embedded(tokens, context)
         for layer, block in enumerate(self.blocks):
-            x = block(self.skip.entering(layer, x, context.carried), context)
+            entered = self.skip.entering(layer, x, context.carried)
+            x = block(entered, context)
             self.skip.left(layer, x, context.carried)
-        return self.head(self.final_norm(x), self.embedding.table.weight)
+        if reports is not None:
+            self._tell_ahead(entered, context)
+        return self._logits(x)
+
+    def look_ahead(self, further: int, parts: Parts) -> None:
+        """Put so many blocks beside the last one, each of which is given what that is and shares norm and head with it.
+
+        Raises:
+            ValueError: sequences are too short, or experts would have to adapt.
+        """
+        if further >= self.dims.seq_len:
+            raise ValueError(
+                f"objective.n_future={further + 1} looks beyond the end of every sequence of"
+                f" model.seq_len={self.dims.seq_len}: use less"
+            )
+        last = Site.inside(self.dims, self.dims.n_layers - 1)
+        self.ahead.extend(parts["block"](last, parts) for _ in range(further))
+        if any(isinstance(part, Adapting) for part in self.ahead.modules()):
+            raise ValueError(
+                "objective=multi_token has layers beside the last, and mlp=deepseek_moe adapts one bias a layer to the"
+                " load: choose mlp=moe, or another beside it"
+            )
 
     def new_layer_states(self, batch: int, capacity: int) -> list[Any]:
         """Those of the blocks."""
@@ -75,11 +98,27 @@ class Transformer(Backbone):
             x = self.skip.entering(layer, x, context.carried)
             x = block.step(x, context, state)  # type: ignore[operator]  # a list of modules
             self.skip.left(layer, x, context.carried)
-        return self.head(self.final_norm(x), self.embedding.table.weight)
+        return self._logits(x)
+
+    def flops(self, work: Work) -> float:
+        """Forward FLOPs of some work; in training the head is used for every further token besides."""
+        further = len(self.ahead) * self.head.flops(work) if work.mode == "train" else 0
+        return super().flops(work) + further
 
     def n_embedding_params(self) -> int:
         """Parameters of the token embedding."""
         return self.embedding.table.weight.numel()
+
+    def _logits(self, x: Float[Tensor, "batch new d_model"]) -> Float[Tensor, "batch new v"]:
+        """What the head makes of the stream behind the last layer."""
+        return self.head(self.final_norm(x), self.embedding.table.weight)
+
+    def _tell_ahead(self, entered: Float[Tensor, "batch seq d_model"], context: Context) -> None:
+        """Logits of tokens further ahead; statistics of the layers that they come from are not kept."""
+        for block in self.ahead:
+            own = replace(context, reports=Reports())
+            context.reports.ahead.append(self._logits(block(entered, own)))
+            context.reports.losses += own.reports.losses
 
     def _context(self, places: Places, reports: Reports) -> Context:
         return Context(places, reports, {"pos": self.pos, "kernel": self.kernel, "skip": self.skip})

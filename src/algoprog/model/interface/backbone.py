@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -23,6 +23,9 @@ from algoprog.model.interface.site import Parts, Work
 
 TRAIN_OVER_FORWARD = 3
 """A backward pass costs two forward passes; nothing is recomputed."""
+
+AHEAD = "ahead."
+"""Where the path of a part begins that training alone has."""
 
 Stream = Float[Tensor, "batch new d_model"]
 
@@ -116,6 +119,7 @@ class Backbone(nn.Module, ABC):
         super().__init__()
         assert parts.keys() == self.axes
         self.dims = dims
+        self.ahead = nn.ModuleList()  # of training alone, each with logits of its own
 
     @property
     @abstractmethod
@@ -140,6 +144,17 @@ class Backbone(nn.Module, ABC):
         self, tokens: Int[Tensor, "batch new"], places: Following, layers: list[Any]
     ) -> Float[Tensor, "batch new v"]:
         """Logits at positions behind those of the layers' states, which take them up."""
+
+    def look_ahead(self, further: int, parts: Parts) -> None:
+        """Have training predict so many further tokens at every position; evaluation and decoding do not.
+
+        Raises:
+            ValueError: the backbone cannot.
+        """
+        raise ValueError(
+            "objective=multi_token puts further layers beside the last one of a transformer, and this backbone is none:"
+            " choose backbone=transformer beside it"
+        )
 
     def new_state(self, batch: int, capacity: int) -> State:
         """An empty state with room for `capacity` positions a row.
@@ -177,6 +192,10 @@ class Backbone(nn.Module, ABC):
         """Every part by its path."""
         return {name: module for name, module in self.named_modules() if isinstance(module, Part)}
 
+    def lasting_parts(self) -> dict[str, Part]:
+        """Those of evaluation and decoding: all but what training alone has."""
+        return {name: part for name, part in self.parts().items() if not name.startswith(AHEAD)}
+
     def init_weights(self, seed: int, rule: Rule | None = None) -> None:
         """Fill every part from streams keyed by (seed, path), by a rule; None for GPT-2's, the baseline's."""
         init = Init(seed, self.dims.n_layers, rule or Gpt2Rule())
@@ -189,7 +208,12 @@ class Backbone(nn.Module, ABC):
         Raises:
             AssertionError: a parameter is declared by no part, or twice.
         """
-        declared = [own for part in self.parts().values() for own in part.parameters_by_role()]
+        lasting = self.lasting_parts()
+        declared = [
+            own if name in lasting else replace(own, active=0.0)
+            for name, part in self.parts().items()
+            for own in part.parameters_by_role()
+        ]
         by_id = {id(own.parameter): own for own in declared}
         names = dict(self.named_parameters())
         undeclared = [name for name, parameter in names.items() if id(parameter) not in by_id]
@@ -202,7 +226,7 @@ class Backbone(nn.Module, ABC):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def n_active_params(self) -> int:
-        """Parameters that one token uses."""
+        """Parameters that one token uses, behind training."""
         return round(sum(own.active * own.parameter.numel() for own in self.parameters_by_role()))
 
     def n_active_body_params(self) -> int:
@@ -216,7 +240,8 @@ class Backbone(nn.Module, ABC):
 
     def flops(self, work: Work) -> float:
         """Forward FLOPs of some work."""
-        return sum(part.flops(work) for part in self.parts().values())
+        parts = self.parts() if work.mode == "train" else self.lasting_parts()
+        return sum(part.flops(work) for part in parts.values())
 
     def flops_per_token(self) -> float:
         """Model FLOPs of training on one token: forward and backward, at the full context."""
@@ -224,12 +249,12 @@ class Backbone(nn.Module, ABC):
 
     def state_bytes(self, context: int) -> int:
         """Bytes of the states of all layers for one sequence, with room for `context` positions."""
-        return sum(part.state_bytes(context) for part in self.parts().values() if isinstance(part, Mixer))
+        return sum(part.state_bytes(context) for part in self.lasting_parts().values() if isinstance(part, Mixer))
 
     def facts(self) -> dict[str, float]:
         """Constants of what was built, for the record: what its parts tell, and what it costs to use."""
         told: dict[str, list[float]] = {}
-        for part in self.parts().values():
+        for part in self.lasting_parts().values():
             for name, value in part.facts().items():
                 told.setdefault(name, []).append(value)
         means = {name: sum(values) / len(values) for name, values in told.items()}
@@ -247,7 +272,7 @@ class Backbone(nn.Module, ABC):
 
     def _statistics(self) -> Iterator[tuple[str, Statistic]]:
         seen: set[str] = set()
-        for part in self.parts().values():
+        for part in self.lasting_parts().values():
             for name, statistic in part.statistics().items():
                 place = key(part.site.layer, name)
                 assert place not in seen, f"two parts of a layer report {name}"

@@ -39,6 +39,7 @@ class Reports:
 
     losses: list[Tensor] = field(default_factory=list)
     statistics: dict[str, Tensor] = field(default_factory=dict)  # by the key of the part's layer and the name
+    ahead: list[Tensor] = field(default_factory=list)  # logits of the token after the next, of the one after that, ...
 
     def add_loss(self, loss: Float[Tensor, ""]) -> None:
         """A term that training adds to the cross-entropy, as a mean over the batch; evaluation never sees it.

@@ -15,9 +15,10 @@ from torch import Tensor
 from algoprog import build
 from algoprog.axes import MODEL
 from algoprog.model.interface.backbone import Backbone
+from algoprog.model.interface.reports import Reports
 from algoprog.run.spec import RunSpec
 from algoprog.runs.store import write_atomic
-from algoprog.training.cross_entropy import cross_entropy
+from algoprog.training.cross_entropy import cross_entropy, losses_ahead
 from algoprog.training.devices.hardware import device_name
 
 FILE = "calibration.json"
@@ -63,7 +64,7 @@ class Calibration:
         return min(self.here, default=None)
 
     def _key(self, spec: RunSpec) -> str:
-        parts = [spec.config[name] for name in (*MODEL, "model", "precision")]
+        parts = [spec.config[name] for name in (*MODEL, "model", "precision", "objective")]
         shape = [*parts, spec.tokens.info.vocab_size, spec.micro_batch_size]
         return json.dumps([device_name(torch.device("cpu")), self.threads, torch.__version__, shape], default=str)
 
@@ -98,8 +99,10 @@ def _speed(spec: RunSpec) -> float:
 
 def _pass_seconds(gpt: Backbone, batch: Tensor, mixed: bool) -> float:
     began = time.perf_counter()
+    reports = Reports()
     with torch.autocast("cpu", torch.bfloat16) if mixed else nullcontext():
-        loss = cross_entropy(gpt(batch).flatten(0, 1).float(), batch.flatten())
+        of_next = cross_entropy(gpt(batch, reports).flatten(0, 1).float(), batch.flatten())
+        loss = sum(losses_ahead(reports.ahead, batch), start=of_next)
     loss.backward()
     return time.perf_counter() - began
 
