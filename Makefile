@@ -9,7 +9,7 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
-	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target .venv/reference transformers safetensors && touch $@
+	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target .venv/reference transformers safetensors fla-core && touch $@
 
 .PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos bench catalogue gpu-smoke format clean
 help:  ## this list

@@ -13,9 +13,10 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+
+from algoprog.model.recurrent_state import chunks
 
 CHUNK = 64
 """Positions that are computed at once: how, never what."""
@@ -57,8 +58,8 @@ def chunked(q: Keys, k: Keys, v: Values, log_kept: Scalars, strength: Scalars, m
     `recurrent`.
     """
     seq_len, size = q.shape[2], min(CHUNK, q.shape[2])
-    q, k, v = (_chunks(x, size) for x in (q, k, v))
-    log_kept, strength = (_chunks(x.unsqueeze(-1), size) for x in (log_kept, strength))
+    q, k, v = (chunks(x, size) for x in (q, k, v))
+    log_kept, strength = (chunks(x.unsqueeze(-1), size) for x in (log_kept, strength))
     since_start = log_kept.cumsum(dim=-2)
     between = since_start - since_start.transpose(-1, -2)  # row: the later position
     future = torch.ones(size, size, dtype=torch.bool, device=q.device).triu(1)
@@ -80,8 +81,3 @@ def chunked(q: Keys, k: Keys, v: Values, log_kept: Scalars, strength: Scalars, m
         given.append(q[:, :, at] @ memory + within[:, :, at] @ corrections)
         memory = memory * kept[:, :, at] + k[:, :, at] @ corrections
     return torch.cat(given, dim=2)[:, :, :seq_len], memory
-
-
-def _chunks(x: Float[Tensor, "batch heads seq width"], size: int) -> Float[Tensor, "batch heads chunks size width"]:
-    """Cut the sequence; zeros fill the last chunk, which neither keep less nor correct anything."""
-    return F.pad(x, (0, 0, 0, -x.shape[2] % size)).unflatten(2, (-1, size))

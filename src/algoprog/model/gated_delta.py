@@ -19,27 +19,13 @@ from algoprog.model.interface.part import NoFacts, NoStatistics
 from algoprog.model.interface.places import Following
 from algoprog.model.interface.roles import Declared, linear, vector
 from algoprog.model.interface.site import Site, Work
+from algoprog.model.recurrent_state import RecurrentState
 
 EPS = 1e-6
 """Added to squared lengths and to mean squares before their root, as by Qwen3-Next."""
 
 RATES, STEPS = (0.01, 16.0), (1e-3, 0.1)
 """Between which rate and step of a head begin; their product is the logarithm of what it forgets in a position."""
-
-
-class DeltaState:
-    """What is kept of everything behind: as much for any length.
-
-    Args:
-        batch: sequences.
-        recent: features and positions that the convolution still reads.
-        memory: heads, and sizes of the memory of each.
-        like: decides device and precision; the memory has float32 at least.
-    """
-
-    def __init__(self, batch: int, recent: tuple[int, int], memory: tuple[int, int, int], like: Tensor) -> None:
-        self.recent = like.new_zeros(batch, *recent)
-        self.memory = like.new_zeros(batch, *memory, dtype=torch.promote_types(like.dtype, torch.float32))
 
 
 class GatedDelta(NoFacts, NoStatistics, Mixer):
@@ -90,7 +76,7 @@ class GatedDelta(NoFacts, NoStatistics, Mixer):
         return self._recalled(x, self.new_state(len(x), 0), None)
 
     def step(
-        self, x: Float[Tensor, "batch new d_model"], context: Context, state: DeltaState
+        self, x: Float[Tensor, "batch new d_model"], context: Context, state: RecurrentState
     ) -> Float[Tensor, "batch new d_model"]:
         """The update for positions behind those of the state, by the recurrence where it is one."""
         assert isinstance(context.places, Following)
@@ -98,10 +84,10 @@ class GatedDelta(NoFacts, NoStatistics, Mixer):
             return x  # of no position, as attention gives
         return self._recalled(x, state, context.places)
 
-    def new_state(self, batch: int, capacity: int) -> DeltaState:
+    def new_state(self, batch: int, capacity: int) -> RecurrentState:
         """Zeros."""
         recent = (len(self.conv), self.conv.shape[1] - 1)
-        return DeltaState(batch, recent, (self.n_heads, self.d_key, self.d_value), self.out.weight)
+        return RecurrentState(batch, recent, (self.n_heads, self.d_key, self.d_value), self.out.weight)
 
     def state_bytes(self, context: int) -> int:
         """The memories, in float32 at least, and what the convolution still reads."""
@@ -140,7 +126,7 @@ class GatedDelta(NoFacts, NoStatistics, Mixer):
                 nn.init.zeros_(layer.bias)
 
     def _recalled(
-        self, x: Float[Tensor, "batch new d_model"], state: DeltaState, places: Following | None
+        self, x: Float[Tensor, "batch new d_model"], state: RecurrentState, places: Following | None
     ) -> Float[Tensor, "batch new d_model"]:
         """What is read from the state, which takes up the positions that are no padding."""
         mixed, z = self.qkvz(x).split((len(self.conv), self.widths[-1]), dim=-1)
@@ -153,13 +139,9 @@ class GatedDelta(NoFacts, NoStatistics, Mixer):
         normed = F.rms_norm(read.to(wide), self.gain.shape, self.gain.to(wide), EPS).transpose(1, 2).flatten(2)
         return self.dropout(self.out(normed.to(z.dtype) * F.silu(z)))
 
-    def _convolved(self, mixed: Tensor, state: DeltaState, places: Following | None) -> Iterable[Tensor]:
+    def _convolved(self, mixed: Tensor, state: RecurrentState, places: Following | None) -> Iterable[Tensor]:
         """Queries, keys and values by head, each feature a sum over its own last positions; in float32 at least."""
-        features = torch.cat((state.recent.to(mixed.dtype), mixed.transpose(1, 2)), dim=2)
-        if places is not None:
-            at = places.valid[:, None] + torch.arange(state.recent.shape[2], device=mixed.device)
-            last = features.gather(2, at[:, None].expand(-1, features.shape[1], -1))
-            state.recent = last.to(state.recent.dtype)
+        features = state.followed_by(mixed, places)
         convolved = F.silu(F.conv1d(features, self.conv.unsqueeze(1), groups=len(self.conv))).to(state.memory.dtype)
         return (part.unflatten(1, (self.n_heads, -1)).transpose(2, 3) for part in convolved.split(self.widths[:3], 1))
 

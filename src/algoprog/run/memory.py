@@ -39,7 +39,7 @@ CPU_PROCESS_BYTES = 500e6
 SLACK = 1.15
 """On what tensors hold: what lies unused between them. Measured on a CPU from nano to full, where it is the most."""
 
-HALVED = {F.linear, torch.matmul, Tensor.matmul, Tensor.__matmul__}
+HALVED = {F.linear, F.conv1d, torch.matmul, Tensor.matmul, Tensor.__matmul__}
 WHOLE = {F.layer_norm, F.rms_norm, F.softmax, F.cross_entropy}
 """What mixed precision does in bfloat16 and what in float32; the rest takes what it is given."""
 
