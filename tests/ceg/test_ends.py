@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from algoprog.ceg.curves import Curve, ends_by_rate
+from algoprog.ceg.estimator.iso_loss import IsoLoss
+from algoprog.ceg.fit.smoothing import trend_of
 from algoprog.ceg.gains import compute_gains
-from algoprog.ceg.pairs.ends import all_ends, join_budgets
+from algoprog.ceg.pairs.ends import all_ends, ends_alone, join_budgets
+from algoprog.ceg.seeds.intervals import log_interval
 from algoprog.ceg.simulate.curves import World
 from algoprog.ceg.tables import read_table
 from algoprog.cli import main
@@ -260,3 +263,54 @@ def test_a_run_meets_itself_even_where_its_loss_tells_no_slope(tmp_path):
     rows = compute_gains(table(tmp_path, ",lr", *lines), **ISO)
     assert [row.ceg for row in rows] == [1.0, 1.0]
     assert not any("budget-mismatch" in row.flags or row.settling_budget for row in rows)
+
+
+def wandering(rng: np.random.Generator, gain: float, walk: float, seed_sd: float) -> tuple[list[Curve], float]:
+    """Three seeds of a baseline and of a variant whose reach strays from its law by a walk in ln cost, and ln CEG.
+
+    Args:
+        rng: where walks and seeds come from.
+        gain: CEG by the laws alone.
+        walk: sd of the walk over an e-fold of steps, nats.
+        seed_sd: of a run's losses over seeds, nats.
+    """
+    world, fine = World(), np.linspace(np.log(50_000) - 2.1, np.log(50_000), 841)
+    ends = np.arange(841)[::-162][::-1]  # a factor of 1.5 apart
+    strays = {name: np.cumsum(rng.normal(size=841)) * walk * np.sqrt(2.1 / 840) for name in ("none", "arm")}
+    reach = {n: world.annealed(np.exp(fine), g) + strays[n] for n, g in (("none", 1.0), ("arm", gain))}
+    known = np.ones(len(ends), bool)
+    curves = [
+        Curve(
+            name,
+            "m",
+            seed,
+            reach[name][ends] + seed_sd * rng.normal(),
+            {"steps": np.exp(fine[ends])},
+            ends=known,
+        )
+        for seed in range(3)
+        for name in ("none", "arm")
+    ]
+    return curves, float(fine[-1] - fine[np.argmax(reach["arm"] <= reach["none"][-1])])
+
+
+def test_what_reach_does_between_ends_is_part_of_the_interval():
+    rng, held, by_seeds = np.random.default_rng(3), [], []
+    for _ in range(60):
+        curves, truth = wandering(rng, 1.2, walk=0.004, seed_sd=0.0005)
+        (row,) = (row for row in arm_rows(curves) if row.kind != "bound")
+        held.append(np.log(row.ci_low) <= truth <= np.log(row.ci_high))
+        logs = [IsoLoss()(*curves[pair : pair + 2], "steps", "final").log_gain for pair in (0, 2, 4)]
+        low, high = log_interval(logs, 0.9)
+        by_seeds.append(low <= truth <= high)
+    assert 0.8 <= np.mean(held) <= 0.97
+    assert np.mean(by_seeds) < 0.7
+
+
+def test_an_end_is_not_misread_and_a_law_hardly():
+    world = World(branches=6, noise=0.0)
+    ends = ends_alone(world.curve(np.random.default_rng(0), 1.0, "none"), "steps")
+    trend = trend_of(ends, "steps")
+    at = float(trend.knots[-2])
+    assert trend.misreadings(at).tolist() == trend.misreadings(float(trend.knots[-1])).tolist() == [0, 0]
+    assert 0 < np.abs(trend.misreadings(at + 0.2)).max() < 0.02

@@ -65,7 +65,7 @@ def test_a_variant_that_scatters_more_is_tested_by_its_own_seeds():
     pool = pool_of(samples)
     assert pool.apart == {"wild"}
     own = samples["wild"].own_error().p_value(samples["wild"].mean)
-    assert p_values(samples, pool, {})["wild"] >= own
+    assert p_values(samples, pool, {}, {})["wild"] >= own
 
 
 def test_one_variant_is_tested_by_students_t():

@@ -31,6 +31,22 @@ class Evidence:
     estimates: tuple[Estimate, ...]
     sample: Sample | None
 
+    def reading_error(self) -> Error | None:
+        """The error of reading costs between ends that all seeds share; None where nothing is read between ends.
+
+        What ends stray from the curve through the others by, as the mean over seeds, less what that mean owes to the
+        scatter of the seeds, which their own error knows.
+        """
+        lengths = {len(estimate.misreadings) for estimate in self.estimates}
+        if len(lengths) != 1 or not any(lengths):
+            return None
+        off = np.array([estimate.misreadings for estimate in self.estimates])
+        shared = off.mean(axis=0) ** 2
+        if len(off) > 1:
+            shared -= off.var(axis=0, ddof=1) / len(off)
+        read = int((off != 0).any(axis=0).sum())
+        return Error(float(np.sqrt(max(shared.sum(), 0.0))), read) if read else None
+
     def law_error(self) -> Error | None:
         """The error of a single seed by the scatter of its ends about a law; None where it tells none."""
         if len(self.estimates) != 1 or self.estimates[0].degrees is None or not np.isfinite(self.estimates[0].log_sd):

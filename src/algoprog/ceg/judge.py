@@ -55,8 +55,10 @@ class _Model:
         logs = _baseline_logs(groups, samples, pool_of(family), question)
         pool = pool_of(family, logs)
         lent = {name: _lent(arms[name], pool, question) for name in samples}
-        errors = {name: sample.own_error() or lent[name] for name, sample in samples.items()}
-        p = p_values(family, pool, lent)
+        readings = {name: arms[name].reading_error() for name in samples}
+        known = {name: sample.own_error() or lent[name] for name, sample in samples.items()}
+        errors = {name: error and error.beside(readings[name]) for name, error in known.items()}
+        p = p_values(family, pool, lent, readings)
         same = [tuple(s.logs.values()) for name, s in samples.items() if name in aa and isinstance(s, Paired)]
         model, cost = groups[0].model, question.cost
         floors = {True: floor_of(model, cost, same), False: floor_of(model, cost, [logs], paired=False)}

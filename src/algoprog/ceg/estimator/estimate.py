@@ -34,6 +34,7 @@ class Estimate:
     correction: float = 0.0  # what the slope between ends that just miss each other adds to log_gain
     degrees: int | None = None  # of freedom of the error, where the runs themselves tell one that a seed may have
     settling_budget: float | None = None  # times its budget for the baseline to end at the variant's loss; if it has to
+    misreadings: tuple[float, ...] = ()  # of ln CEG between ends; the sum of squares is its variance
 
     @property
     def log_sd(self) -> float:

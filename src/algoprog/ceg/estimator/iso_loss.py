@@ -117,7 +117,15 @@ def _estimate(pair: _Pair, decided: Meeting, exponent: int | None) -> Estimate:
     if not decided.ends_meet:
         settling = settling_budget(found.log_gain, base, arm)
         found = replace(found, flags=(*found.flags, BUDGET_MISMATCH), settling_budget=settling)
-    return replace(found, flags=(*found.flags, *_flags(pair, base, arm)))
+    flags = (*found.flags, *_flags(pair, base, arm))
+    return replace(found, flags=flags, misreadings=_misreadings(reach, found))
+
+
+def _misreadings(reach: tuple[Reach, Reach], found: Estimate) -> tuple[float, ...]:
+    """What ln CEG may be misread by between ends, of baseline and variant, each by the mean over its inner ends."""
+    wanted = found.target if found.auxiliary_target is None else found.auxiliary_target
+    sides = [run.trend.misreadings(run.log_cost_at(wanted)) for run in reach]
+    return tuple(float(off) / len(side) ** 0.5 for side in sides for off in side)
 
 
 def _at_ends(reach: tuple[Reach, Reach], shared_sd: float, wanted: float, loss: float) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -194,13 +195,21 @@ class _Shape:
 
 
 def _joined(u: Array, loss: Array, grid: Array) -> Trend:
-    """The monotone cubic through ends of budgets; they leave nothing to tell its error by.
+    """The monotone cubic through ends of budgets; their error is what leaving one out tells.
 
     Source: Fritsch and Butland 1984, "A method for constructing local monotone piecewise cubic interpolants".
     """
     unknown, nothing = np.full(GRID, np.nan), np.zeros(GRID)
     values = np.asarray(PchipInterpolator(u, loss)(grid))
-    return Trend(grid, values, unknown, 0.0, len(u), anneal=0.0, anneal_sd=0.0, lever=nothing)
+    trend = Trend(grid, values, unknown, 0.0, len(u), anneal=0.0, anneal_sd=0.0, lever=nothing)
+    return replace(trend, knots=u, left_out=_left_out(u, loss))
+
+
+def _left_out(u: Array, loss: Array) -> Array:
+    """What each inner end lies above the curve through the others, where three of those are left."""
+    inner = range(1, len(u) - 1) if len(u) >= MIN_POINTS else ()
+    others = [PchipInterpolator(np.delete(u, i), np.delete(loss, i)) for i in inner]
+    return np.array([loss[i] - float(curve(u[i])) for i, curve in zip(inner, others, strict=True)])
 
 
 def _least_squares(fixed: Array, wiggles: int, loss: Array) -> Solution:

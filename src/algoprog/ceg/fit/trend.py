@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,8 +15,15 @@ MIDDLE, LATE = (0.3, 0.7), 0.85
 TYPICAL_EXPONENT = 0.3
 """Of the power law by which a slope is carried from the middle of a run to its end."""
 
+NEAREST = 2
+"""Inner ends that tell how far a reading next to them may be off."""
+
 GRID = 256
 """Points of a trend; linear interpolation between them is off by less than 1e-4 of a cost."""
+
+
+def _nothing() -> Array:
+    return np.zeros(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +42,8 @@ class Trend:
     anneal: float
     anneal_sd: float
     lever: Array
+    knots: Array = field(default_factory=_nothing)  # log costs of the ends that were joined, not smoothed
+    left_out: Array = field(default_factory=_nothing)  # nats of each inner one above the curve through the others
 
     @property
     def envelope(self) -> Array:
@@ -83,6 +92,21 @@ class Trend:
         high, low = np.interp(ends, self.log_cost, self.envelope)
         return float((high - low) / (ends[1] - ends[0]))
 
+    def misreadings(self, log_cost: float) -> Array:
+        """What ln cost may be misread by at a cost between joined ends, by the two inner ends next to it; 0 at an end.
+
+        The curve through the others misses an inner end by as much as that end strays from the law that all follow.
+        Where what budgets reach strays as a random walk in ln cost does, a reading at share t of the way between two
+        ends is off by sqrt(2 t (1 - t)) times as much, since leaving an end out doubles the distance.
+        """
+        count, after = min(len(self.left_out), NEAREST), int(np.searchsorted(self.knots, log_cost))
+        if not 0 < after < len(self.knots) or (here := self.slope_at(log_cost)) <= 0:
+            return np.zeros(count)
+        share = (log_cost - self.knots[after - 1]) / (self.knots[after] - self.knots[after - 1])
+        near = np.argsort(np.abs(self.knots[1:-1] - log_cost))[:count]
+        slopes = np.array([max(self.slope_at(float(self.knots[1 + index])), here) for index in near])
+        return self.left_out[near] / slopes * np.sqrt(2 * share * (1 - share))
+
     @property
     def annealed_slope(self) -> float:
         """Nats that ends fall for each e-fold of cost, as far as one run tells: its own slope less its annealing.
@@ -99,7 +123,7 @@ class Trend:
 
     def moved(self, log_cost: float) -> Trend:
         """The trend with its costs multiplied by exp(log_cost)."""
-        return replace(self, log_cost=self.log_cost + log_cost)
+        return replace(self, log_cost=self.log_cost + log_cost, knots=self.knots + log_cost)
 
     def corrected(self, anneal: float, anneal_sd: float) -> Trend:
         """The trend if its annealing part were this: everything else follows by regression."""

@@ -13,8 +13,15 @@ FALSE_SHARE = 0.10
 """Share of the findings of a family that may be false on average."""
 
 
-def p_values(samples: Mapping[str, Sample], pool: SeedVariance, lent: Mapping[str, Error | None]) -> dict[str, float]:
+def p_values(
+    samples: Mapping[str, Sample],
+    pool: SeedVariance,
+    lent: Mapping[str, Error | None],
+    readings: Mapping[str, Error | None],
+) -> dict[str, float]:
     """Two-sided p-value of every variant's mean ln CEG, by the spread that its model's variants share.
+
+    `readings` are errors that its seeds share, of reading costs between ends, beside that spread.
 
     A variant that scatters more than the others is tested by its own seeds as well, and the larger p-value stands.
     Variants of one seed are tested where a spread is `lent`, else left out.
@@ -24,7 +31,7 @@ def p_values(samples: Mapping[str, Sample], pool: SeedVariance, lent: Mapping[st
         own = sample.own_error()
         error = lent.get(name) if own is None else pool.error(sample)
         tests = [error, own] if name in pool.apart else [error]
-        values = [test.p_value(sample.mean) for test in tests if test is not None]
+        values = [test.beside(readings.get(name)).p_value(sample.mean) for test in tests if test is not None]
         if values and np.isfinite(values).all():
             found[name] = max(values)
     return found

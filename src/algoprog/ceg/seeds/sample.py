@@ -19,6 +19,18 @@ class Error:
     degrees: float
     borrowed: bool = False  # not from the seeds of this variant
 
+    def beside(self, other: Error | None) -> Error:
+        """The error of a mean that is off for another, independent reason as well; never known better for it.
+
+        Source: Satterthwaite 1946, for the degrees of freedom.
+        """
+        if other is None or other.standard <= 0:
+            return self
+        parts = [(self.standard**2, self.degrees), (other.standard**2, other.degrees)]
+        total = sum(variance for variance, _ in parts)
+        degrees = total**2 / sum(variance**2 / known for variance, known in parts)
+        return Error(float(np.sqrt(total)), min(degrees, self.degrees), self.borrowed)
+
     def half(self, confidence: float) -> float:
         """Half the width of the two-sided interval."""
         level = (1 + confidence) / 2

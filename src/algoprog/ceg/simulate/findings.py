@@ -47,4 +47,4 @@ def found_in(samples: Mapping[str, Sample], pair_sd: float = float(np.sqrt(2))) 
     """The findings of a sweep; one seed is tested by the sd of a pair, which is then known."""
     known = Error(pair_sd, float("inf"), borrowed=True)
     lent = {name: known if sample.runs == 1 else None for name, sample in samples.items()}
-    return findings(p_values(samples, pool_of(samples), lent))
+    return findings(p_values(samples, pool_of(samples), lent, {}))
