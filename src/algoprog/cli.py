@@ -12,8 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from threadpoolctl import threadpool_limits
-
 from algoprog.catalogue.command import add_options
 from algoprog.ceg.cost import COSTS, beside
 from algoprog.commands import Commands
@@ -59,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from threadpoolctl import threadpool_limits
+
     try:
         with threadpool_limits(limits=1, user_api="blas"):  # matrices are tiny here: threads only wait for each other
             code = int(options.action(options))

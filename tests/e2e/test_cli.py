@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -109,3 +111,17 @@ def test_an_exception_that_nobody_expected_is_one_line(
     assert str(log) in error
     assert log.stat().st_mode & 0o777 == 0o600
     assert "Traceback" in log.read_text()
+
+
+def test_help_imports_nothing_that_computes() -> None:
+    """What takes half a second is counted by what is imported, which no busy machine changes."""
+    code = (
+        "import sys; from contextlib import suppress; from algoprog.cli import main\n"
+        "with suppress(SystemExit): main(['--help'])\n"
+        "slow = ('torch', 'lightning', 'hydra', 'omegaconf', 'numpy', 'scipy', 'matplotlib', 'pydantic', 'wandb')\n"
+        "print([name for name in slow if name in sys.modules], len(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found, count = result.stdout.splitlines()[-1].rsplit(" ", 1)
+    assert found == "[]"
+    assert int(count) < 250

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from algoprog.data.windows import IGNORED
+from algoprog.training import cross_entropy as module
 from algoprog.training.cross_entropy import cross_entropy
 
 
@@ -62,3 +63,45 @@ def test_members_at_once_get_what_each_gets_alone() -> None:
         alone = scores.clone().requires_grad_()
         F.cross_entropy(alone, wanted).backward()
         torch.testing.assert_close(several.grad[member], alone.grad, rtol=1e-12, atol=1e-14)
+
+
+@pytest.fixture
+def in_small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything counts as large, and a chunk has five rows."""
+    monkeypatch.setattr(module, "LARGE_BYTES", 0)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 5 * 37 * 4 // torch.get_num_threads())
+
+
+@pytest.mark.parametrize("ignored", [0, 7])
+@pytest.mark.usefixtures("in_small_chunks")
+def test_large_logits_are_worked_on_where_they_lie(ignored: int) -> None:
+    leaf, targets = drawn(torch.float32, ignored)
+    ours, torchs = leaf.clone().requires_grad_(), leaf.clone().requires_grad_()
+    logits = 1 * ours
+    address = logits.data_ptr()
+    loss, expected = cross_entropy(logits, targets), F.cross_entropy(torchs, targets)
+    assert loss.item() == expected.item()
+    assert torch.equal(logits.detach(), torchs.detach().log_softmax(-1))
+    (gradient,) = torch.autograd.grad(3 * loss, logits, retain_graph=True)
+    assert gradient.data_ptr() == address
+    (3 * expected).backward()
+    torch.testing.assert_close(gradient, torchs.grad, rtol=1e-6, atol=1e-9)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("ignored", [0, 7])
+@pytest.mark.usefixtures("in_small_chunks")
+def test_large_logits_that_are_only_scored_stay_as_they_are(ignored: int) -> None:
+    logits, targets = drawn(torch.float32, ignored)
+    before = logits.clone()
+    assert cross_entropy(logits, targets).item() == F.cross_entropy(logits, targets).item()
+    assert logits.equal(before)
+
+
+@pytest.mark.usefixtures("in_small_chunks")
+def test_whoever_needs_large_logits_afterwards_is_told() -> None:
+    leaf, targets = drawn(torch.float32, 0)
+    logits = leaf.requires_grad_().exp()  # whose gradient is itself
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        cross_entropy(logits, targets).backward()

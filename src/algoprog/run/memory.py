@@ -22,6 +22,7 @@ from algoprog.axes import MODEL
 from algoprog.model.dims import Dims
 from algoprog.model.interface.reports import Reports
 from algoprog.run.spec import RunSpec
+from algoprog.training.cross_entropy import GPU_LARGE_BYTES, LARGE_BYTES
 from algoprog.training.devices.hardware import Gpus
 
 BYTES_PER_PARAMETER = 8
@@ -53,14 +54,26 @@ def peak_memory(spec: RunSpec, gpus: Gpus) -> float:
     """
     dims = build.dims_of(spec.config, spec.tokens)
     first, further = _known(spec.config, replace(dims, n_layers=2))
-    logits = 4.0 * spec.micro_batch_size * dims.seq_len * dims.vocab_size
-    # The logits are still held when all that the backward pass needs is; it works in place of that, and within a layer
+    # The loss works in place of the logits where they are large, and the backward pass of what was kept, within a layer
     # with gradients that are about as much as it kept.
-    activations = SLACK * (first + dims.n_layers * further + logits)
+    activations = SLACK * (first + dims.n_layers * further + _beside_the_loss(spec, dims, gpus))
     held = BYTES_PER_PARAMETER * spec.n_params + spec.optimizer_bytes + activations
     if on_cpu(spec.config, gpus):
         return CPU_BYTES_PER_PARAMETER * spec.n_params + held + _branch_bytes(spec) + CPU_PROCESS_BYTES
     return held
+
+
+def logits_bytes(spec: RunSpec, dims: Dims) -> float:
+    """Of the logits of a micro-batch in float32."""
+    return 4.0 * spec.micro_batch_size * dims.seq_len * dims.vocab_size
+
+
+def _beside_the_loss(spec: RunSpec, dims: Dims, gpus: Gpus) -> float:
+    """Bytes of logits that are held once the loss is known: all of small ones, of large ones those before a cast."""
+    logits = logits_bytes(spec, dims)
+    if logits <= (LARGE_BYTES if on_cpu(spec.config, gpus) else GPU_LARGE_BYTES):
+        return logits
+    return logits / 2 if spec.config["precision"] == "bf16-mixed" else 0.0
 
 
 def _branch_bytes(spec: RunSpec) -> float:

@@ -14,10 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING
 
 from algoprog.runs.mistake import fault
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 STATUS_FILE = "status.json"
 
@@ -90,6 +92,8 @@ def read_status(folder: Path) -> Status | None:
 
 @cache
 def _adapter() -> TypeAdapter[Status]:
+    from pydantic import TypeAdapter
+
     return TypeAdapter(Status)
 
 

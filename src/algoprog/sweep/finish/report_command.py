@@ -9,7 +9,6 @@ from pathlib import Path
 from algoprog.ceg.cost import COSTS
 from algoprog.commands import Commands
 from algoprog.runs.record import BASELINE
-from algoprog.runs.store import find_runs
 from algoprog.sweep.finish.source_command import add_metric, add_prices, add_table, curves
 
 
@@ -33,6 +32,7 @@ def add_report(commands: Commands) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from algoprog.runs.store import find_runs
     from algoprog.sweep.finish.analysis import analyse
 
     path: Path = options.source

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algoprog.axes import MODEL
-from algoprog.run.memory import CPU_PROCESS_BYTES, on_cpu, peak_memory
+from algoprog.build import dims_of
+from algoprog.run.memory import CPU_PROCESS_BYTES, logits_bytes, on_cpu, peak_memory
 from algoprog.run.spec import RunSpec
 from algoprog.runs.record import SEARCH
 from algoprog.sweep.engine.together import MOST, Shape
@@ -76,5 +77,6 @@ def _most(spec: RunSpec, planned: Plan, where: Placement) -> int:
     """Members that the memory of a CPU takes; that of a GPU is found out by trial."""
     if planned.share is None or not on_cpu(spec.config, where.gpus):
         return MOST
-    own = peak_memory(spec, where.gpus) - CPU_PROCESS_BYTES
+    stacked = logits_bytes(spec, dims_of(spec.config, spec.tokens))  # their loss is not worked out in place
+    own = peak_memory(spec, where.gpus) - CPU_PROCESS_BYTES + stacked
     return max(1, int((planned.share - CPU_PROCESS_BYTES) / own))
