@@ -69,7 +69,7 @@ def logits_bytes(spec: RunSpec, dims: Dims) -> float:
 
 
 def _beside_the_loss(spec: RunSpec, dims: Dims, gpus: Gpus) -> float:
-    """Bytes of logits that are held once the loss is known: small ones, those before a cast, what an objective copies."""
+    """Bytes of logits held once the loss is known: small ones, those before a cast, what an objective copies."""
     logits = logits_bytes(spec, dims)
     large = LARGE_BYTES if on_cpu(spec.config, gpus) else GPU_LARGE_BYTES
     if logits <= large or build.construct(spec.config, "objective").adds:
