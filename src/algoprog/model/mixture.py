@@ -84,7 +84,7 @@ class MixtureOfExperts(NoFacts, Mlp):
         update = self.experts(*tokens).unflatten(0, x.shape[:2])
         for expert in self.shared:
             update = update + expert.everywhere(x)  # type: ignore[operator]  # a list of modules
-        return self.dropout(update)
+        return self.dropout(update.to(x.dtype))  # weights of experts are wider than a stream in bfloat16
 
     def flops(self, work: Work) -> float:
         """The router; experts speak for themselves."""

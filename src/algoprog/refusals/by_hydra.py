@@ -22,11 +22,22 @@ _CHOSEN = re.compile(r"Multiple values for (?P<key>\S+)\. To override")
 _SWEEP = re.compile(r"Sweep parameters '(?P<word>.*)' requires --multirun", re.DOTALL)
 
 
+NOT_HERE = {
+    "kernel/flex": (
+        "kernel=flex is no option here: FlexAttention has no backward pass on a CPU, and on a GPU nobody has held it"
+        " against kernel=math"
+    )
+}
+"""Options that somebody may look for, each with the reason why there is none."""
+
+
 def hydra_sentence(error: Exception) -> str:
     """One sentence on what was asked for and what there is, with exactly the words of the command line in it."""
     text = str(error)
     why = _first_line(error.__cause__)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        if error.missing_cfg_file in NOT_HERE:
+            return f"{NOT_HERE[error.missing_cfg_file]}: choose among {', '.join(error.options)}"
         return f"Could not find '{error.missing_cfg_file}': choose among {', '.join(error.options)}"
     if found := _NOT_THERE.search(text):
         key = _full_key(error.__cause__) or found["key"]

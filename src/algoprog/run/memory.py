@@ -24,15 +24,13 @@ from algoprog.model.interface.reports import Reports
 from algoprog.run.spec import RunSpec
 from algoprog.training.cross_entropy import GPU_LARGE_BYTES, LARGE_BYTES
 from algoprog.training.devices.hardware import Gpus
+from algoprog.training.precision import MIXED_BF16, bytes_of_numbers, cast
 
 BYTES_PER_PARAMETER = 8
 """float32: weight and gradient."""
 
 CPU_BYTES_PER_PARAMETER = 4
 """On a CPU one float more, as measured: what the step of the optimizer and the allocator hold beside."""
-
-BRANCH_BYTES_PER_PARAMETER = 4
-"""While a branch is annealed, the trunk's weights and the optimizer's state wait in the machine's memory."""
 
 CPU_PROCESS_BYTES = 500e6
 """What a process holds on a CPU before its model: interpreter, PyTorch and Lightning, measured on Linux."""
@@ -57,9 +55,10 @@ def peak_memory(spec: RunSpec, gpus: Gpus) -> float:
     # The loss works in place of the logits where they are large, and the backward pass of what was kept, within a layer
     # with gradients that are about as much as it kept.
     activations = SLACK * (first + dims.n_layers * further + _beside_the_loss(spec, dims, gpus))
-    held = BYTES_PER_PARAMETER * spec.n_params + spec.optimizer_bytes + activations
+    share = bytes_of_numbers(spec.config["precision"]) / 4
+    held = share * BYTES_PER_PARAMETER * spec.n_params + spec.optimizer_bytes + activations
     if on_cpu(spec.config, gpus):
-        return CPU_BYTES_PER_PARAMETER * spec.n_params + held + _branch_bytes(spec) + CPU_PROCESS_BYTES
+        return share * CPU_BYTES_PER_PARAMETER * spec.n_params + held + _branch_bytes(spec) + CPU_PROCESS_BYTES
     return held
 
 
@@ -74,12 +73,13 @@ def _beside_the_loss(spec: RunSpec, dims: Dims, gpus: Gpus) -> float:
     large = LARGE_BYTES if on_cpu(spec.config, gpus) else GPU_LARGE_BYTES
     if logits <= large or build.construct(spec.config, "objective").adds:
         return logits
-    return logits / 2 if spec.config["precision"] == "bf16-mixed" else 0.0
+    return 0.0 if spec.config["precision"] == "32" else logits / 2
 
 
 def _branch_bytes(spec: RunSpec) -> float:
-    """Bytes of the machine that wait while the run anneals a branch; none without branches."""
-    return BRANCH_BYTES_PER_PARAMETER * spec.n_params + spec.optimizer_bytes if spec.branches() else 0.0
+    """Bytes of the machine in which the trunk's weights and the optimizer's state wait while a branch is annealed."""
+    weights = bytes_of_numbers(spec.config["precision"]) * spec.n_params
+    return weights + spec.optimizer_bytes if spec.branches() else 0.0
 
 
 def machine_memory(spec: RunSpec, gpus: Gpus) -> float:
@@ -106,7 +106,7 @@ def _known(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
 
 def _kept(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
     """Bytes that the forward pass of a micro-batch keeps beside weights: with one layer, and for each layer more."""
-    gpt = build.skeleton(config, dims).train()
+    gpt = cast(build.skeleton(config, dims).train(), config["precision"])
     weights = {parameter.untyped_storage()._cdata for parameter in gpt.parameters()}
     kept: dict[int, torch.UntypedStorage] = {}
 
@@ -122,7 +122,7 @@ def _kept(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
     gpt.layers[1].register_forward_pre_hook(lambda *_: marks.append(total()))
     gpt.layers[1].register_forward_hook(lambda *_: marks.append(total()))
     batch, reports = torch.zeros(config["micro_batch_size"], dims.seq_len, dtype=torch.long, device="meta"), Reports()
-    with saved_tensors_hooks(keep, lambda tensor: tensor), _AsOnDevice(config["precision"] == "bf16-mixed"):
+    with saved_tensors_hooks(keep, lambda tensor: tensor), _AsOnDevice(config["precision"] == MIXED_BF16):
         for logits in (gpt(batch, reports), *reports.ahead):
             F.cross_entropy(logits.flatten(0, 1).float(), batch.flatten())
     further = marks[1] - marks[0]

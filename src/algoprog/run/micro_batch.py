@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import torch
 
@@ -18,6 +17,7 @@ from algoprog.run.memory import machine_memory, on_cpu
 from algoprog.run.spec import RunSpec
 from algoprog.training.cross_entropy import cross_entropy, losses_ahead
 from algoprog.training.devices.hardware import Gpus
+from algoprog.training.precision import autocast, cast
 
 BUCKET_BYTES = 4
 """Under several devices a second copy of the gradient, in the buckets in which it is exchanged."""
@@ -98,13 +98,13 @@ def _goes_through(spec: RunSpec, gpt: Backbone, device: torch.device) -> bool:
 
 
 def _pass(spec: RunSpec, gpt: Backbone, device: torch.device) -> None:
-    model = copy.deepcopy(gpt).to(device).train()
+    precision, reports = spec.config["precision"], Reports()
+    model = cast(copy.deepcopy(gpt).to(device).train(), precision)
     copies = BUCKET_BYTES if spec.n_devices > 1 else 0
     beside = spec.optimizer_bytes + copies * spec.n_params
     held = torch.empty(int(beside), dtype=torch.uint8, device=device)
     batch = torch.zeros(spec.micro_batch_size, model.dims.seq_len, dtype=torch.long, device=device)
-    mixed, reports = spec.config["precision"] == "bf16-mixed", Reports()
-    with torch.autocast(device.type, torch.bfloat16) if mixed else nullcontext():
+    with autocast(device.type, precision):
         of_next = cross_entropy(model(batch, reports).flatten(0, 1).float(), batch.flatten())
         loss = sum(losses_ahead(reports.ahead, batch), start=of_next)
     loss.backward()

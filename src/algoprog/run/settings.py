@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from algoprog.baseline import get
+from algoprog.baseline import get, option
 from algoprog.build import construct
 from algoprog.model.interface.roles import matrix, vector
 from algoprog.runs.record import COMPARE, SEARCH
+from algoprog.training.precision import FP8, FP8_CAPABILITY, MIXED_BF16, TRUE_BF16
 
-PRECISIONS = ("32", "bf16-mixed")
+PRECISIONS = ("32", MIXED_BF16, TRUE_BF16)
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda")
 STRATEGIES = ("auto", "ddp", "fsdp")
 
@@ -24,6 +25,8 @@ def check_settings(config: dict[str, Any]) -> None:
         ValueError: the first that cannot be used, with what can.
     """
     trainer = config["trainer"]
+    if config["precision"] == FP8:
+        raise ValueError(f"precision=fp8 {_no_fp8()}: use precision=bf16-mixed")
     checks = {
         "precision": (config["precision"] in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
         "role": (config["role"] in (SEARCH, COMPARE), f"{SEARCH} or {COMPARE}"),
@@ -47,6 +50,16 @@ def check_settings(config: dict[str, Any]) -> None:
             raise ValueError(f"{name}={get(config, name)} must be {wanted}")
 
 
+def _no_fp8() -> str:
+    """Why nothing is trained in 8 bits, as the end of a sentence."""
+    found = [torch.cuda.get_device_capability(index) for index in range(torch.cuda.device_count())]
+    if not any(capability >= FP8_CAPABILITY for capability in found):
+        return (
+            "multiplies in float8, for which GPUs have units from capability 8.9 on, and this machine has no such GPU"
+        )
+    return "is not written: products in float8 have to be held against others on a GPU that has them, and were not"
+
+
 def _are_contexts(given: list[int]) -> bool:
     return bool(given) and min(given) >= 1 and len({*given}) == len(given)
 
@@ -67,7 +80,13 @@ def _at_least(value: float | None, least: float) -> bool:
 def check_optimizer(config: dict[str, Any]) -> None:
     """Build the optimizer for one vector and one matrix, so that it refuses its knobs now."""
     try:
-        construct(config, "optim")([vector(nn.Parameter(torch.zeros(1))), matrix(nn.Parameter(torch.zeros(1, 1)))])
+        recipe = construct(config, "optim")
+        recipe([vector(nn.Parameter(torch.zeros(1))), matrix(nn.Parameter(torch.zeros(1, 1)))])
     except (IndexError, ValueError) as error:
         message = " ".join(str(error).split())
         raise ValueError(f"optim: {message[:1].lower()}{message[1:]}: correct that knob") from error
+    if recipe.decomposes and config["precision"] == TRUE_BF16:
+        raise ValueError(
+            f"optim={option(config['optim'])} takes matrices apart, for which there are no kernels in bfloat16: use"
+            f" precision={MIXED_BF16} with it"
+        )

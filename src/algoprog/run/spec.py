@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,15 @@ from algoprog.refusals.unknown import refuse_unknown
 from algoprog.run.batch import accumulated, check_whole, devices_of
 from algoprog.run.settings import check_optimizer, check_settings
 from algoprog.training import budget
+from algoprog.training.optimizer import MOMENT_BYTES
+from algoprog.training.precision import bytes_of_numbers
 from algoprog.variant import cohort, model_name, run_id, text, variant
 
 if TYPE_CHECKING:
+    from algoprog.model.interface.roles import Declared
     from algoprog.training.devices.hardware import Gpus
     from algoprog.training.module import LanguageModel
+    from algoprog.training.optimizer import Recipe
     from algoprog.training.schedule import Schedule
 
 
@@ -204,7 +209,7 @@ def priced(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) 
         n_embedding_params=model.n_embedding_params(),
         flops_per_token=flops_per_token,
         optimizer_flops=optimizer_flops,
-        optimizer_bytes=sum(optimizer.state_bytes(parameter) for parameter in parameters),
+        optimizer_bytes=_kept_bytes(optimizer, parameters, config["precision"]),
         facts=model.facts(),
         attention_density=model.attention_density(),
         sparse=model.sparse,
@@ -219,6 +224,11 @@ def priced(config: dict[str, Any], store: TokenStore, gpus: Gpus | None = None) 
     construct(config, "logger"), construct(config, "objective")
     check_optimizer(config)
     return checked
+
+
+def _kept_bytes(optimizer: Recipe, parameters: Sequence[Declared], precision: str) -> int:
+    """Bytes that the optimizer keeps between steps, where recipes count them in float32."""
+    return sum(optimizer.state_bytes(own) for own in parameters) * bytes_of_numbers(precision) // MOMENT_BYTES
 
 
 def _beyond_flops(config: dict[str, Any], store: TokenStore, model: Backbone) -> float:

@@ -7,7 +7,6 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from statistics import median
@@ -26,6 +25,7 @@ from algoprog.run.spec import RunSpec
 from algoprog.training.devices.hardware import synchronize
 from algoprog.training.members.stacked import losses
 from algoprog.training.module import Batch, next_token_loss
+from algoprog.training.precision import TRUE_BF16, autocast
 
 CLOSE = 1e-4
 """Relative difference of losses and gradients, in float32, above which stacking a model has gone wrong."""
@@ -52,6 +52,8 @@ def alone_because(spec: RunSpec) -> str | None:
         return "it trains on several devices"
     if spec.config["trainer"]["compile"]:
         return "trainer.compile=true compiles one model"
+    if spec.config["precision"] == TRUE_BF16:
+        return f"precision={TRUE_BF16} turns whole models"
     objective = build.construct(spec.config, "objective")
     if objective.adds or objective.ahead:
         return "its objective is more than the cross-entropy of the next token"
@@ -139,7 +141,7 @@ class Steps:
 
     def __init__(self, spec: RunSpec, members: int, device: torch.device) -> None:
         dims = build.dims_of(spec.config, spec.tokens)
-        self.device, self.mixed = device, spec.config["precision"] == "bf16-mixed"
+        self.device, self.precision = device, spec.config["precision"]
         self.models = [_model(spec.config, dims, seed).to(device).train() for seed in range(members)]
         self.optimizers = [build.construct(spec.config, "optim")(model.parameters_by_role()) for model in self.models]
         self.batches = [_batch(dims, spec.micro_batch_size, seed, device) for seed in range(members)]
@@ -157,7 +159,7 @@ class Steps:
         began = time.perf_counter()
         for part in parts:
             models = self.models[part]
-            with torch.autocast(self.device.type, torch.bfloat16) if self.mixed else nullcontext():
+            with autocast(self.device.type, self.precision):
                 found = find(models, self.batches[part], [Reports() for _ in models])
             torch.autograd.backward(found)
             for optimizer in self.optimizers[part]:

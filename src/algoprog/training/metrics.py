@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import Module
 from torchmetrics import Metric
 
 
@@ -27,6 +29,10 @@ class LanguageModelLoss(Metric):
         self.add_state("nats", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("tokens", torch.tensor(0, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("bytes", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ()) -> Module:
+        """What is added up stays in its precision where the module is cast to another."""
+        return super()._apply(lambda state: state.to(fn(state.new_empty(0)).device), exclude_state)
 
     def update(self, mean_nats: Tensor, n_tokens: int, n_bytes: int | None = None) -> None:
         """Add the mean loss, in nats, of `n_tokens` tokens that stand for `n_bytes` bytes of text."""

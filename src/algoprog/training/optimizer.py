@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +27,9 @@ class Recipe(ABC):
     of others, which are whole on every device; all in `state_dict`, so that checkpoints, branches and shards hold it.
     Parameters may be shards (`DTensor`), without which no step is whole.
     """
+
+    decomposes: ClassVar[bool] = False
+    """Whether it takes matrices apart, for which there are no kernels in bfloat16."""
 
     @abstractmethod
     def __call__(self, parameters: Sequence[Declared]) -> Optimizer:

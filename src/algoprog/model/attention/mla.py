@@ -89,6 +89,8 @@ class LatentAttention(NoStatistics, Causal, Attention):
         "qk_norm": "whose keys are read from a latent that is normalised",
     }
 
+    wide: ClassVar[tuple[str, ...]] = ("cos", "sin")
+
     cos: Tensor
     sin: Tensor
 

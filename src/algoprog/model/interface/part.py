@@ -8,9 +8,10 @@ Source: Kaplan et al. 2020 (arXiv 2001.08361), section 2.1.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -39,9 +40,21 @@ class Part(nn.Module, ABC):
     bounded_by: ClassVar[str | None] = None
     """Why it has nothing for positions beyond the context of the model, as the end of a sentence; None where it has."""
 
+    wide: ClassVar[tuple[str, ...]] = ()
+    """Buffers that stay in float32 where a model is cast to bfloat16, whose eight bits cannot hold them."""
+
     def __init__(self, site: Site) -> None:
         super().__init__()
         self.site = site
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Part:
+        before = {name: getattr(self, name) for name in self.wide}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch declares no types of it
+        for name, buffer in before.items():
+            moved = getattr(self, name)
+            if moved.dtype == torch.bfloat16:
+                setattr(self, name, buffer.to(moved.device))
+        return self
 
     @abstractmethod
     def flops(self, work: Work) -> float:

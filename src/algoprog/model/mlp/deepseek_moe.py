@@ -1,6 +1,7 @@
 """A mixture of experts whose router is a sigmoid, kept even by a bias instead of a loss."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -34,6 +35,8 @@ class DeepSeekMoe(Adapting, MixtureOfExperts):
     """
 
     expert_bias: Float[Tensor, " experts"]
+
+    wide: ClassVar[tuple[str, ...]] = ("expert_bias",)
 
     def __init__(
         self,

@@ -36,6 +36,8 @@ class BatchNorm(Norm):
 
     of_whole_batches: ClassVar[bool] = True
 
+    wide: ClassVar[tuple[str, ...]] = ("running_mean", "running_var", "seen")
+
     running_mean: Tensor
     running_var: Tensor
     seen: Tensor
@@ -58,7 +60,7 @@ class BatchNorm(Norm):
         wide = x.to(torch.promote_types(x.dtype, torch.float32)) - self.running_mean  # near zero: squares cancel less
         shift, variance = self._past(wide) if self.training else (0.0, self.running_var)
         normed = self.gain * ((wide - shift) * torch.rsqrt(variance + self.eps))
-        return normed if self.bias is None else normed + self.bias
+        return (normed if self.bias is None else normed + self.bias).to(self.gain.dtype)
 
     def _past(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance up to every position; the running means take up the last ones."""

@@ -1,5 +1,7 @@
 """Rotary position embedding."""
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -27,6 +29,8 @@ class RotaryPosition(NoParameters, EmbedsNothing, BiasesNothing, Position):
     Source: Su et al. 2021 (arXiv 2104.09864), section 3.4; the halves of a head are paired, and the fraction is taken,
         as in GPT-NeoX (Black et al. 2022, arXiv 2204.06745, section 2.1).
     """
+
+    wide: ClassVar[tuple[str, ...]] = ("cos", "sin")
 
     cos: Tensor
     sin: Tensor

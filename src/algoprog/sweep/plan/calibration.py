@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from algoprog.run.spec import RunSpec
 from algoprog.runs.store import write_atomic
 from algoprog.training.cross_entropy import cross_entropy, losses_ahead
 from algoprog.training.devices.hardware import device_name
+from algoprog.training.precision import autocast, cast
 
 FILE = "calibration.json"
 
@@ -81,26 +82,27 @@ class Calibration:
 def _speed(spec: RunSpec) -> float:
     """FLOP/s of passes that double in size up to the largest, until they took long enough together."""
     dims = build.dims_of(spec.config, spec.tokens)
+    precision = spec.config["precision"]
     gpt = build.gpt(spec.config, replace(dims, n_layers=min(LAYERS, dims.n_layers))).train()
     gpt.init_weights(0)
+    cast(gpt, precision)
     a_sequence = gpt.flops_per_token() * dims.seq_len
     most = max(1, min(spec.micro_batch_size, int(MOST_FLOPS / a_sequence)))
-    mixed = spec.config["precision"] == "bf16-mixed"
     fastest: dict[int, float] = {}
     sequences, spent = 1, 0.0
     while spent < ENOUGH_SECONDS:
         measured = sequences
-        took = _pass_seconds(gpt, torch.zeros(measured, dims.seq_len, dtype=torch.long), mixed)
+        took = _pass_seconds(gpt, torch.zeros(measured, dims.seq_len, dtype=torch.long), precision)
         fastest[measured] = min(took, fastest.get(measured, took))
         spent += took
         sequences = min(2 * measured, most)
     return float(a_sequence * measured / fastest[measured])
 
 
-def _pass_seconds(gpt: Backbone, batch: Tensor, mixed: bool) -> float:
+def _pass_seconds(gpt: Backbone, batch: Tensor, precision: str) -> float:
     began = time.perf_counter()
     reports = Reports()
-    with torch.autocast("cpu", torch.bfloat16) if mixed else nullcontext():
+    with autocast("cpu", precision):
         of_next = cross_entropy(gpt(batch, reports).flatten(0, 1).float(), batch.flatten())
         loss = sum(losses_ahead(reports.ahead, batch), start=of_next)
     loss.backward()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -42,6 +42,8 @@ class Soap(Recipe):
 
     Source: Vyas et al. 2024 (arXiv 2409.11321), algorithms 3 and 4.
     """
+
+    decomposes: ClassVar[bool] = True
 
     def __init__(self, *, lr: float, betas: Sequence[float], every: int, eps: float, weight_decay: float) -> None:
         self.betas = check_knobs(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
