@@ -11,7 +11,7 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
 	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target .venv/reference transformers safetensors fla-core && touch $@
 
-.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos bench catalogue gpu-smoke format clean
+.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos bench mup-transfer catalogue gpu-smoke format clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
@@ -54,6 +54,8 @@ prediction-accuracy: setup  ## how far predictions of a larger model are off on 
 	  x-transformers torch-einops-utils einx einops frozendict loguru litgpt && touch $@
 bench: .venv/.peers  ## a step of ours beside transformers', litgpt's and x-transformers', interleaved, minutes
 	$(PY) benchmarks/peers.py
+mup-transfer: setup  ## where the best learning rate lies at each width, muP beside the usual initial weights, hours
+	$(PY) benchmarks/mup_transfer.py
 catalogue: setup  ## write docs/catalogue.md from the options
 	$(PY) benchmarks/catalogue.py
 gpu-smoke: setup  ## on one CUDA GPU: speed, memory and agreement, under 8 minutes

@@ -52,6 +52,7 @@ CASES = {
     "softcap=tanh": ("softcap=tanh", "softcap.cap=0.002"),  # products are small in so few steps
     **{f"{axis}=batchnorm": (*words, "micro_batch_size=4") for axis, words in NORMS.items()},
     **{f"optim={name}": (f"optim={name}",) for name in options("optim") if name != "adamw"},
+    "init=mup": ("init=mup", "optim.lr=5e-3"),
     "init=torch": ("init=torch", "optim.lr=2e-3"),
     "init=zero_out": ("init=zero_out",),
     "objective=label_smoothing": ("objective=label_smoothing",),

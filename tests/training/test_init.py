@@ -69,4 +69,5 @@ def test_runs_begin_with_it_and_learn(tmp_path: Path, name: str) -> None:
     run = load_run(tmp_path)
     assert run.curve["val_loss"][-1] < run.curve["val_loss"][0] - 0.5
     assert run.record.environment["dead_parameters"] == []
-    assert run.record.choices["init"] == {"option": name}
+    knobs = {knob: value for knob, value in part("init", name).items() if knob != "_target_"}
+    assert run.record.choices["init"] == {"option": name, **knobs}

@@ -5,18 +5,43 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from algoprog.model.dims import Dims
+from algoprog.model.interface.roles import Role
 
 STD = 0.02
 """Standard deviation of every weight matrix and embedding (GPT-2)."""
 
 
+@dataclass(frozen=True)
+class Scales:
+    """What a rule scales beside weights; 1 where it leaves a model as it is."""
+
+    output: float = 1.0  # logits
+    attention: float = 1.0  # products of queries and keys
+    rates: Mapping[Role, float] = field(default_factory=dict)  # learning rates, by role
+
+
 class Rule(ABC):
     """From what distribution weights are drawn, by what they do; filters, gains and biases are their parts' own."""
+
+    by_role: ClassVar[bool] = False
+    """Whether it gives roles learning rates of their own, as optimizers need them that move every element alike."""
+
+    def at(self, dims: Dims) -> Rule:
+        """The rule for a model of these sizes."""
+        return self
+
+    @property
+    def scales(self) -> Scales:
+        """What it scales beside weights."""
+        return Scales()
 
     @abstractmethod
     def matrix(self, values: Tensor, generator: torch.Generator) -> Tensor:
@@ -29,6 +54,14 @@ class Rule(ABC):
     @abstractmethod
     def embedding(self, values: Tensor, generator: torch.Generator) -> Tensor:
         """Fill vectors that are looked up."""
+
+    def output(self, values: Tensor, generator: torch.Generator) -> Tensor:
+        """Fill an output matrix that is no embedding."""
+        return self.matrix(values, generator)
+
+    def router(self, values: Tensor, generator: torch.Generator) -> Tensor:
+        """Fill a matrix of as many outputs at every width."""
+        return self.matrix(values, generator)
 
 
 class Gpt2Rule(Rule):
@@ -74,6 +107,14 @@ class Init:
     def embedding(self, weight: Tensor, name: str) -> None:
         """Fill in place as vectors that are looked up; from N(0, 0.02^2) by GPT-2's rule."""
         self._fill(weight, name, self.rule.embedding)
+
+    def output(self, weight: Tensor, name: str) -> None:
+        """Fill in place as an output matrix that is no embedding."""
+        self._fill(weight, name, self.rule.output)
+
+    def router(self, weight: Tensor, name: str) -> None:
+        """Fill in place as a matrix of as many outputs at every width."""
+        self._fill(weight, name, self.rule.router)
 
     def gaussian(self, weight: Tensor, name: str, std: float) -> None:
         """Fill in place from N(0, std^2), whatever the rule."""

@@ -96,7 +96,7 @@ class MixtureOfExperts(NoFacts, Mlp):
 
     def init_weights(self, init: Init) -> None:
         """The router, like any matrix."""
-        init.normal(self.router.weight, "router")
+        init.router(self.router.weight, "router")
 
     def statistics(self) -> Mapping[str, Statistic]:
         """How often each expert was chosen."""

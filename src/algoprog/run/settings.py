@@ -78,13 +78,22 @@ def _at_least(value: float | None, least: float) -> bool:
 
 
 def check_optimizer(config: dict[str, Any]) -> None:
-    """Build the optimizer for one vector and one matrix, so that it refuses its knobs now."""
+    """Build the optimizer for one vector and one matrix, so that it refuses its knobs now.
+
+    Raises:
+        ValueError: it does, or what was chosen beside it.
+    """
     try:
         recipe = construct(config, "optim")
         recipe([vector(nn.Parameter(torch.zeros(1))), matrix(nn.Parameter(torch.zeros(1, 1)))])
     except (IndexError, ValueError) as error:
         message = " ".join(str(error).split())
         raise ValueError(f"optim: {message[:1].lower()}{message[1:]}: correct that knob") from error
+    if construct(config, "init").by_role and not recipe.elementwise:
+        raise ValueError(
+            f"init={option(config['init'])} gives matrices the learning rate that Adam needs at every width, and"
+            f" optim={option(config['optim'])} moves them otherwise: use optim=adamw, or another init"
+        )
     if recipe.decomposes and config["precision"] == TRUE_BF16:
         raise ValueError(
             f"optim={option(config['optim'])} takes matrices apart, for which there are no kernels in bfloat16: use"

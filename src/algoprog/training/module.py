@@ -23,7 +23,7 @@ from algoprog.training.devices import parallel
 from algoprog.training.gradients import GradientsSeen
 from algoprog.training.metrics import LanguageModelLoss
 from algoprog.training.objectives import Objective
-from algoprog.training.optimizer import Recipe
+from algoprog.training.optimizer import Recipe, at_their_rates
 from algoprog.training.reported import Totals
 from algoprog.training.schedule import Schedule
 
@@ -138,7 +138,7 @@ class LanguageModel(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer and its schedule, stepped after every update."""
-        optimizer = self.optimizer(self.gpt.parameters_by_role())
+        optimizer = at_their_rates(self.optimizer(self.gpt.parameters_by_role()))
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: self.schedule.factor(step, self.total_steps)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -19,6 +19,10 @@ MOMENT_BYTES = 4
 """A running mean or sum of a gradient, or of its square, in float32."""
 
 
+RATE = "rate"
+"""Key of a parameter group: the factor of its learning rate, where it has one."""
+
+
 class Recipe(ABC):
     """A way to update a model's parameters, by what each is for.
 
@@ -27,6 +31,9 @@ class Recipe(ABC):
     of others, which are whole on every device; all in `state_dict`, so that checkpoints, branches and shards hold it.
     Parameters may be shards (`DTensor`), without which no step is whole.
     """
+
+    elementwise: ClassVar[bool] = False
+    """Whether it moves every element by about its rate, whatever the size of its gradient, as Adam does."""
 
     decomposes: ClassVar[bool] = False
     """Whether it takes matrices apart, for which there are no kernels in bfloat16."""
@@ -71,10 +78,26 @@ def check_rates(**knobs: float) -> None:
 
 
 def groups(parameters: Sequence[Declared], *, weight_decay: float) -> list[dict[str, Any]]:
-    """Two parameter groups: what decays, then the rest."""
-    decayed = [own.parameter for own in parameters if own.decayed]
-    rest = [own.parameter for own in parameters if not own.decayed]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    """Two parameter groups: what decays, then the rest; of both, one for every rate that roles have, 1 first.
+
+    Decay is divided by a rate, so that weights are as often renewed at any: it acts by the product of both.
+    """
+    return [*_by_rate(parameters, True, weight_decay), *_by_rate(parameters, False, 0.0)]
+
+
+def _by_rate(parameters: Sequence[Declared], decayed: bool, weight_decay: float) -> Iterator[dict[str, Any]]:
+    chosen = [own for own in parameters if own.decayed is decayed]
+    for rate in sorted({own.rate for own in chosen}, key=lambda rate: (rate != 1, rate)) or [1.0]:
+        alike = [own.parameter for own in chosen if own.rate == rate]
+        own = {RATE: rate} if rate != 1 else {}  # groups of runs that have no such rates are what they were
+        yield {"params": alike, "weight_decay": weight_decay / rate, **own}
+
+
+def at_their_rates(optimizer: Optimizer) -> Optimizer:
+    """The optimizer, with every group at its own multiple of the learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] *= group.get(RATE, 1.0)
+    return optimizer
 
 
 class Averaging(Optimizer, ABC):

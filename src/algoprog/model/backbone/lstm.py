@@ -87,7 +87,7 @@ class Lstm(Backbone):
         x = self.dropout(self.embedding(tokens))
         for layer in self.stack:
             x = layer(x, context)
-        return self.head(self.final_norm(x), self.embedding.table.weight)
+        return self.logits(x)
 
     def new_layer_states(self, batch: int, capacity: int) -> list[LstmState]:
         """Those of the LSTM layers."""
@@ -101,7 +101,7 @@ class Lstm(Backbone):
         x = self.dropout(self.embedding(tokens))
         for layer, state in zip(self.stack, layers, strict=True):
             x = layer.step(x, context, state)  # type: ignore[operator]  # a list of modules
-        return self.head(self.final_norm(x), self.embedding.table.weight)
+        return self.logits(x)
 
     def n_embedding_params(self) -> int:
         """Parameters of the token embedding."""

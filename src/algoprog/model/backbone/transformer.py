@@ -63,7 +63,7 @@ class Transformer(Backbone):
             self.skip.left(layer, x, context.carried)
         if reports is not None:
             self._tell_ahead(entered, context)
-        return self._logits(x)
+        return self.logits(x)
 
     def look_ahead(self, further: int, parts: Parts) -> None:
         """Put so many blocks beside the last one, each of which is given what that is and shares norm and head with it.
@@ -98,7 +98,7 @@ class Transformer(Backbone):
             x = self.skip.entering(layer, x, context.carried)
             x = block.step(x, context, state)  # type: ignore[operator]  # a list of modules
             self.skip.left(layer, x, context.carried)
-        return self._logits(x)
+        return self.logits(x)
 
     def flops(self, work: Work) -> float:
         """Forward FLOPs of some work; in training the head is used for every further token besides."""
@@ -109,15 +109,11 @@ class Transformer(Backbone):
         """Parameters of the token embedding."""
         return self.embedding.table.weight.numel()
 
-    def _logits(self, x: Float[Tensor, "batch new d_model"]) -> Float[Tensor, "batch new v"]:
-        """What the head makes of the stream behind the last layer."""
-        return self.head(self.final_norm(x), self.embedding.table.weight)
-
     def _tell_ahead(self, entered: Float[Tensor, "batch seq d_model"], context: Context) -> None:
         """Logits of tokens further ahead; statistics of the layers that they come from are not kept."""
         for block in self.ahead:
             own = replace(context, reports=Reports())
-            context.reports.ahead.append(self._logits(block(entered, own)))
+            context.reports.ahead.append(self.logits(block(entered, own)))
             context.reports.losses += own.reports.losses
 
     def _context(self, places: Places, reports: Reports) -> Context:

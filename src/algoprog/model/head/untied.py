@@ -45,4 +45,4 @@ class UntiedHead(Head):
 
     def init_weights(self, init: Init) -> None:
         """The matrix, from one stream."""
-        init.normal(self.weight, "weight")
+        init.output(self.weight, "weight")

@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from algoprog.model.dims import Dims
-from algoprog.model.init import Gpt2Rule, Init, Rule
+from algoprog.model.embedding import Embedding
+from algoprog.model.init import Gpt2Rule, Init, Rule, Scales
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import Attention, Mixer
 from algoprog.model.interface.part import NoFacts, NoFlops, NoParameters, Norm, NoStatistics, Part
@@ -20,6 +21,7 @@ from algoprog.model.interface.places import Following
 from algoprog.model.interface.reports import Reports, Statistic, key
 from algoprog.model.interface.roles import Declared, Role
 from algoprog.model.interface.site import Parts, Work
+from algoprog.model.interface.wiring import Head
 
 TRAIN_OVER_FORWARD = 3
 """A backward pass costs two forward passes; nothing is recomputed."""
@@ -112,6 +114,10 @@ class Backbone(nn.Module, ABC):
         parts: build its parts, by axis.
     """
 
+    embedding: Embedding
+    final_norm: Norm
+    head: Head
+
     axes: ClassVar[frozenset[str]]
     """The axes of architecture that it has; the others mean nothing under it."""
 
@@ -120,6 +126,7 @@ class Backbone(nn.Module, ABC):
         assert parts.keys() == self.axes
         self.dims = dims
         self.ahead = nn.ModuleList()  # of training alone, each with logits of its own
+        self.scales = Scales()
 
     @property
     @abstractmethod
@@ -155,6 +162,11 @@ class Backbone(nn.Module, ABC):
             "objective=multi_token puts further layers beside the last one of a transformer, and this backbone is none:"
             " choose backbone=transformer beside it"
         )
+
+    def logits(self, x: Stream) -> Float[Tensor, "batch new v"]:
+        """What the head makes of the stream behind the last layer."""
+        read = self.final_norm(x)
+        return self.head(read if self.scales.output == 1 else self.scales.output * read, self.embedding.table.weight)
 
     def new_state(self, batch: int, capacity: int) -> State:
         """An empty state with room for `capacity` positions a row.
@@ -197,8 +209,14 @@ class Backbone(nn.Module, ABC):
         return {name: part for name, part in self.parts().items() if not name.startswith(AHEAD)}
 
     def init_weights(self, seed: int, rule: Rule | None = None) -> None:
-        """Fill every part from streams keyed by (seed, path), by a rule; None for GPT-2's, the baseline's."""
-        init = Init(seed, self.dims.n_layers, rule or Gpt2Rule())
+        """Fill every part from streams keyed by (seed, path), by a rule; None for GPT-2's, the baseline's.
+
+        What the rule scales beside weights is scaled from now on.
+        """
+        rule = (rule or Gpt2Rule()).at(self.dims)
+        self.scales, init = rule.scales, Init(seed, self.dims.n_layers, rule)
+        for mixer in (part for part in self.parts().values() if isinstance(part, Attention)):
+            mixer.sharpness = rule.scales.attention
         for name, part in self.parts().items():
             part.init_weights(init.child(name))
 
@@ -209,8 +227,9 @@ class Backbone(nn.Module, ABC):
             AssertionError: a parameter is declared by no part, or twice.
         """
         lasting = self.lasting_parts()
+        rates = self.scales.rates
         declared = [
-            own if name in lasting else replace(own, active=0.0)
+            replace(own, active=own.active if name in lasting else 0.0, rate=rates.get(own.role, 1.0))
             for name, part in self.parts().items()
             for own in part.parameters_by_role()
         ]

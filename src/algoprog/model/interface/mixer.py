@@ -60,6 +60,7 @@ class Attention(Mixer):
 
     def __init__(self, site: Site, parts: Parts) -> None:
         super().__init__(site)
+        self.sharpness = 1.0  # factor of the scale of products, which the rule of initial weights may set
         self.output_gate: OutputGate = parts["output_gate"](site)
         self.sinks: Sinks = parts["sinks"](site)
         self.softcap: Softcap = parts["softcap"](site)
@@ -76,6 +77,8 @@ class Attention(Mixer):
         bias: Float[Tensor, "*#batch queries keys"] | None = None,
     ) -> Float[Tensor, "batch heads queries d_value"]:
         """The kernel's, with the sinks and the bound that this layer has."""
+        if self.sharpness != 1:
+            scale = self.sharpness * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
         return context.kernel(q, k, v, mask, scale=scale, bias=bias, sinks=self.sinks.logits, cap=self.softcap.cap)
 
     @abstractmethod

@@ -29,6 +29,7 @@ class Declared:
         decayed: whether weight decay acts on it.
         active: share of it that one token uses; below 1 for experts.
         rows: rows of every matrix that it holds, one below the other: several where projections are fused.
+        rate: factor of the learning rate, which the rule of initial weights may give a role.
     """
 
     parameter: nn.Parameter
@@ -36,6 +37,7 @@ class Declared:
     decayed: bool
     active: float
     rows: tuple[int, ...]
+    rate: float = 1.0
 
     def matrices(self) -> Iterator[tuple[int, int]]:
         """Rows and columns of every matrix that it holds; none of a vector."""

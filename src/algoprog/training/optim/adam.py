@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch.optim import Optimizer
@@ -25,6 +26,8 @@ class Adam(Recipe):
 
     Source: Kingma and Ba 2014 (arXiv 1412.6980), algorithm 1.
     """
+
+    elementwise: ClassVar[bool] = True
 
     def __init__(self, *, lr: float, betas: Sequence[float], eps: float, weight_decay: float) -> None:
         self.betas = check_knobs(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -34,6 +34,8 @@ class AdEMAMix(Recipe):
 
     Source: Pagliardini et al. 2024 (arXiv 2409.03137), algorithm 1 and equation for beta3 in section 3.
     """
+
+    elementwise: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ class Lion(Recipe):
 
     Source: Chen et al. 2023 (arXiv 2302.06675), algorithm 2.
     """
+
+    elementwise: ClassVar[bool] = True
 
     def __init__(self, *, lr: float, betas: Sequence[float], weight_decay: float) -> None:
         self.betas = check_knobs(lr=lr, betas=betas, eps=0.0, weight_decay=weight_decay)

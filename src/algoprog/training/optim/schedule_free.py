@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -33,6 +33,8 @@ class ScheduleFree(Recipe):
 
     Source: Defazio et al. 2024 (arXiv 2405.15682), algorithm 1.
     """
+
+    elementwise: ClassVar[bool] = True
 
     def __init__(self, *, lr: float, betas: Sequence[float], eps: float, weight_decay: float) -> None:
         self.betas = check_knobs(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
