@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from jaxtyping import config as jaxtyping_config
 from omegaconf import OmegaConf
 
 from algoprog import build
@@ -188,3 +191,14 @@ class Time:
 
     def perf_counter(self) -> float:
         return self.now
+
+
+@contextmanager
+def unchecked_shapes() -> Iterator[None]:
+    """Shapes and types of the model's calls are not checked within."""
+    before = jaxtyping_config.jaxtyping_disable
+    jaxtyping_config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping_config.update("jaxtyping_disable", before)
