@@ -32,6 +32,7 @@ class Call:
     ended: str | None = None  # None while it starts runs, and for good if it was killed
     expected: int = 0  # runs that the command means in any case; those of a later phase have no names yet
     views: tuple[dict[str, Any], ...] = ()  # runs finished before that this call compares as another variant
+    left_out: tuple[dict[str, Any], ...] = ()  # what it cannot train: each reason with the words that it is about
 
     @property
     def size(self) -> int:
@@ -72,6 +73,7 @@ def begin_call(
     runs: Mapping[str, Sequence[str]],
     expected: int = 0,
     views: Sequence[dict[str, Any]] = (),
+    left_out: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Note that this process is going to train these runs.
 
@@ -81,12 +83,22 @@ def begin_call(
         runs: overrides of every run by the name of its folder, likewise.
         expected: how many there will be at least, where some have no names yet.
         views: how it sees finished runs whose records say otherwise.
+        left_out: what it cannot train, each reason with the words that it is about.
 
     Raises:
         ValueError: the file that is there is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    own = Call(command, tuple(runs), socket.gethostname(), os.getpid(), now(), expected=expected, views=tuple(views))
+    own = Call(
+        command,
+        tuple(runs),
+        socket.gethostname(),
+        os.getpid(),
+        now(),
+        expected=expected,
+        views=tuple(views),
+        left_out=tuple(left_out),
+    )
     with FileLock(folder / LOCK_FILE):
         before = read_calls(folder)
         _write(folder, Calls((*before.calls, own), {**before.runs, **runs}))
@@ -129,8 +141,8 @@ def read_calls(folder: Path) -> Calls:
 
 
 def _tuples(call: Mapping[str, Any]) -> dict[str, Any]:
-    """The lists of a call as the tuples that they were; calls from before there were views have none."""
-    return {"asked": tuple(call["asked"]), "views": tuple(call.get("views", ()))}
+    """The lists of a call as the tuples that they were; those of older calls lack some."""
+    return {"asked": tuple(call["asked"]), **{name: tuple(call.get(name, ())) for name in ("views", "left_out")}}
 
 
 def _write(folder: Path, content: Calls) -> None:

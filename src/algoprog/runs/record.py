@@ -96,6 +96,8 @@ SWEEP_FILE = "sweep.json"
 """What a sweep set out to do: its command line, and name and overrides of every run."""
 CHOICES_FILE = "choices.json"
 """What the searches of a sweep chose, and the trials that they chose by."""
+SCREENING_FILE = "screening.json"
+"""What the looks of a sweep decided, and the rule that they decided by."""
 GAINS_CSV, GAINS_JSON, REPORT_FILE = "gains.csv", "gains.json", "report.html"
 CURVES_CSV = "curves.csv"  # the curves behind a published table
 FIGURES = "figures"  # folder of the figures beside the report

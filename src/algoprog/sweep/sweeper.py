@@ -17,11 +17,13 @@ from algoprog.runs.calls import begin_call, end_call
 from algoprog.runs.mistake import exit_code, sentence
 from algoprog.sweep.design.compare import Words
 from algoprog.sweep.design.composition import Compose, composition
-from algoprog.sweep.design.jobs import jobs
+from algoprog.sweep.design.every import LeftOut
+from algoprog.sweep.design.jobs import design_of, jobs
 from algoprog.sweep.plan.announce import tell, tell_refused, tell_unread
 from algoprog.sweep.plan.placement import placement
-from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside, views
+from algoprog.sweep.plan.plan import Plan, adopt, left_out, plan, set_aside, views
 from algoprog.sweep.plan.room import hand_over
+from algoprog.sweep.screen.screening import Screening
 from algoprog.sweep.search.outlook import offer
 from algoprog.sweep.search.phases import Phases, Sweep, named
 from algoprog.sweep.search.settings import tune_of
@@ -58,10 +60,14 @@ class Sweeper(BasicSweeper):
             loader = self.hydra_context.config_loader
             compose = composition(self.config, loader)
             wanted = jobs(self.config, arguments, self.params, loader, compose)
-            tune, own = tune_of(self.config), self._own(compose)
-            start = (
-                partial(own.launch, _begin(own, wanted)) if tune is None else _mistakes()(Phases(own, tune, wanted).run)
-            )
+            design, tune = design_of(self.config, arguments, loader), tune_of(self.config)
+            own = self._own(compose, left_out=design.left_out, tolerant=design.tolerant)
+            if design.screen is not None:
+                start = _mistakes()(Screening(own, design.screen, tune, wanted).run)
+            elif tune is not None:
+                start = _mistakes()(Phases(own, tune, wanted).run)
+            else:
+                start = partial(own.launch, _begin(own, wanted))
         try:
             return start()
         except KeyboardInterrupt:
@@ -71,7 +77,7 @@ class Sweeper(BasicSweeper):
         finally:
             end_call(own.folder)
 
-    def _own(self, compose: Compose) -> Sweep:
+    def _own(self, compose: Compose, *, left_out: Sequence[LeftOut], tolerant: bool) -> Sweep:
         """This call."""
         assert self.config is not None
         return Sweep(
@@ -80,7 +86,8 @@ class Sweeper(BasicSweeper):
             compose=compose,
             placement=placement(self.config),
             reuse=self.reuse,
-            skip_refused=self.skip_refused,
+            skip_refused=self.skip_refused or tolerant,
+            left_out=tuple(left_out),
             fail_fast=bool(self.config.hydra.launcher.get("fail_fast")),
             launch=self._launch,
         )
@@ -96,11 +103,12 @@ class Sweeper(BasicSweeper):
 def _begin(sweep: Sweep, wanted: Sequence[Words]) -> Plan:
     """The plan of a sweep of one phase, told and noted."""
     planned = plan(wanted, sweep.compose, sweep_dir=sweep.folder, reuse=sweep.reuse, placement=sweep.placement)
+    planned.refused += sweep.left_out
     tell_refused(planned, skip_refused=sweep.skip_refused)
     tell(planned, sweep.folder, sweep.placement)
     if planned.todo and (line := offer(wanted, planned)):
         print(line, flush=True)
-    begin_call(sweep.folder, sweep.command, named(planned), views=views(planned))
+    begin_call(sweep.folder, sweep.command, named(planned), views=views(planned), left_out=left_out(planned))
     adopt(planned, sweep.folder)
     set_aside(planned, sweep.folder)
     return planned

@@ -103,12 +103,31 @@ def pool_of(samples: Mapping[str, Sample], baseline: Sequence[float] = ()) -> Se
     return SeedVariance(pair, _run_error(unpaired, np.array(baseline)), apart)
 
 
+def pair_errors(cells: Mapping[str, Mapping[int, float]]) -> tuple[Error, ...]:
+    """Both errors of a pair that `pool_of` chooses among: as if all runs scattered alike, and by the pairs alone.
+
+    Args:
+        cells: ln CEG of every variant by its paired seeds.
+    """
+    cells = {name: row for name, row in cells.items() if len(row) > 1}
+    if not cells:
+        return ()
+    whole, arms = _fits(cells)
+    alike = Error(float(np.sqrt(2 * whole.squares / whole.degrees)), whole.degrees)
+    return (alike, _components(cells, whole, arms)) if arms.degrees else (alike,)
+
+
+def _fits(cells: Mapping[str, Mapping[int, float]]) -> tuple[_Fit, _Fit]:
+    """Of the variants with the baseline's zeros, and of the variants alone."""
+    zeros = dict.fromkeys({seed for row in cells.values() for seed in row}, 0.0)
+    return _Fit.of({"": zeros, **cells}), _Fit.of(cells)
+
+
 def _pair_error(cells: Mapping[str, Mapping[int, float]]) -> tuple[Error | None, frozenset[str]]:
     cells = {name: row for name, row in cells.items() if len(row) > 1}
     if not cells:
         return None, frozenset()
-    zeros = dict.fromkeys({seed for row in cells.values() for seed in row}, 0.0)
-    whole, arms = _Fit.of({"": zeros, **cells}), _Fit.of(cells)
+    whole, arms = _fits(cells)
     if arms.degrees and _baseline_differs(whole, arms):
         return _components(cells, whole, arms), _apart(cells, arms)
     variance = 2 * whole.squares / whole.degrees

@@ -44,6 +44,13 @@ class Error:
         away = -abs(mean) / self.standard
         return float(2 * (special.stdtr(self.degrees, away) if np.isfinite(self.degrees) else special.ndtr(away)))
 
+    def p_below(self, mean: float) -> float:
+        """One-sided, of a mean this far below 0 or further."""
+        if self.standard <= 0:
+            return 0.0 if mean < 0 else 1.0
+        away = mean / self.standard
+        return float(special.stdtr(self.degrees, away) if np.isfinite(self.degrees) else special.ndtr(away))
+
 
 @dataclass(frozen=True)
 class Paired:

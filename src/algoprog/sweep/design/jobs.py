@@ -19,6 +19,7 @@ from algoprog.overrides import refuse_choices, setting, subject, with_moved_axes
 from algoprog.refusals.by_hydra import hydra_sentence
 from algoprog.sweep.design.compare import Words, compared, moved
 from algoprog.sweep.design.composition import Compose
+from algoprog.sweep.design.every import Around
 from algoprog.sweep.design.exclude import kept
 from algoprog.sweep.design.shape import Design, read
 from algoprog.sweep.design.variants import words
@@ -46,8 +47,7 @@ def jobs(
         ValueError: the design does not make sense, or contradicts the command line.
     """
     typed = _parse(arguments, loader)
-    base = {axis: option(config[axis]) for axis in ALWAYS}
-    design = read(_with_lists(config, [word for word in typed if subject(word) == "design"]), base)
+    design = _design(config, typed)
     own = [word for word in typed if subject(word) not in ("design", "tune")]
     _check_one_search(typed)
     _check_conflicts(design, own)
@@ -62,6 +62,23 @@ def jobs(
     distinct = list({tuple(job): job for job in flat}.values())
     refuse_choices(list(dict.fromkeys(word for job in distinct for word in job)))
     return _compared(kept(distinct, design.exclude, config, loader, compose), config, typed, compose)
+
+
+def design_of(config: DictConfig, arguments: Sequence[str], loader: ConfigLoader) -> Design:
+    """The design of a sweep.
+
+    Raises:
+        ValueError: it does not make sense.
+    """
+    return _design(config, _parse(arguments, loader))
+
+
+def _design(config: DictConfig, typed: Sequence[Override]) -> Design:
+    base = {axis: option(config[axis]) for axis in ALWAYS}
+    named = frozenset(setting(word).lstrip("+~") for word in typed)
+    chosen = {axis: str(config.hydra.runtime.choices[axis]) for axis in AXES if axis not in base}
+    around = Around({**chosen, **base}, str(config.baseline.name), named)
+    return read(_with_lists(config, [word for word in typed if subject(word) == "design"]), base, around)
 
 
 def _compared(found: list[Words], config: DictConfig, typed: Sequence[Override], compose: Compose) -> list[Words]:

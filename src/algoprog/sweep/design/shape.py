@@ -12,12 +12,23 @@ from itertools import product
 from typing import Any, TypeAlias
 
 from algoprog.axes import AXES, MODEL, axis_of
+from algoprog.baseline import baseline
+from algoprog.ceg.screening.rule import Screen
+from algoprog.sweep.design.every import Around, LeftOut, every_option, not_every_option, put_back, same_function
+from algoprog.sweep.design.screen import FIELDS as SCREEN_FIELDS
+from algoprog.sweep.design.screen import screen_of
 from algoprog.sweep.design.variants import arm, check, is_baseline, words
 
 Options: TypeAlias = Mapping[str, Sequence[str]]
 """The options of each axis that a design is about, the baseline's left out."""
 
 Arms: TypeAlias = list[dict[str, str]]
+
+EVERY, SCREEN, LEAVE_ONE_OUT = "every_option", "screen", "leave_one_out"
+
+OF_ALL = ("shape", "parts", "variants", "zip", "vary", "exclude")
+OF_ONE = {"axes": (EVERY, SCREEN), "put_back": (LEAVE_ONE_OUT,), **dict.fromkeys(SCREEN_FIELDS, (SCREEN,))}
+"""Fields of every design, and those of few shapes."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,9 @@ class Design:
     zipped: tuple[Mapping[str, Sequence[str]], ...]  # groups of settings that go together
     vary: Mapping[str, Sequence[str]]
     exclude: tuple[Mapping[str, Sequence[str]], ...]
+    left_out: tuple[LeftOut, ...] = ()  # options that a design over all of them is not about
+    tolerant: bool = False  # nobody named its variants one by one: those that cannot be trained are left out
+    screen: Screen | None = None  # the rule by which variants leave the sweep; None: all stay
 
     def sets(self, key: str) -> bool:
         """Whether its variants set this, or have something to say of it; what trains a model keeps its knobs."""
@@ -38,33 +52,86 @@ class Design:
         return bool(self.arms) and (key in self.axes or within or axis == "variant")
 
 
-def read(raw: Any, base: Mapping[str, str] | None = None) -> Design:
+@dataclass(frozen=True)
+class _Meant:
+    """The options that a design is about, and how they become variants."""
+
+    shape: str
+    parts: Options
+    left_out: tuple[LeftOut, ...] = ()
+    tolerant: bool = False
+
+
+def read(raw: Any, base: Mapping[str, str] | None = None, around: Around | None = None) -> Design:
     """The design that a file in conf/design/ and words such as `design.parts.norm=[ln]` describe.
 
     Args:
         raw: its fields.
         base: the baseline's option of every axis; None for the default one.
+        around: the configuration and the words that it stands among; None for the baseline alone.
 
     Raises:
         ValueError: a field, axis, option or list is not usable, saying what is.
     """
     fields = _mapping("design", raw)
-    unknown = fields.keys() - {"shape", "parts", "variants", "zip", "vary", "exclude"}
-    if unknown:
-        raise ValueError(
-            f"design.{min(unknown)} is no field of a design: use shape, parts, variants, zip, vary, exclude"
-        )
-    shape = str(fields.get("shape"))
-    parts, variants = _parts(fields.get("parts"), base), _texts("design.variants", fields.get("variants"))
-    arms = tuple(_arms(shape, parts, variants, base))
+    shape, variants = str(fields.get("shape")), _texts("design.variants", fields.get("variants"))
+    _check_fields(shape, fields)
+    around = around or Around(base or baseline())
+    meant = _meant(shape, fields, base, around, named=bool(variants))
+    screen = screen_of(fields) if shape == SCREEN else None
+    zipped = tuple(_zip(group) for group in _list("design.zip", fields.get("zip")))
+    vary = _settings("design.vary", fields.get("vary"))
+    if screen and not any("seed" in settings for settings in (*zipped, vary, around.typed)):
+        vary["seed"] = [str(seed) for seed in range(screen.looks[-1])]
+    arms = tuple(_arms(meant.shape, meant.parts, variants, base))
     return Design(
         shape=shape,
         arms=arms,
-        axes=(*MODEL, *(key for arm in arms for key in arm)) if shape == "variants" else tuple(parts),
-        zipped=tuple(_zip(group) for group in _list("design.zip", fields.get("zip"))),
-        vary=_settings("design.vary", fields.get("vary")),
+        axes=(*MODEL, *(key for arm in arms for key in arm)) if meant.shape == "variants" else tuple(meant.parts),
+        zipped=zipped,
+        vary=vary,
         exclude=tuple(_settings("design.exclude", entry) for entry in _list("design.exclude", fields.get("exclude"))),
+        left_out=meant.left_out,
+        tolerant=meant.tolerant,
+        screen=screen,
     )
+
+
+def _check_fields(shape: str, fields: Mapping[Any, Any]) -> None:
+    unknown = fields.keys() - {*OF_ALL, *OF_ONE}
+    if unknown:
+        known = ", ".join((*OF_ALL, *OF_ONE))
+        raise ValueError(f"design.{min(unknown)} is no field of a design: use {known}")
+    for field, shapes in OF_ONE.items():
+        if fields.get(field) is not None and shape not in shapes and field != "put_back":  # whatever its file became
+            raise ValueError(f"a design of shape {shape} takes no {field}: use shape {' or '.join(shapes)}")
+
+
+def _meant(
+    shape: str, fields: Mapping[Any, Any], base: Mapping[str, str] | None, around: Around, *, named: bool
+) -> _Meant:
+    """What a design is about: what it names, or the parts that follow from the options that there are."""
+    parts = _parts(fields.get("parts"), base)
+    if named and shape == SCREEN:
+        return _Meant("variants", parts)
+    if parts and (shape == EVERY or fields.get("axes") is not None):
+        raise ValueError(
+            "a design over every option takes no parts: use design=one_at_a_time, or design.axes for some axes"
+        )
+    if shape == EVERY or (shape == SCREEN and not parts):
+        axes = None if fields.get("axes") is None else [axis_of(axis) for axis in _texts("design.axes", fields["axes"])]
+        every, left_out = every_option(axes, around), () if axes else not_every_option(around)
+        kept, same = same_function(every) if shape == SCREEN else (every, ())
+        return _Meant(EVERY, kept, (*left_out, *same), tolerant=True)
+    if shape == LEAVE_ONE_OUT and _from_baseline(fields, around):
+        return _Meant("one_at_a_time", put_back(str(fields["put_back"]), around))
+    return _Meant(shape, parts)
+
+
+def _from_baseline(fields: Mapping[Any, Any], around: Around) -> bool:
+    """Whether the parts are the baseline's own: another one than the usual was chosen, and no part was named."""
+    former, named = fields.get("put_back"), any(key.startswith("design.parts") for key in around.typed)
+    return former is not None and around.baseline != former and not named
 
 
 def one_at_a_time(parts: Options) -> Arms:
@@ -90,8 +157,10 @@ def factorial(parts: Options) -> Arms:
 
 SHAPES: dict[str, Callable[[Options], Arms]] = {
     "one_at_a_time": one_at_a_time,
-    "leave_one_out": leave_one_out,
+    LEAVE_ONE_OUT: leave_one_out,
     "factorial": factorial,
+    EVERY: one_at_a_time,
+    SCREEN: one_at_a_time,
 }
 
 
@@ -101,7 +170,7 @@ def _arms(shape: str, parts: Options, variants: Sequence[str], base: Mapping[str
     if parts and shape not in SHAPES:
         raise ValueError(f"a design of shape {shape} takes no parts: use one of {', '.join(SHAPES)}")
     if variants and shape != "variants":
-        raise ValueError(f"a design of shape {shape} takes no variants: use shape variants")
+        raise ValueError(f"a design of shape {shape} takes no variants: use shape variants or {SCREEN}")
     if shape == "product":
         return []
     if shape == "variants":

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from algoprog import written
 from algoprog.baseline import other_text
 from algoprog.refusals.unknown import unread
 from algoprog.run import provenance
@@ -18,7 +17,7 @@ from algoprog.runs.secrets import redacted
 from algoprog.sweep.plan.condition import announce
 from algoprog.sweep.plan.expected import expected_time
 from algoprog.sweep.plan.placement import Placement
-from algoprog.sweep.plan.plan import Plan
+from algoprog.sweep.plan.plan import Plan, typed
 from algoprog.sweep.plan.schedules import told
 
 
@@ -93,7 +92,7 @@ def tell_refused(planned: Plan, *, skip_refused: bool) -> None:
     """
     lead = "left out" if skip_refused else "error"
     for reason in dict.fromkeys(reason for _, reason in planned.refused):
-        same = [visible(" ".join(written.words(overrides))) for overrides, other in planned.refused if other == reason]
+        same = [visible(" ".join(typed(overrides))) for overrides, other in planned.refused if other == reason]
         text = f"{same[0]}: {reason}" if len(same) == 1 else "\n  ".join([f"{reason}:", *same])
         print(redacted(f"{lead}: {text}"), file=sys.stderr)
     if not planned.refused or (skip_refused and (planned.todo or planned.done)):

@@ -15,6 +15,7 @@ from algoprog.baseline import against, baseline_name, baseline_of
 from algoprog.run.spec import RunSpec
 from algoprog.runs.mistake import visible
 from algoprog.runs.record import BASELINE, CONFIG_FILE, CURVE_FILE, FINISHED, RECORD_FILE, Record
+from algoprog.runs.secrets import redacted
 from algoprog.runs.store import find_runs, load_run
 from algoprog.runs.views import view_of
 from algoprog.sweep.design.compare import baseline_words
@@ -72,8 +73,11 @@ def plan(
     specs = Specs(placement)
     checked = _check(wanted, composer, specs, result)
     asked = {spec.run_id for spec, _ in checked}
-    measured_against = _baselines(checked, composer) if baselines is None else [list(job) for job in baselines]
-    result.asked, result.baselines = checked, _check(measured_against, composer, specs, result)
+    if baselines is None:
+        checked, result.baselines = _with_baselines(checked, composer, specs, result)
+    else:
+        result.baselines = _check([list(job) for job in baselines], composer, specs, result)
+    result.asked = checked
     finished = {
         record.run_id: (folder, record) for folder, record in _readable(sweep_dir) if folder.parent == sweep_dir
     }
@@ -137,6 +141,19 @@ def views(planned: Plan) -> list[dict[str, Any]]:
     return found
 
 
+def left_out(planned: Plan) -> tuple[dict[str, Any], ...]:
+    """What a sweep leaves out, each reason once with the words that it is about, as they may be written down."""
+    found: dict[str, list[list[str]]] = {}
+    for words, reason in planned.refused:
+        found.setdefault(redacted(reason), []).append(typed(words))
+    return tuple({"reason": reason, "words": words} for reason, words in found.items())
+
+
+def typed(words: Sequence[str]) -> list[str]:
+    """The words of a run as they may be written down, less those that the sweep adds by itself."""
+    return [word for word in written.words(list(words)) if not word.startswith("++against=")]
+
+
 def set_aside(planned: Plan, sweep_dir: Path) -> None:
     """Rename damaged records of the runs to train, so that nobody takes them for done while they are not."""
     for spec, _ in planned.todo:
@@ -156,15 +173,28 @@ def _check(jobs: Sequence[list[str]], composer: Composer, specs: Specs, result: 
     return checked
 
 
-def _baselines(checked: list[Checked], composer: Composer) -> list[list[str]]:
-    """Overrides of the baseline of every run, each once, baselines of the sweep itself among them."""
+def _with_baselines(
+    checked: list[Checked], composer: Composer, specs: Specs, result: Plan
+) -> tuple[list[Checked], list[Checked]]:
+    """The runs whose baseline can be trained, and the baselines, each once, those of the sweep itself among them.
+
+    A run whose baseline cannot be is refused with it: there would be nothing to measure it against.
+    """
     found: dict[tuple[str, ...], list[str]] = {}
+    own: list[tuple[str, ...]] = []
     for _, overrides in checked:
         words = baseline_words(overrides, composer)
+        own.append(tuple(words))
         if tuple(words) not in found:
             is_baseline = variant(composer(words)) == BASELINE
             found[tuple(words)] = words if is_baseline else [*words, *_explicit_baseline(composer(words))]
-    return list(found.values())
+    before = len(result.refused)
+    baselines = _check(list(found.values()), composer, specs, result)
+    reasons = {tuple(words): reason for words, reason in result.refused[before:]}
+    lost = {key: reasons[tuple(words)] for key, words in found.items() if tuple(words) in reasons}
+    alone = [(words, lost[key]) for (_, words), key in zip(checked, own, strict=True) if key in lost]
+    result.refused += [(words, f"its baseline cannot be trained: {reason}") for words, reason in alone]
+    return [run for run, key in zip(checked, own, strict=True) if key not in lost], baselines
 
 
 def _in_its_folder(spec: RunSpec, sweep_dir: Path) -> RunSpec:

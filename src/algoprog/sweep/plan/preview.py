@@ -23,12 +23,13 @@ from algoprog.run.spec import RunSpec
 from algoprog.runs.record import COMPARE, DIVERGED, SEARCH
 from algoprog.runs.secrets import redacted
 from algoprog.sweep.design.composition import composition
-from algoprog.sweep.design.jobs import check_sweeper, jobs
+from algoprog.sweep.design.jobs import check_sweeper, design_of, jobs
 from algoprog.sweep.plan.calibration import Calibration
 from algoprog.sweep.plan.condition import Condition, condition
 from algoprog.sweep.plan.pace import Pace
 from algoprog.sweep.plan.placement import Placement, placement
-from algoprog.sweep.plan.plan import Plan, plan
+from algoprog.sweep.plan.plan import Plan, plan, typed
+from algoprog.sweep.screen.outlook import outlook as screened
 from algoprog.sweep.search.outlook import Further, outlook
 from algoprog.sweep.search.settings import tune_of
 
@@ -70,7 +71,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class FurtherTrials:
-    """What a search may add at most, where its best lies at the edge of its grid again and again."""
+    """What may be added at most: trials of a search beyond its grid, runs of a screen whose variants all hold."""
 
     runs: int
     train_flops: float
@@ -89,6 +90,7 @@ class Preview:
     runs: list[PlannedRun] = field(default_factory=list)
     refused: list[tuple[list[str], str]] = field(default_factory=list)
     further: FurtherTrials | None = None  # None for a sweep that searches nothing
+    later: FurtherTrials | None = None  # None for a sweep that screens nothing
 
     @property
     def to_train(self) -> list[PlannedRun]:
@@ -127,6 +129,7 @@ class Preview:
             "refused": [{"overrides": overrides, "reason": reason} for overrides, reason in self.refused],
             "totals": self.totals(),
             "further_trials": asdict(self.further) if self.further else None,
+            "later_runs": asdict(self.later) if self.later else None,
         }
 
 
@@ -164,6 +167,11 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
         cache = Path(config.cache_dir).expanduser()
         return Pace(records, where.gpus, Calibration(cache, threads, CALIBRATION_SECONDS))
 
+    design, later = design_of(config, list(config.hydra.overrides.task), loader), None
+    out = list(design.left_out)
+    if design.screen is not None:
+        first = screened(asked, design.screen, tune, compose, sweep_dir, where)
+        asked, later, out = first.jobs, _further(first.later, pace_of(first.whole)), [*first.whole.refused, *out]
     if tune is None:
         planned = plan(asked, compose, sweep_dir=sweep_dir, reuse=reuse, placement=where)
         runs, further = _runs(planned, sweep_dir, where, pace_of(planned)), None
@@ -175,11 +183,12 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
         runs += _runs(planned, sweep_dir, where, pace, unsettled=seen.unsettled)
     return Preview(
         sweep_dir=redacted(str(sweep_dir)),
-        skip_refused=bool(knobs.get("skip_refused")),
+        skip_refused=bool(knobs.get("skip_refused")) or design.tolerant,
         at_once=planned.at_once,
         runs=runs,
-        refused=[(written.words(words), redacted(reason)) for words, reason in planned.refused],
+        refused=[(typed(words), redacted(reason)) for words, reason in (*planned.refused, *out)],
         further=further,
+        later=later,
     )
 
 

@@ -64,6 +64,8 @@ def _totals(plan: Preview) -> list[str]:
         text = text[:-1] + f"; {totals['trials_to_train']} of them are trials of the search."
     if plan.further and plan.further.runs:
         text += " " + _further(plan)
+    if plan.later and plan.later.runs:
+        text += " " + _later(plan)
     notes = [
         "Memory is an estimate of the peak. Time is training with branches and evaluations, from the speed of finished"
         " runs of the same model, device and precision; ~ from a few passes of the model here; ? where nothing tells."
@@ -80,6 +82,19 @@ def _further(plan: Preview) -> str:
     return (
         f"Where a best rate lies at the edge of its grid the search goes on, by at most {_many(more.runs, 'trial')}:"
         f" then {totals['to_train'] + more.runs} runs, {_short(totals['train_flops'] + more.train_flops)} FLOPs,"
+        f" {_short(totals['tokens'] + more.tokens)} tokens{time}."
+    )
+
+
+def _later(plan: Preview) -> str:
+    """What a screen costs from least to most: if this look drops all variants, and if no look drops any."""
+    more, totals = plan.later, plan.totals()
+    assert more is not None
+    known = more.seconds is not None and totals["seconds_known_for"] == totals["to_train"]
+    time = f", {time_text((totals['seconds'] or 0) + more.seconds)}" if known and more.seconds is not None else ""
+    return (
+        f"That is the least, if the next look drops all variants; the most, if none is ever dropped:"
+        f" {totals['to_train'] + more.runs} runs, {_short(totals['train_flops'] + more.train_flops)} FLOPs,"
         f" {_short(totals['tokens'] + more.tokens)} tokens{time}."
     )
 

@@ -14,9 +14,10 @@ from algoprog.runs.record import FINISHED, RECORD_FILE
 from algoprog.runs.store import load_run
 from algoprog.sweep.design.compare import Words
 from algoprog.sweep.design.composition import Compose
+from algoprog.sweep.design.every import LeftOut
 from algoprog.sweep.plan.announce import tell, tell_origins, tell_refused, tell_time
 from algoprog.sweep.plan.placement import Placement
-from algoprog.sweep.plan.plan import Plan, adopt, plan, set_aside, specs_of, views
+from algoprog.sweep.plan.plan import Plan, adopt, left_out, plan, set_aside, specs_of, views
 from algoprog.sweep.search.choices import Choices, read_choices, write_choices
 from algoprog.sweep.search.outlook import settled
 from algoprog.sweep.search.rounds import Trained, choose
@@ -37,6 +38,7 @@ class Sweep:
     skip_refused: bool
     fail_fast: bool
     launch: Callable[[Plan], Sequence[Any]]  # what Hydra is told about the runs
+    left_out: tuple[LeftOut, ...] = ()  # options that its design is not about, and why
 
 
 class GaveUpError(Exception):
@@ -50,14 +52,18 @@ class Phases:
         sweep: where and how the runs are trained.
         tune: the search.
         jobs: the words of every run asked for.
+        begun: whether they are part of a sweep that is under way, and has told what it leaves out.
     """
 
-    def __init__(self, sweep: Sweep, tune: Tune, jobs: Sequence[Words]) -> None:
-        self.sweep, self.tune = sweep, tune
+    def __init__(self, sweep: Sweep, tune: Tune, jobs: Sequence[Words], *, begun: bool = False) -> None:
+        self.sweep, self.tune, self.begun = sweep, tune, begun
+        self.planned: Plan | None = None
         self.rates = Rates(jobs, tune)
         self.returns: list[Any] = []
         self.compared = self._plan(self.rates.jobs)
-        tell_refused(self.compared, skip_refused=sweep.skip_refused)
+        if not begun:
+            self.compared.refused += sweep.left_out
+            tell_refused(self.compared, skip_refused=sweep.skip_refused)
         self.searches = self._searches()
         self.known = read_choices(sweep.folder)
         self._begin()
@@ -66,7 +72,9 @@ class Phases:
         """Say what comes, and note that this process is at it."""
         runs = len({spec.run_id for spec, _ in (*self.compared.baselines, *self.compared.asked)})
         self.size = self.tune.seeds * sum(len(search.cells()) for search in self.searches.all) + runs
-        begin_call(self.sweep.folder, self.sweep.command, {}, expected=self.size)
+        if not self.begun:
+            out = left_out(self.compared)
+            begin_call(self.sweep.folder, self.sweep.command, {}, expected=self.size, left_out=out)
         how = to_come(self.searches.all, self.known, self.tune)
         print(f"{many(runs, 'run')} to compare in {self.sweep.folder}, {how}")
         print("".join(others(self.searches.all, self.known)), end="", flush=True)
@@ -81,7 +89,7 @@ class Phases:
             choices = choose(self.searches.all, self.tune, self.known, self._train, self._keep)
         except GaveUpError:
             return self.returns
-        planned = self._compared(choices)
+        self.planned = planned = self._compared(choices)
         tell_refused(planned, skip_refused=self.sweep.skip_refused)
         tell(planned, self.sweep.folder, self.sweep.placement)
         extend_call(self.sweep.folder, named(planned), views(planned))
