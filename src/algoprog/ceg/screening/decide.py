@@ -39,11 +39,13 @@ def look(curves: Sequence[Curve], *, seeds: int, gate: float, level: float) -> l
         raise ValueError(f"every run of the baseline diverged at {curves[0].model}: choose a lower optim.lr")
     question = Question(IsoLoss(), "flops")
     arms = {group.variant: group for group in groups if group.variant != BASELINE}
-    found = {name: evidence(group, question).sample for name, group in arms.items()}
+    found = {name: evidence(group, question) for name, group in arms.items()}
     same = aa_variants(curves, BASELINE)
-    samples = {name: sample for name, sample in found.items() if sample is not None}
+    samples = {name: one.sample for name, one in found.items() if one.sample is not None}
     errors = errors_of({name: sample for name, sample in samples.items() if name not in same})
-    tested = {name: decided(samples[name], errors[name], gate=gate, level=level) for name in errors}
+    beside = {name: found[name].reading_error() for name in errors}  # of reading costs between ends, which seeds share
+    known = {name: [error.beside(beside[name]) for error in own] for name, own in errors.items()}
+    tested = {name: decided(samples[name], known[name], gate=gate, level=level) for name in known}
     told = {name: _untested(arms[name], same=name in same) for name in arms if name not in tested}
     return [
         Decision(curves[0].model, name, seeds, outcome, reason, _ceg(samples.get(name)), high, p, level)
