@@ -45,7 +45,8 @@ def fla(file: str) -> ModuleType:
     pooling = _stand_in("fla.ops.utils.pooling", mean_pooling=None)
     utils = _stand_in("fla.ops.utils", prepare_chunk_offsets=None)
     einops = _stand_in("einops", repeat=_repeat, rearrange=None)
-    with patch.dict(sys.modules, {each.__name__: each for each in (pooling, utils, einops)}):
+    flash = _stand_in("flash_attn", flash_attn_func=None, flash_attn_varlen_func=None)
+    with patch.dict(sys.modules, {each.__name__: each for each in (pooling, utils, einops, flash)}):
         spec.loader.exec_module(module)
     return module
 

@@ -116,8 +116,8 @@ SCHEDULE_KNOBS, OPTIM_KNOBS = (
 )
 
 
-WIDE = replace(TINY, d_model=32, n_layers=4)
-"""With heads of which a half has more than one wavelength, and layers for patterns of them."""
+WIDE = replace(TINY, d_model=32, n_layers=4, seq_len=40)
+"""With heads of which a half has more than one wavelength, layers for patterns of them, and a context for shares."""
 
 WARMUPS = {"warmup_steps": 5, "warmup_fraction": 0.1}
 """Exactly one is set."""
@@ -206,7 +206,7 @@ def behaviour(**parts: str | dict[str, Any]) -> tuple[Any, ...]:
     model = gpt(WIDE, **parts)
     first = [(path, tuple(own.shape), own.double().sum().item()) for path, own in model.named_parameters()]
     shaken(model)
-    length = TINY.seq_len if model.bounded_by else 2 * TINY.seq_len
+    length = TINY.seq_len if model.bounded_by else 2 * WIDE.seq_len
     with torch.no_grad():
         # Small activations, so that the epsilon of a norm is not lost in rounding.
         model.embedding.table.weight.mul_(0.02)

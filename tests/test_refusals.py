@@ -69,6 +69,9 @@ def test_an_axis_that_the_backbone_has_not_is_in_no_name() -> None:
             "sinks=learned means nothing under mixer=gated_deltanet, which has",
         ),
         (("attention=mla", "norm@qk_norm=ln"), "qk_norm=ln means nothing under attention=mla, whose keys are read"),
+        (("attention=nsa", "sinks=learned"), "sinks=learned means nothing under attention=nsa, whose gates let"),
+        (("mixer=rwkv7", "attention=nsa"), "attention=nsa means nothing under mixer=rwkv7, which looks at no keys"),
+        (("mixer=mamba2", "norm@qk_norm=ln"), "qk_norm=ln means nothing under mixer=mamba2, whose keys and queries"),
         (("backbone=lstm", "mlp.expansion=2"), "mlp.expansion=2 means nothing under backbone=lstm, without mlp"),
     ],
 )

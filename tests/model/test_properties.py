@@ -43,6 +43,7 @@ REFUSED = {
     "attention x pos",  # latent attention brings positions of its own
     "block x norm",  # no norm to place
     "attention x qk_norm",  # latents are normalised
+    "attention x sinks",  # gates of branches
     *(f"mixer x {axis}" for axis in ("output_gate", "qk_norm", "sinks", "softcap")),  # no softmax
     *("attention x skip", "mixer x skip"),  # latents and recurrences have no values of heads
     "kernel x softcap",  # fused kernels show no products

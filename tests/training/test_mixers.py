@@ -15,7 +15,7 @@ from tests.configs import FLOATING_POINT_ORDER, TINY_RUN, compose
 from tests.training.resuming import EVERY_STEP, finish, result, resumed
 from tests.training.test_ranks import begin, end
 
-WITH_STATE = ["attention=mla", "mixer=gated_deltanet", "mixer=mamba2", "mixer=rwkv7"]
+WITH_STATE = ["attention=mla", "mixer=gated_deltanet", "mixer=mamba2", "mixer=rwkv7", "attention=nsa"]
 OPTIONS = [*WITH_STATE, "pos=alibi", "pos=sinusoidal"]
 WSD = (
     *("model.dropout=0.2", "schedule=wsd", "budget.steps=12", "schedule.warmup_steps=1", "schedule.branches=2"),

@@ -38,7 +38,7 @@ class HeadsAttention(NoStatistics, Causal, Attention):
         self.q_norm: Norm = parts["qk_norm"](of_head)
         self.k_norm: Norm = parts["qk_norm"](of_head)
         self.n_heads, self.n_kv_heads, self.d_head = dims.n_heads, n_kv_heads, dims.d_head
-        self.widths = (dims.d_model, n_kv_heads * dims.d_head, n_kv_heads * dims.d_head)
+        self.widths: tuple[int, ...] = (dims.d_model, n_kv_heads * dims.d_head, n_kv_heads * dims.d_head)
         self.qkv = nn.Linear(dims.d_model, sum(self.widths), bias=dims.bias)
         self.out = nn.Linear(dims.d_model, dims.d_model, bias=dims.bias)
         self.dropout = nn.Dropout(dims.dropout)
