@@ -56,6 +56,8 @@ bench: .venv/.peers  ## a step of ours beside transformers', litgpt's and x-tran
 	$(PY) benchmarks/peers.py
 mup-transfer: setup  ## where the best learning rate lies at each width, muP beside the usual initial weights, hours
 	$(PY) benchmarks/mup_transfer.py
+step-times: setup  ## a step of each variant of a sweep beside the baseline's, interleaved: make step-times WORDS="..."
+	$(PY) benchmarks/step_times.py $(WORDS)
 catalogue: setup  ## write docs/catalogue.md from the options
 	$(PY) benchmarks/catalogue.py
 gpu-smoke: setup  ## on one CUDA GPU: speed, memory and agreement, under 8 minutes
