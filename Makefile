@@ -11,7 +11,7 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
 	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target .venv/reference transformers safetensors fla-core && touch $@
 
-.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos bench mup-transfer catalogue gpu-smoke format clean
+.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos bench step-times mup-transfer catalogue gpu-smoke format clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
