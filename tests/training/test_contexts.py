@@ -11,9 +11,11 @@ from torch.utils.data import DataLoader
 
 from algoprog.run import app, fit
 from algoprog.run.spec import RunSpec, language_model
+from algoprog.runs.record import LOSS_AT_CONTEXT, Record
 from algoprog.runs.store import load_run
 from algoprog.variant import cohort, protocol, run_id
 from tests.configs import TINY_RUN, compose
+from tests.training.grouped import alone, together
 from tests.training.resuming import EVERY_STEP, finish, result, resumed
 
 ALL = "evaluation.contexts=[1,2,4]"
@@ -102,3 +104,15 @@ def test_a_killed_run_has_the_same_facts(tmp_path: Path) -> None:
     assert finish(tmp_path / "killed", *words)[0] == 0
     assert resumed(tmp_path / "killed") == [5]
     assert result(tmp_path / "killed") == result(tmp_path / "calm")
+
+
+def test_members_of_a_group_are_told_theirs(tmp_path: Path) -> None:
+    """As runs by themselves, whatever their rule of initial weights scales."""
+    words = ("pos=rope", "init=mup", "budget.steps=2", ALL)
+    records = together(tmp_path, {"a": ("seed=0",), "b": ("seed=1",)}, *words)
+    for name, record in records.items():
+        assert isinstance(record, Record)
+        lone = alone(tmp_path / f"{name}-alone", (f"seed={'ab'.index(name)}",), *words)
+        known = {fact: loss for fact, loss in lone.facts.items() if fact.startswith(LOSS_AT_CONTEXT)}
+        assert len(known) == 3
+        assert {fact: record.facts[fact] for fact in known} == pytest.approx(known, rel=1e-4)
