@@ -32,6 +32,7 @@ FORMERLY: dict[str, Any] = {
     "evaluation.contexts": [1],
     "tokenizer.text": None,
     "pos.fraction": 1.0,
+    "mixer.recurrent": "gated_deltanet",
     "pos.scaling": "none",
     "backbone": {"_target_": "algoprog.model.backbone.transformer.Transformer", "_partial_": True},
     "block": {"_target_": "algoprog.model.block.pre.PreNormBlock", "_partial_": True},

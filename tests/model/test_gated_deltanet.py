@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
-from algoprog.model import delta_rule
-from algoprog.model.delta_rule import CHUNK, chunked, recurrent
 from algoprog.model.dims import Dims
-from algoprog.model.gated_delta import GatedDelta
 from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.roles import Role
 from algoprog.model.interface.site import Work
+from algoprog.model.recurrence import delta_rule
+from algoprog.model.recurrence.delta_rule import CHUNK, chunked, recurrent
+from algoprog.model.recurrence.gated_delta import GatedDelta
 from tests.configs import TINY, assert_same, context, gpt, part, shaken, tokens
 from tests.model.counting import counted
 from tests.reference import reference
@@ -205,7 +205,7 @@ def test_its_price_is_that_of_the_recurrence() -> None:
 
 def test_backwards_costs_twice_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the recurrence; torch's counter takes the gradient of a convolution by feature for that of a full one."""
-    monkeypatch.setattr("algoprog.model.gated_delta.chunked", recurrent)
+    monkeypatch.setattr("algoprog.model.recurrence.gated_delta.chunked", recurrent)
     model, x = deltanet(TINY), tokens(2)
     with FlopCounterMode(display=False) as counter:
         cross_entropy(model(x).flatten(0, 1), x.flatten()).backward()

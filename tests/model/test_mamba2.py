@@ -12,15 +12,17 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 from torch.utils.flop_counter import FlopCounterMode
 
-from algoprog.model import state_space
 from algoprog.model.dims import Dims
 from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.site import Work
 from algoprog.model.mixer.mamba2 import Mamba2
-from algoprog.model.state_space import CHUNK, chunked, recurrent
+from algoprog.model.recurrence import state_space
+from algoprog.model.recurrence.mamba import StateSpaceMixer
+from algoprog.model.recurrence.state_space import CHUNK, chunked, recurrent
 from tests.configs import TINY, assert_same, context, gpt, part, shaken, tokens
 from tests.model.counting import counted
 from tests.model.test_gated_deltanet import close
+from tests.model.test_steps import by_steps
 from tests.reference import reference
 
 DIMS = Dims(d_model=32, n_layers=2, n_heads=4, seq_len=150, vocab_size=32, dropout=0.0, bias=True)
@@ -172,7 +174,7 @@ def test_its_price_is_that_of_the_recurrence(monkeypatch: pytest.MonkeyPatch) ->
         one = partial(model.step, x[:, at : at + 1], state)
         assert counted(one) == model.flops(Work("decode", 2, 1, at + 1)) == model.flops(Work("decode", 2, 1, 9999))
     assert model.flops_per_token() == 3 * model.flops(Work.decode(1))
-    monkeypatch.setattr("algoprog.model.mixer.mamba2.chunked", recurrent)
+    monkeypatch.setattr("algoprog.model.recurrence.mamba.chunked", recurrent)
     with FlopCounterMode(display=False) as counter:
         cross_entropy(model(x).flatten(0, 1), x.flatten()).backward()
     by_kind = {str(kind): flops for kind, flops in counter.get_flop_counts()["Global"].items()}
@@ -191,7 +193,7 @@ def test_memories_begin_with_forgetting_over_magnitudes() -> None:
 @pytest.mark.parametrize(
     ("knobs", "sentence"),
     [
-        ({"expand": 0.001}, "mixer.expand=0.001 leaves no feature"),
+        ({"expand": 0.001}, "mixer=mamba2: mixer.expand=0.001 leaves no feature"),
         ({"state_width": 0.0}, "mixer.state_width=0.0 leaves no entry"),
         ({"heads": 0.1}, "mixer.heads=0.1 leaves no head"),
         ({"heads": 0.75}, "mixer.heads=0.75 makes 3 heads, which do not divide the 32 features of mixer.expand=1.0"),
@@ -199,7 +201,7 @@ def test_memories_begin_with_forgetting_over_magnitudes() -> None:
     ],
 )
 def test_refusals_name_the_knob(knobs: dict[str, float], sentence: str) -> None:
-    with pytest.raises(ValueError, match=f"mixer=mamba2: {sentence}"):
+    with pytest.raises(ValueError, match=sentence):
         mamba(**knobs)
 
 
@@ -219,3 +221,25 @@ def test_bf16_stays_close_to_float32() -> None:
     assert state.layers[0].memory.dtype == torch.float32
     torch.testing.assert_close(rounded.float(), model(x), atol=0.02, rtol=0.05)
     torch.testing.assert_close(read.float(), model(x), atol=0.02, rtol=0.05)
+
+
+@torch.no_grad()
+def test_layers_of_a_hybrid_are_those_of_the_mixer() -> None:
+    """At the same widths: keys are the entries of a state, values the heads; attention as beside another recurrence."""
+    dims = replace(TINY, n_layers=4)
+    knobs = {"every": 2, "key_width": 0.5, "value_width": 2.0, "conv_width": 3}
+    model = gpt(dims, mixer=part("mixer", "hybrid", recurrent="mamba2", **knobs))
+    alone = mamba(dims, state_width=0.5, expand=2.0, conv_width=3)
+    other = gpt(dims, mixer=part("mixer", "hybrid", **knobs))
+    for layer, (block, own, beside) in enumerate(zip(model.blocks, alone.blocks, other.blocks, strict=True)):
+        expected = beside.attention if layer % 2 else own.attention
+        assert type(block.attention) is (type(expected) if layer % 2 else StateSpaceMixer)
+        for one, same in zip(block.attention.parameters(), expected.parameters(), strict=True):
+            assert one.equal(same)
+    shaken(model)
+    assert_same(by_steps(model, tokens(2), (1, 2, 9)), model(tokens(2)))
+
+
+def test_a_hybrid_of_another_recurrence_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"mixer=hybrid: mixer\.recurrent=lstm must be gated_deltanet or mamba2"):
+        gpt(mixer=part("mixer", "hybrid", recurrent="lstm"))

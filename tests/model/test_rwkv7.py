@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from algoprog.model import diagonal_rule
-from algoprog.model.delta_rule import recurrent as delta_rule
-from algoprog.model.diagonal_rule import CHUNK, chunked, recurrent
 from algoprog.model.dims import Dims
 from algoprog.model.interface.backbone import Backbone
 from algoprog.model.interface.site import Work
 from algoprog.model.mixer.rwkv7 import FORGET, Rwkv7
+from algoprog.model.recurrence import diagonal_rule
+from algoprog.model.recurrence.delta_rule import recurrent as delta_rule
+from algoprog.model.recurrence.diagonal_rule import CHUNK, chunked, recurrent
 from tests.configs import TINY, assert_same, context, gpt, part, shaken, tokens
 from tests.model.counting import counted
 from tests.model.test_gated_deltanet import close

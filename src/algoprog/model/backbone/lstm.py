@@ -14,7 +14,7 @@ from algoprog.model.interface.context import Context
 from algoprog.model.interface.places import Following, FromTheStart
 from algoprog.model.interface.reports import Reports
 from algoprog.model.interface.site import Parts, Site
-from algoprog.model.lstm_cell import GATES, Hidden, LstmCell, LstmState
+from algoprog.model.recurrence.lstm_cell import GATES, Hidden, LstmCell, LstmState
 
 
 class LstmLayer(LstmCell):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from algoprog.model.gated_delta import GatedDelta
 from algoprog.model.interface.site import Parts, Site
+from algoprog.model.recurrence.gated_delta import GatedDelta
 
 
 class GatedDeltaNet(GatedDelta):

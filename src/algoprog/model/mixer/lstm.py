@@ -14,7 +14,7 @@ from algoprog.model.interface.mixer import Mixer
 from algoprog.model.interface.part import NoFacts, NoStatistics
 from algoprog.model.interface.roles import Declared, linear
 from algoprog.model.interface.site import Parts, Site, Work
-from algoprog.model.lstm_cell import LstmCell, LstmState
+from algoprog.model.recurrence.lstm_cell import LstmCell, LstmState
 
 
 class LstmMixer(NoFacts, NoStatistics, Mixer):

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from algoprog.model.diagonal_rule import chunked, recurrent
 from algoprog.model.init import Init
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import Mixer
@@ -20,8 +19,9 @@ from algoprog.model.interface.part import NoFacts, NoStatistics
 from algoprog.model.interface.places import Following
 from algoprog.model.interface.roles import Declared, matrix, vector
 from algoprog.model.interface.site import Parts, Site, Work
-from algoprog.model.low_rank import LowRank
-from algoprog.model.recurrent_state import RecurrentState
+from algoprog.model.recurrence.diagonal_rule import chunked, recurrent
+from algoprog.model.recurrence.low_rank import LowRank
+from algoprog.model.recurrence.state import RecurrentState
 
 FORGET = math.exp(-0.5)
 """The most that a row of the memory forgets in a position, as a logarithm."""

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from algoprog.model.recurrent_state import chunks
+from algoprog.model.recurrence.state import chunks
 
 CHUNK = 32
 """Positions that are computed at once: how, never what. Decays are divided by, so no chunk may forget by more than

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from algoprog.model.delta_rule import chunked, recurrent
 from algoprog.model.init import Init
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.mixer import Mixer
@@ -19,7 +18,8 @@ from algoprog.model.interface.part import NoFacts, NoStatistics
 from algoprog.model.interface.places import Following
 from algoprog.model.interface.roles import Declared, linear, vector
 from algoprog.model.interface.site import Site, Work
-from algoprog.model.recurrent_state import RecurrentState
+from algoprog.model.recurrence.delta_rule import chunked, recurrent
+from algoprog.model.recurrence.state import RecurrentState
 
 EPS = 1e-6
 """Added to squared lengths and to mean squares before their root, as by Qwen3-Next."""
@@ -56,8 +56,8 @@ class GatedDelta(NoFacts, NoStatistics, Mixer):
         super().__init__(site)
         dims = site.dims
         self.n_heads = dims.n_heads
-        self.d_key = _width("key_width", key_width, dims.d_head)
-        self.d_value = _width("value_width", value_width, dims.d_head)
+        self.d_key = width_of("key_width", key_width, dims.d_head)
+        self.d_value = width_of("value_width", value_width, dims.d_head)
         if conv_width < 1:
             raise ValueError(f"mixer.conv_width={conv_width} must be at least 1")
         keys, values = self.n_heads * self.d_key, self.n_heads * self.d_value
@@ -166,7 +166,7 @@ def _unit(x: Float[Tensor, "batch heads new width"]) -> Float[Tensor, "batch hea
     return x * (x.square().sum(dim=-1, keepdim=True) + EPS).rsqrt()
 
 
-def _width(knob: str, share: float, d_head: int) -> int:
+def width_of(knob: str, share: float, d_head: int) -> int:
     """Features of a key or a value."""
     width = round(share * d_head)
     if width < 1:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from algoprog.model.recurrent_state import chunks
+from algoprog.model.recurrence.state import chunks
 
 CHUNK = 64
 """Positions that are computed at once: how, never what."""
