@@ -11,7 +11,7 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
 	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target .venv/reference transformers safetensors fla-core && touch $@
 
-.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry chaos bench step-times mup-transfer catalogue gpu-smoke format clean
+.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry plan-time chaos bench step-times mup-transfer catalogue gpu-smoke format clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
@@ -43,6 +43,8 @@ engine-speed: setup  ## how busy a sweep of 16 short runs keeps the cores, minut
 	$(PY) benchmarks/engine.py
 engine-reentry: setup  ## how long a finished sweep of 200 runs takes to be found complete and analysed
 	$(PY) benchmarks/reentry.py
+plan-time: setup  ## how near the time and memory of a plan come to what then happens: ten sweeps, a quarter of an hour
+	$(PY) benchmarks/plan_time.py
 chaos: setup  ## kill, corrupt and starve a sweep at random; its records must equal those of an undisturbed one
 	$(PY) benchmarks/chaos.py
 tuning-accuracy: setup  ## how well the gain of a tuned variant is known, by simulation, a minute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,6 +45,15 @@ def one_thread() -> Iterator[None]:
     """The order of a sum depends on the number of threads, and those of tiny matrices only wait for each other."""
     torch.set_num_threads(1)
     with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_plans() -> Iterator[None]:
+    """A plan measures one model in its own process; the others lend its speed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("algoprog.sweep.plan.preview.SHORT_FLOPS", math.inf)
+        patch.setattr("algoprog.sweep.plan.preview.CALIBRATION_SECONDS", 1e-9)
         yield
 
 

@@ -32,7 +32,7 @@ def cross_entropy(logits: Float[Tensor, "scored vocab"], targets: Int[Tensor, " 
         return _scored(logits, targets) if chunked else F.cross_entropy(logits, targets, ignore_index=IGNORED)
     # torch has no types for `apply` of a function of ours.
     if chunked and not logits.is_leaf:
-        return _OfLogits.apply(logits, targets)  # type: ignore[no-any-return, no-untyped-call]
+        return _OfLogits.apply(logits, targets)  # type: ignore[no-untyped-call]
     return _InPlace.apply(logits, targets)[0]  # type: ignore[no-untyped-call]
 
 

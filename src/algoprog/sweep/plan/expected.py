@@ -8,6 +8,7 @@ from algoprog.sweep.plan.calibration import Calibration
 from algoprog.sweep.plan.pace import Pace
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan
+from algoprog.sweep.plan.wall import Machine
 
 SHORT_FLOPS = 3e12
 """A sweep that costs less is over before a forecast would be of use: a minute or so on two cores."""
@@ -23,13 +24,14 @@ def expected_time(planned: Plan, where: Placement, sweep_dir: Path) -> str:
         return ""
     at_once = planned.at_once or where.at_once(len(todo))
     folder = Path(todo[0].config["cache_dir"]).expanduser()
-    pace = Pace(sweep_dir, where.gpus, Calibration(folder, where.threads(at_once), CALIBRATION_SECONDS))
+    beside = min(at_once, len(todo)) if where.launcher == "local" else 1
+    pace = Pace(sweep_dir, where.gpus, Calibration(folder, where.threads(at_once), CALIBRATION_SECONDS, beside))
     found = [pace.expected(spec) for spec in todo]
     known = [one for one in found if one]
     if len(known) < len(found):
         return ""
-    seconds = sum(one.seconds for one in known) / min(at_once, len(todo))
-    how = "a few passes of the models here" if any(one.n_runs == 0 for one in known) else "the runs that are finished"
+    seconds = Machine(at_once, composing=0.0).phase([one.seconds for one in known])
+    how = "a few steps of the models here" if any(one.n_runs == 0 for one in known) else "the runs that are finished"
     return f"expected: {time_text(seconds)} with {at_once} at a time, by {how}"
 
 

@@ -1,8 +1,9 @@
-"""How long a run will take, from runs of the same model that this machine has finished, or from a few passes of it."""
+"""How long a run will take, from runs of the same model that this machine has finished, or from a few steps of it."""
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -14,6 +15,7 @@ from algoprog.run.spec import RunSpec
 from algoprog.runs.record import FINISHED
 from algoprog.runs.store import find_runs
 from algoprog.sweep.plan.calibration import Calibration
+from algoprog.sweep.plan.speed import Speed
 from algoprog.training.devices.hardware import Gpus, device_name
 
 
@@ -57,15 +59,15 @@ class Pace:
         alike = [speed for speed in self.speeds if self._alike(speed, spec)]
         same = [speed for speed in alike if speed.variant == spec.variant]
         chosen = same or alike
-        flops = spec.paid_flops + spec.evaluation_flops
         if chosen:
+            flops = spec.paid_flops + spec.evaluation_flops
             return Expected(flops / median(s.flops_per_second for s in chosen), len(chosen), bool(same))
         speed = self._calibrated(spec)
-        return Expected(flops / speed, 0, same_variant=False) if speed else None
+        return Expected(_seconds(spec, speed), 0, same_variant=False) if speed else None
 
-    def _calibrated(self, spec: RunSpec) -> float | None:
+    def _calibrated(self, spec: RunSpec) -> Speed | None:
         here = self.gpus.on_machine is not None and on_cpu(spec.config, self.gpus)
-        return self.calibration.flops_per_second(spec) if here and self.calibration else None
+        return self.calibration.speed(spec) if here and self.calibration else None
 
     def _alike(self, speed: _Speed, spec: RunSpec) -> bool:
         threads, cpu = spec.config["trainer"]["threads"], on_cpu(spec.config, self.gpus)
@@ -82,6 +84,18 @@ class Pace:
         if cpu not in self.names:
             self.names[cpu] = device_name(torch.device("cpu" if cpu else "cuda"))
         return self.names[cpu]
+
+
+def micro_batches(spec: RunSpec) -> int:
+    """Forward and backward passes of a run and its branches."""
+    return spec.paid_steps * spec.accumulate
+
+
+def _seconds(spec: RunSpec, speed: Speed) -> float:
+    """Of all steps and evaluations, those of branches included."""
+    evaluations = len(spec.evaluation_steps()) + len(spec.branches())
+    scored = evaluations * math.ceil(len(spec.val_windows()) / spec.micro_batch_size)
+    return micro_batches(spec) * speed.micro_batch + spec.paid_steps * speed.step + scored * speed.evaluation
 
 
 def _read(folder: Path) -> _Speed | None:

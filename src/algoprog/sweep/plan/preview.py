@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,9 +27,11 @@ from algoprog.sweep.design.composition import composition
 from algoprog.sweep.design.jobs import check_sweeper, design_of, jobs
 from algoprog.sweep.plan.calibration import Calibration
 from algoprog.sweep.plan.condition import Condition, condition
+from algoprog.sweep.plan.expected import SHORT_FLOPS
 from algoprog.sweep.plan.pace import Pace
 from algoprog.sweep.plan.placement import Placement, placement
 from algoprog.sweep.plan.plan import Plan, plan, typed
+from algoprog.sweep.plan.wall import FURTHER_SHARE, Machine, composing, wall_seconds
 from algoprog.sweep.screen.outlook import outlook as screened
 from algoprog.sweep.search.outlook import Further, outlook
 from algoprog.sweep.search.settings import tune_of
@@ -91,6 +94,7 @@ class Preview:
     refused: list[tuple[list[str], str]] = field(default_factory=list)
     further: FurtherTrials | None = None  # None for a sweep that searches nothing
     later: FurtherTrials | None = None  # None for a sweep that screens nothing
+    wall_seconds: float | None = None  # from the command line to the report; None where it is not known of every run
 
     @property
     def to_train(self) -> list[PlannedRun]:
@@ -117,6 +121,7 @@ class Preview:
             "memory_bytes": max((run.memory_bytes for run in todo), default=0.0),
             "seconds": sum(known) if known else None,
             "seconds_known_for": len(known),
+            "wall_seconds": self.wall_seconds,
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -157,6 +162,7 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
     knobs, sweep_dir = config.hydra.sweeper, Path(config.hydra.sweep.dir)
     check_sweeper(config)
     where, tune = placement(config), tune_of(config)
+    quickness = composing(config, loader)
     compose = composition(config, loader)
     asked = jobs(config, list(config.hydra.overrides.task), knobs.get("params"), loader, compose)
     reuse = Path(knobs.reuse) if knobs.get("reuse") else None
@@ -165,7 +171,9 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
         size = len(planned.todo) + len(planned.done) + len(planned.reused)
         threads = where.threads(planned.at_once or size)
         cache = Path(config.cache_dir).expanduser()
-        return Pace(records, where.gpus, Calibration(cache, threads, CALIBRATION_SECONDS))
+        at_once = _at_once(planned, where)
+        beside = at_once if where.launcher == "local" and _paid(planned) >= SHORT_FLOPS else 1
+        return Pace(records, where.gpus, Calibration(cache, threads, CALIBRATION_SECONDS, beside))
 
     design, later = design_of(config, list(config.hydra.overrides.task), loader), None
     out = list(design.left_out)
@@ -174,13 +182,17 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
         asked, later, out = first.jobs, _further(first.later, pace_of(first.whole)), [*first.whole.refused, *out]
     if tune is None:
         planned = plan(asked, compose, sweep_dir=sweep_dir, reuse=reuse, placement=where)
-        runs, further = _runs(planned, sweep_dir, where, pace_of(planned)), None
+        pace = pace_of(planned)
+        runs, further, phases = _runs(planned, sweep_dir, where, pace), None, [_todo(planned)]
     else:
         seen = outlook(asked, tune, compose, sweep_dir, where, reuse)
         planned, pace = seen.compared, pace_of(seen.compared)
         further = _further(seen.further, pace)
         runs = _runs(seen.trials, sweep_dir, where, pace)
         runs += _runs(planned, sweep_dir, where, pace, unsettled=seen.unsettled)
+        likely = [some.trial for some in seen.further for _ in range(tune.seeds)]
+        phases = [_todo(seen.trials), likely[: math.ceil(FURTHER_SHARE * len(likely))], _todo(planned)]
+    machine = Machine(_at_once(planned, where), quickness)
     return Preview(
         sweep_dir=redacted(str(sweep_dir)),
         skip_refused=bool(knobs.get("skip_refused")) or design.tolerant,
@@ -189,7 +201,20 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
         refused=[(typed(words), redacted(reason)) for words, reason in (*planned.refused, *out)],
         further=further,
         later=later,
+        wall_seconds=wall_seconds(phases, pace, machine) if any(phases) and design.screen is None else None,
     )
+
+
+def _at_once(planned: Plan, where: Placement) -> int:
+    return planned.at_once or where.at_once(max(1, len(planned.todo)))
+
+
+def _todo(planned: Plan) -> list[RunSpec]:
+    return [spec for spec, _ in planned.todo]
+
+
+def _paid(planned: Plan) -> float:
+    return sum(spec.paid_flops + spec.evaluation_flops for spec in _todo(planned))
 
 
 def _further(found: Sequence[Further], pace: Pace) -> FurtherTrials:

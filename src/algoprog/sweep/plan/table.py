@@ -60,6 +60,8 @@ def _totals(plan: Preview) -> list[str]:
         f"{todo} to train: {_short(totals['train_flops'])} FLOPs, {_short(totals['tokens'])} tokens, {time};"
         f" at most {_bytes(totals['memory_bytes'])} a run{_at_once(plan)}."
     )
+    if totals["wall_seconds"] is not None:
+        text = f"{text[:-1]}; about {time_text(totals['wall_seconds'])} from the command line to the report."
     if totals["trials_to_train"]:
         text = text[:-1] + f"; {totals['trials_to_train']} of them are trials of the search."
     if plan.further and plan.further.runs:
@@ -68,7 +70,7 @@ def _totals(plan: Preview) -> list[str]:
         text += " " + _later(plan)
     notes = [
         "Memory is an estimate of the peak. Time is training with branches and evaluations, from the speed of finished"
-        " runs of the same model, device and precision; ~ from a few passes of the model here; ? where nothing tells."
+        " runs of the same model, device and precision; ~ from a few steps of the model here; ? where nothing tells."
     ]
     return [line for part in (text, *notes) for line in _wrapped(part, "")]
 
