@@ -11,7 +11,7 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
 	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target .venv/reference transformers safetensors fla-core && touch $@
 
-.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy prediction-accuracy engine-speed engine-reentry plan-time chaos bench step-times mup-transfer catalogue gpu-smoke format clean
+.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy screening-accuracy prediction-accuracy engine-speed engine-reentry plan-time chaos bench step-times mup-transfer catalogue gpu-smoke format clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
@@ -47,6 +47,8 @@ plan-time: setup  ## how near the time and memory of a plan come to what then ha
 	$(PY) benchmarks/plan_time.py
 chaos: setup  ## kill, corrupt and starve a sweep at random; its records must equal those of an undisturbed one
 	$(PY) benchmarks/chaos.py
+screening-accuracy: setup  ## how often a screen drops what lies at its gate and what it saves, by simulation, minutes
+	$(PY) benchmarks/screening_accuracy.py
 tuning-accuracy: setup  ## how well the gain of a tuned variant is known, by simulation, a minute
 	$(PY) benchmarks/tuning_accuracy.py
 prediction-accuracy: setup  ## how far predictions of a larger model are off on simulated ladders, minutes

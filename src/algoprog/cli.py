@@ -21,7 +21,7 @@ from algoprog.runs.record import BASELINE
 from algoprog.runs.secrets import guarded_terminal
 from algoprog.sweep.finish.predict_command import add_predict
 from algoprog.sweep.finish.report_command import add_report
-from algoprog.sweep.finish.source_command import add_metric, add_source, add_table, curves
+from algoprog.sweep.finish.source_command import add_metric, add_sort, add_source, add_table, curves
 from algoprog.sweep.finish.wandb_command import add_wandb
 from algoprog.sweep.plan.command import add_plan
 from algoprog.sweep.plan.power_command import add_power
@@ -139,6 +139,7 @@ def _add_ceg(commands: Commands) -> None:
         help="sd of a run's last loss over seeds, where it is known: it gives variants of one seed an interval",
     )
     ceg.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    add_sort(ceg)
     ceg.add_argument("--save-curves", type=Path, metavar="FILE", help="write the curves that were read as one CSV")
     ceg.add_argument(
         "--interactions", action="store_true", help="below the table: do the gains of joined changes multiply?"
@@ -234,8 +235,16 @@ def _gains_table(gains: Sequence[Gain], runs: Sequence[Curve], options: argparse
         floors = noise_floors(runs, cost=options.cost, baseline=options.baseline, target=options.target)
         read = [run for source in options.source if source.is_dir() for run in compared_runs(source)]
         records = runs_in(read, METRICS[options.metric])
-        shown = {"cost": options.cost, "confidence": options.confidence, "floors": floors, "curves": runs}
+        shown = {
+            "sort": options.sort,
+            "cost": options.cost,
+            "confidence": options.confidence,
+            "floors": floors,
+            "curves": runs,
+        }
         return gains_table(gains, records, correlations=seed_correlations(runs, options.baseline), **shown)
+    if options.sort:
+        raise ValueError("--sort orders the table of the default estimators: leave --estimator or --sort out")
     return estimators_table(gains, cost=options.cost, confidence=options.confidence)
 
 

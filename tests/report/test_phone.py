@@ -43,7 +43,7 @@ class Inside(HTMLParser):
             self.around.append((tag, classes))
 
     def handle_endtag(self, tag: str) -> None:
-        while self.around and self.around.pop()[0] != tag:
+        while tag not in VOID and self.around and self.around.pop()[0] != tag:
             pass
 
 
@@ -55,7 +55,7 @@ def test_what_is_wide_scrolls_by_itself_and_figures_scale(page: Path) -> None:
     for tag, around, attributes in found:
         assert "scroll" in around
         if tag == "svg":
-            assert "static" in around
+            assert "static" in around or attributes["class"] == "interval"  # a small one in its cell
             assert attributes["viewbox"]
     style = text[text.index("<style>") : text.index("</style>")]
     assert re.search(r"\.scroll \{[^}]*overflow-x: auto", style)

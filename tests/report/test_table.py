@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,9 +8,12 @@ from dataclasses import replace
 import pytest
 
 from algoprog.ceg.cost import COSTS
+from algoprog.ceg.gain import Gain
 from algoprog.report.tables.table import WIDTH, gains_table
 from algoprog.report.words import charges
 from algoprog.report.words.naming import order_variants, shorten
+from algoprog.report.words.order import SORTS
+from algoprog.sweep.finish.source_command import add_sort
 
 KEY = ("rope", "iso_loss", "primary")
 
@@ -157,3 +161,59 @@ def test_a_search_without_records_is_priced_by_the_rows(make_gains, sweep):
     shape = sweep(models=("nano",), variants=("none", "rope"))
     gains = [replace(g, trials=3, search_flops=2e12) for g in make_gains(shape)]
     assert "Search: 4T training FLOPs" in gains_table(gains)
+
+
+MANY = {f"arm{n:02d}": 0.7 + 0.05 * n for n in range(20)}
+
+
+def many_gains():
+    """Twenty variants in no order, with flags and long names, and a baseline."""
+    own = {"model": "nano", "baseline": "none", "target_loss": 3.0, "kind": "primary", "n_seeds": 3}
+    return [
+        Gain(
+            **own,
+            variant=v,
+            estimator=e,
+            cost=c,
+            ceg=g,
+            ci_low=g / 1.1,
+            ci_high=g * 1.1,
+            flags=("untuned", f"flag-{v}"),
+        )
+        for v, g in {"none": 1.0, **MANY}.items()
+        for e in ("iso_loss", "paper")
+        for c in ("flops", "seconds")
+    ]
+
+
+def test_many_variants_stand_by_gain_without_a_wall_of_notes():
+    table = gains_table(many_gains(), further=["Left out: 5 combinations"])
+    names = [line.split()[0] for line in table.splitlines() if line.startswith(("arm", "none "))]
+    assert names == sorted(({"none": 1.0, **MANY}), key=lambda name: -{"none": 1.0, **MANY}[name])
+    assert max(map(len, table.splitlines())) <= 80
+    assert "paper" not in table
+    legend = table[table.rindex("-" * 80) :].splitlines()
+    assert sum(line.startswith("   ") for line in legend) <= 1  # one line a note
+    assert "Left out: 5 combinations" in table
+    assert "Rows: --sort name|gain|loss|axis" in table
+
+
+def test_the_order_of_the_rows_can_be_chosen():
+    names = [line.split()[0] for line in gains_table(many_gains(), sort="name").splitlines() if line.startswith("arm")]
+    assert names == sorted(MANY)
+    with pytest.raises(ValueError, match="--sort is size: choose among name, gain, loss, axis"):
+        gains_table(many_gains(), sort="size")
+
+
+def test_rows_by_axis_keep_the_options_of_an_axis_together(write_sweep, make_gains, sweep):
+    shape = sweep(models=("nano",), variants=("none", "rope", "ln", "mqa", "sparse"))
+    table = gains_table(make_gains(shape), write_sweep(shape), sort="axis")
+    names = [line.split()[0] for line in table.splitlines() if line.split(" ")[0] in shape.variants]
+    assert names == ["none", "mqa", "sparse", "ln", "rope"]
+
+
+def test_every_order_is_offered():
+    parser = argparse.ArgumentParser()
+    add_sort(parser)
+    (choice,) = [action for action in parser._actions if action.dest == "sort"]
+    assert tuple(choice.choices) == tuple(SORTS)

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from algoprog.ceg.curves import curves_from_runs
-from algoprog.ceg.gains import compute_gains
+from algoprog.ceg.gains import Gain, compute_gains
 from algoprog.report.figures.drawing import styled
 from algoprog.report.page.section import Section, Table
 from algoprog.report.summary import cohort_labels, summarise
@@ -272,3 +272,30 @@ def test_records_are_not_changed_by_reading(write_sweep, make_gains, sweep, tmp_
     folder = runs[0].path.parent
     write_report(folder, make_gains(shape), runs)
     assert [run.record for run in load_runs(folder)] == [run.record for run in runs]
+
+
+def test_the_table_of_gains_has_a_line_a_variant_that_sorts_and_filters(full):
+    page = Page(full)
+    tables = [attrs for tag, attrs in page.tags if tag == "table" and attrs.get("class") == "gains"]
+    costs = [attrs for tag, attrs in page.tags if tag == "input" and attrs.get("name") == "cost"]
+    assert len(tables) == len(costs) == 4
+    rows = [attrs["data-axes"] for tag, attrs in page.tags if tag == "tr" and "data-axes" in attrs]
+    assert len(rows) == 4 * 5
+    assert set(rows) == {"", "kernel", "norm", "pos", "norm pos"}
+    sorted_by = [attrs["data-sort"] for tag, attrs in page.tags if tag == "th" and "data-sort" in attrs]
+    assert sorted_by == ["name", "axis", "0", "1", "2", "3", "4", "5"] * 4
+    assert sum(tag == "summary" for tag, _ in page.tags) >= len(rows)
+    drawn = [attrs for tag, attrs in page.tags if tag == "svg" and attrs.get("class") == "interval"]
+    assert len(drawn) == 4 * 5 * 3
+    assert all(attrs["viewbox"] and attrs["aria-label"] for attrs in drawn)
+
+
+def test_a_page_of_many_variants_draws_without_a_complaint(tmp_path):
+    gains = [
+        Gain("nano", f"variant-{n}", "none", e, c, 3.0, "primary", 1 + n / 100, 0.9, 1.9, 3, ())
+        for n in range(60)
+        for e in ("iso_loss", "paper")
+        for c in ("flops", "seconds")
+    ]
+    page = Page(write_report(tmp_path, gains, []))
+    assert page.text.count("variant-59") >= 2

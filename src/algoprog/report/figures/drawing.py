@@ -26,6 +26,12 @@ from algoprog.report.words.naming import printable, scientific, shorten
 WIDTH = 7.2
 """Width of a figure in inches: the text width of a page."""
 
+MOST_NAMED = 24
+"""Variants that a legend names: more leave no room for the lines, which the page names one by one."""
+
+CROWDED: dict[str, Any] = {"rotation": 90, "fontsize": 5}
+"""How names stand below the axis where there are many."""
+
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -105,6 +111,6 @@ def legend(figure: Figure, styles: dict[str, Style], *, markers: bool) -> None:
         Line2D([], [], **{**(point(style) if markers else {}), **line(style)}, label=names[name])
         for name, style in styles.items()
     ]
-    if handles:
+    if 0 < len(handles) <= MOST_NAMED:
         columns = min(len(handles), 7 if max(map(len, names.values())) < 14 else 3)
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.2, columnspacing=1.4)

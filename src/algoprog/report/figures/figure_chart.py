@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from algoprog.report.figures.chart import Chart, Panel, Series, finite
-from algoprog.report.figures.drawing import WIDTH, gain_ticks, line, log_ticks, point, styled
+from algoprog.report.figures.drawing import CROWDED, MOST_NAMED, WIDTH, gain_ticks, line, log_ticks, point, styled
 from algoprog.report.figures.style import INK
 from algoprog.report.words.naming import printable
 
@@ -56,7 +56,8 @@ def _draw_panel(axes: Axes, panel: Panel, chart: Chart) -> None:
     if chart.falling_x and not axes.xaxis_inverted():
         axes.invert_xaxis()
     if panel.ticks:
-        axes.set_xticks([x for x, _ in panel.ticks], [_broken(text) for _, text in panel.ticks])
+        crowded = CROWDED if len(panel.ticks) > MOST_NAMED else {}
+        axes.set_xticks([x for x, _ in panel.ticks], [_broken(text) for _, text in panel.ticks], **crowded)
         axes.set_xlim(panel.ticks[0][0] - 0.6, panel.ticks[-1][0] + 0.6)
         axes.grid(visible=False, axis="x")
 
@@ -102,7 +103,7 @@ def _legend(figure: Figure, chart: Chart) -> None:
             handles.setdefault(name, Line2D([], [], label=name, **line(series.style)))
         else:
             handles.setdefault(name, Line2D([], [], label=name, **point(series.style, hollow=series.hollow)))
-    if handles:
+    if 0 < len(handles) <= MOST_NAMED:
         columns = min(len(handles), 6 if max(map(len, handles)) < 18 else 3)
         figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=columns, columnspacing=1.4)
 

@@ -10,7 +10,17 @@ from matplotlib.ticker import NullLocator
 
 from algoprog.ceg.cost import COSTS
 from algoprog.ceg.gains import Gain
-from algoprog.report.figures.drawing import WIDTH, display_names, gain_ticks, legend, line, point, styled
+from algoprog.report.figures.drawing import (
+    CROWDED,
+    MOST_NAMED,
+    WIDTH,
+    display_names,
+    gain_ticks,
+    legend,
+    line,
+    point,
+    styled,
+)
 from algoprog.report.figures.style import INK, Style
 from algoprog.report.summary import SHOWN_ESTIMATORS, Group
 from algoprog.report.words.naming import printable, scientific
@@ -40,7 +50,7 @@ def _draw_single(axes: Axes, group: Group, styles: dict[str, Style], cost: str) 
     for x, (name, style) in enumerate(styles.items()):
         _draw_points(axes, [(x, gain) for gain in _found([group], name, cost).values()], style)
     names = [name.replace("+", "+\n", 1) if len(name) > 12 else name for name in display_names(styles).values()]
-    axes.set_xticks(range(len(styles)), names)
+    axes.set_xticks(range(len(styles)), names, **(CROWDED if len(styles) > MOST_NAMED else {}))
     axes.set_xlim(-0.6, max(len(styles), 1) - 0.4)
     axes.grid(visible=False, axis="x")
     axes.set_xlabel(f"{printable(group.label)}, {scientific(group.compute)} training FLOPs of the baseline")

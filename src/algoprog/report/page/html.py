@@ -9,16 +9,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from algoprog.axes import AXES
 from algoprog.ceg.cost import COSTS
 from algoprog.ceg.ladder.scale import ScaleDependence
 from algoprog.report.figures.draw import Drawn
 from algoprog.report.figures.style import GRID, INK, Style
+from algoprog.report.page.gains import rows
 from algoprog.report.page.interactive import chart_data, json_data, plotting_library
 from algoprog.report.page.section import Section
 from algoprog.report.provenance import provenance
 from algoprog.report.summary import SHOWN_ESTIMATORS, Group
 from algoprog.report.words import naming, words
 from algoprog.report.words.charges import charge_sentences
+from algoprog.report.words.order import OTHER
 from algoprog.report.words.verdicts import verdicts
 
 
@@ -38,6 +41,8 @@ def render(
     charts = {figure.stem: inline_svg(figure) for figure in figures}
     measured = {gain.cost for group in groups for arm in group.arms for gain in arm.gains} or {*COSTS}
     costs = {name: cost.title for name, cost in COSTS.items() if name in measured}
+    gain_rows = {name: rows(groups, name, costs) for name in costs}
+    changed = {axis for table in gain_rows.values() for row in table for axis in row.axes}
     return (
         _environment()
         .get_template("report.html")
@@ -46,6 +51,8 @@ def render(
             verdicts=verdicts(groups, scale, cost=cost, confidence=confidence),
             charges=list(charge_sentences(groups)),
             variants=naming.order_variants(arm.variant for group in groups for arm in group.arms),
+            gain_rows=gain_rows,
+            axes=[axis for axis in (*AXES, OTHER) if axis in changed],
             costs=costs,
             cost=cost,
             estimators=SHOWN_ESTIMATORS,
@@ -114,5 +121,4 @@ def _environment() -> Environment:
     environment.filters.update(
         loss=naming.loss, ratio=naming.ratio, count=naming.count, scientific=naming.scientific, breakable=breakable
     )
-    environment.globals.update(gain_text=words.gain_text, interval_text=words.interval_text)
     return environment

@@ -24,6 +24,12 @@ def charge_sentences(groups: Sequence[Group]) -> Iterator[str]:
                 )
 
 
+def charges_in_brief(groups: Sequence[Group]) -> list[str]:
+    """One sentence for all of them, where there are many variants."""
+    charged = dict.fromkeys(plain(arm.variant) for group in groups for arm in group.arms if _share(arm))
+    return [f"Charged for the matrix products of their optimizer: {', '.join(charged)}"] if charged else []
+
+
 def _share(arm: Arm) -> float:
     """Share of the charged FLOPs that the optimizer takes."""
     total = sum(run.record.train_flops for run in arm.runs)

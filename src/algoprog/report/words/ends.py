@@ -22,6 +22,20 @@ def ends_notes(groups: Sequence[Group], cost: str) -> list[str]:
     return notes
 
 
+def ends_in_brief(groups: Sequence[Group], cost: str) -> list[str]:
+    """How many variants have no end near one of the baseline's, where there are too many to name them."""
+    notes = []
+    for group in groups:
+        gains = [arm.gain(SHOWN_ESTIMATORS[0], cost) for arm in group.arms]
+        apart = sum(gain is not None and gain.settling_budget is not None for gain in gains)
+        if apart:
+            notes.append(
+                f"{apart} variants at {plain(group.label)} have no end at about a loss of {plain(group.baseline)}:"
+                " schedule=wsd with branches settles it"
+            )
+    return notes
+
+
 def _corrected(group: Group, gains: Iterable[Gain]) -> str:
     found = [(gain.variant, gain.slope_correction) for gain in gains if gain.slope_correction is not None]
     if not found:

@@ -39,9 +39,10 @@ class Notes:
         marks = self.of_group(group)
         return textwrap.wrap(f"{text}  note {marks}" if marks else text, WIDTH)
 
-    def legend(self) -> list[str]:
-        """What every letter means."""
-        return [f"{symbol}  {plain(flag)}: {explain(flag)}" for flag, symbol in self._symbols.items()]
+    def legend(self, *, brief: bool = False) -> list[str]:
+        """What every letter means, in brief on one line each."""
+        told = {flag: f"{symbol}  {plain(flag)}: {explain(flag)}" for flag, symbol in self._symbols.items()}
+        return [_first_clause(text) for text in told.values()] if brief else list(told.values())
 
 
 def wrapped(notes: Iterable[str]) -> list[str]:
@@ -52,6 +53,16 @@ def wrapped(notes: Iterable[str]) -> list[str]:
 def full_names(names: Mapping[str, str]) -> list[str]:
     """The names that a table had to shorten."""
     return [f"{short} = {name}" for name, short in names.items() if short != name]
+
+
+def _first_clause(text: str) -> str:
+    """As much of a note as a line takes, to the end of a clause if there is one."""
+    if len(text) <= WIDTH:
+        return text
+    shorter = text[: WIDTH - 1]
+    ends = [shorter.rfind(mark) for mark in ("; ", ", ", ": ")]
+    end = max((end for end in ends if end > WIDTH // 2), default=None)
+    return shorter[: shorter.rfind(" ", 0, WIDTH - 3)] + " .." if end is None else shorter[:end]
 
 
 def _shared(group: Group, cost: str) -> list[str]:

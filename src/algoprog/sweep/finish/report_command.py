@@ -9,7 +9,7 @@ from pathlib import Path
 from algoprog.ceg.cost import COSTS
 from algoprog.commands import Commands
 from algoprog.runs.record import BASELINE
-from algoprog.sweep.finish.source_command import add_metric, add_prices, add_table, curves
+from algoprog.sweep.finish.source_command import add_metric, add_prices, add_sort, add_table, curves
 
 
 def add_report(commands: Commands) -> None:
@@ -26,6 +26,7 @@ def add_report(commands: Commands) -> None:
     ours.add_argument("--baseline", help=f"variant that gains are measured against (default: {BASELINE})")
     ours.add_argument("--out", type=Path, help="folder of the report (default: beside the table, named after it)")
     add_metric(report, default=None)
+    add_sort(report)
     add_table(report)
     add_prices(report)
     report.set_defaults(action=_report)
@@ -39,8 +40,10 @@ def _report(options: argparse.Namespace) -> int:
     if path.is_file() or (path.is_dir() and next(find_runs(path), None) is None and any(path.iterdir())):
         return _report_curves(options)
     if options.cost or options.baseline or options.out or options.rename or options.schedule or options.prices:
-        raise ValueError(f"{path} is a sweep, which knows its settings: leave out all options but --wandb, --metric")
-    analyse(path, wandb=options.wandb or None, redraw=True, metric=options.metric)
+        raise ValueError(
+            f"{path} is a sweep, which knows its settings: leave out all options but --wandb, --metric, --sort"
+        )
+    analyse(path, wandb=options.wandb or None, redraw=True, metric=options.metric, sort=options.sort)
     return 0
 
 
@@ -62,5 +65,5 @@ def _report_curves(options: argparse.Namespace) -> int:
     words += [f"--prices={options.prices}"] if options.prices else []
     words += [f"--metric={metric.name}"] if metric is not NATS else []
     command = shlex.join(["algoprog", "report", str(path), f"--cost={cost}", f"--baseline={options.baseline}", *words])
-    analyse_curves(found, folder, baseline=options.baseline, cost=cost, command=command)
+    analyse_curves(found, folder, baseline=options.baseline, cost=cost, command=command, sort=options.sort)
     return 0

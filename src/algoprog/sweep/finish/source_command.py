@@ -48,6 +48,16 @@ def add_metric(command: argparse.ArgumentParser, default: str | None = "nats") -
     )
 
 
+def add_sort(command: argparse.ArgumentParser) -> None:
+    """The order of the rows of a table of gains."""
+    command.add_argument(
+        "--sort",
+        choices=("name", "gain", "loss", "axis"),
+        help="rows by name, the largest gain first, the lowest loss first, or axis by axis (default: name, of more than"
+        " 12 variants gain)",
+    )
+
+
 def add_prices(command: argparse.ArgumentParser) -> None:
     """What an hour of the devices costs."""
     command.add_argument(
