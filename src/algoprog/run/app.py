@@ -18,6 +18,7 @@ from algoprog import build
 from algoprog.overrides import parse, refuse_choices, subject, with_moved_axes
 from algoprog.refusals.unknown import unread
 from algoprog.run.micro_batch import NoRoomError, fitted
+from algoprog.run.precision import settled
 from algoprog.run.spec import RunSpec, priced
 from algoprog.runs.failure import failed, keep_logs_private
 from algoprog.runs.mistake import exit_code, sentence, visible
@@ -42,7 +43,7 @@ def main(cfg: DictConfig) -> float | None:
     folder = Path(hydra_cfg.runtime.output_dir)
     try:
         _check_words(words)
-        spec = prepare(build.resolve(_with_moved_axes(cfg, words)))
+        spec = prepare(settled(build.resolve(_with_moved_axes(cfg, words)), folder))
         _check_processes(spec, hydra_cfg)
     except (OSError, ValueError) as error:
         print(f"error: {sentence(error)}", file=sys.stderr)

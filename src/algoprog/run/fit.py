@@ -6,6 +6,7 @@ import logging
 import signal
 import warnings
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from algoprog.baseline import option
 from algoprog.run import rank_agreement
 from algoprog.run.beginning import decide, is_same
 from algoprog.run.outcome import Outcome, record_of, surroundings
+from algoprog.run.precision import told
 from algoprog.run.provenance import environment
 from algoprog.run.spec import RunSpec, language_model
 from algoprog.runs.record import Record
@@ -102,7 +104,12 @@ def _record(
     trainer.loggers = views = _loggers(spec, folder) if trainer.is_global_zero else []
     record = None
     try:
+        decision = told(spec.config, folder)
+        if decision and trainer.is_global_zero:
+            log.info("%s", decision)
         record = record_of(spec, _fit(spec, folder, trainer, module, resume, seat), overrides)
+        if decision:
+            record = replace(record, environment={**record.environment, "precision": str(decision)})
         if trainer.is_global_zero:
             write_record(folder, record)
             checkpoint.forget(folder)

@@ -13,12 +13,15 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 from algoprog import written
 from algoprog.overrides import quoted
+from algoprog.run.precision import keep
 from algoprog.runs.calls import begin_call, end_call
 from algoprog.runs.mistake import exit_code, sentence
 from algoprog.sweep.design.compare import Words
+from algoprog.sweep.design.composer import Composer
 from algoprog.sweep.design.composition import Compose, composition
 from algoprog.sweep.design.every import LeftOut
 from algoprog.sweep.design.jobs import design_of, jobs
+from algoprog.sweep.design.precision import settled
 from algoprog.sweep.plan.announce import tell, tell_refused, tell_unread
 from algoprog.sweep.plan.placement import placement
 from algoprog.sweep.plan.plan import Plan, adopt, left_out, plan, set_aside, views
@@ -59,7 +62,11 @@ class Sweeper(BasicSweeper):
             tell_unread(arguments)
             loader = self.hydra_context.config_loader
             compose = composition(self.config, loader)
-            wanted = jobs(self.config, arguments, self.params, loader, compose)
+            asked = jobs(self.config, arguments, self.params, loader, compose)
+            wanted, decision = settled(asked, self.config, Composer(compose))
+            if decision is not None:
+                print(decision)
+                keep(decision, Path(self.config.hydra.sweep.dir))
             design, tune = design_of(self.config, arguments, loader), tune_of(self.config)
             own = self._own(compose, left_out=design.left_out, tolerant=design.tolerant)
             if design.screen is not None:

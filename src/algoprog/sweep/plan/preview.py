@@ -23,8 +23,10 @@ from algoprog.run.memory import peak_memory
 from algoprog.run.spec import RunSpec
 from algoprog.runs.record import COMPARE, DIVERGED, SEARCH
 from algoprog.runs.secrets import redacted
+from algoprog.sweep.design.composer import Composer
 from algoprog.sweep.design.composition import composition
 from algoprog.sweep.design.jobs import check_sweeper, design_of, jobs
+from algoprog.sweep.design.precision import settled
 from algoprog.sweep.plan.calibration import Calibration
 from algoprog.sweep.plan.condition import Condition, condition
 from algoprog.sweep.plan.expected import SHORT_FLOPS
@@ -164,7 +166,8 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
     where, tune = placement(config), tune_of(config)
     quickness = composing(config, loader)
     compose = composition(config, loader)
-    asked = jobs(config, list(config.hydra.overrides.task), knobs.get("params"), loader, compose)
+    words = jobs(config, list(config.hydra.overrides.task), knobs.get("params"), loader, compose)
+    asked, _ = settled(words, config, Composer(compose))
     reuse = Path(knobs.reuse) if knobs.get("reuse") else None
 
     def pace_of(planned: Plan) -> Pace:
