@@ -11,7 +11,7 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
 	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target .venv/reference transformers safetensors fla-core && touch $@
 
-.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy screening-accuracy prediction-accuracy engine-speed engine-reentry plan-time chaos bench step-times mup-transfer catalogue gpu-smoke format clean
+.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy screening-accuracy prediction-accuracy engine-speed engine-reentry plan-time chaos bench step-times mup-transfer catalogue gpu-smoke gpu-bench format clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
@@ -66,6 +66,8 @@ catalogue: setup  ## write docs/catalogue.md from the options
 	$(PY) benchmarks/catalogue.py
 gpu-smoke: setup  ## on one CUDA GPU: speed, memory and agreement, under 8 minutes
 	$(PY) benchmarks/gpu_smoke.py
+gpu-bench: setup  ## on one CUDA GPU: members, MFU, kernels, recompilations, under 9 minutes
+	$(PY) benchmarks/gpu_bench.py
 format: setup  ## write the code as ruff formats it
 	.venv/bin/ruff check --fix . && .venv/bin/ruff format .
 clean:  ## remove everything that git ignores, the environment and finished sweeps included
