@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from algoprog.axes import AXES
+from algoprog.catalogue.axes import choosing, pages
 from algoprog.catalogue.costs import BESIDE, VOCABULARY, baseline_costs, costs
 from algoprog.catalogue.options import PLACES, Option, catalogue
 from algoprog.catalogue.page import read_measured
 from algoprog.catalogue.table import axis_table, multiples
 from algoprog.cli import main
 from algoprog.variant import bare, options
-from benchmarks.catalogue import DOCS, written
+from benchmarks.catalogue import DOCS, MEASURED, written
 
 PAGE = (DOCS / "catalogue.md").read_text(encoding="utf-8")
 
@@ -37,6 +38,22 @@ def test_every_option_is_on_the_page_with_its_source(axis: str) -> None:
 @pytest.mark.slow
 def test_the_page_is_what_the_options_say() -> None:
     assert written() == PAGE, "run `make catalogue`"
+
+
+@pytest.mark.parametrize("axis", PLACES)
+def test_every_axis_has_a_page_that_names_its_options(axis: str) -> None:
+    page = (DOCS / "axes" / f"{axis}.md").read_text(encoding="utf-8")
+    said = choosing()[axis]
+    assert page.splitlines()[1] == f"# `{axis}`: {said['decides']}", "run `make catalogue`"
+    assert said["choose"].keys() <= set(options(axis)), "there is no such option"
+    for option in catalogue(axis):
+        assert f"| `{option.name}` | {said['choose'].get(option.name, '')} |" in page, "run `make catalogue`"
+
+
+@pytest.mark.slow
+def test_the_pages_of_the_axes_are_what_the_options_say() -> None:
+    for axis, text in pages(read_measured(MEASURED)).items():
+        assert (DOCS / "axes" / f"{axis}.md").read_text(encoding="utf-8") == text, "run `make catalogue`"
 
 
 def test_experts_cost_what_they_hold_and_what_they_use() -> None:

@@ -61,9 +61,8 @@ def baseline_costs(model: str) -> Costs:
 
 @cache
 def _priced(model: str, axis: str | None, name: str | None) -> Costs:
-    config = _config(model, axis, name)
-    sizes = {size: config["model"][size] for size in DIMS}
-    gpt = build.skeleton(config, Dims(**sizes, vocab_size=VOCABULARY))
+    config = configuration(model, axis, name)
+    gpt = build.skeleton(config, dims(config))
     optimizer, parameters = build.construct(config, "optim"), gpt.parameters_by_role()
     return Costs(
         n_params=gpt.n_params(),
@@ -75,8 +74,21 @@ def _priced(model: str, axis: str | None, name: str | None) -> Costs:
     )
 
 
-def _config(model: str, axis: str | None, name: str | None) -> dict[str, Any]:
-    composed = copy.deepcopy(_composed(model))
+def dims(config: dict[str, Any]) -> Dims:
+    """The sizes of a configuration, at GPT-2's vocabulary."""
+    return Dims(**{size: config["model"][size] for size in DIMS}, vocab_size=VOCABULARY)
+
+
+def configuration(model: str, axis: str | None, name: str | None, beside: tuple[str, ...] = BESIDE) -> dict[str, Any]:
+    """The default baseline with one option changed, resolved.
+
+    Args:
+        model: of `conf/model/`.
+        axis: that is changed; None for none.
+        name: of the option; None for none.
+        beside: words that stand beside it.
+    """
+    composed = copy.deepcopy(_composed(model, beside))
     if axis is not None and name is not None:
         with flag_override(composed, ["struct", "readonly"], [False, False]):
             composed[axis] = OmegaConf.create(configured(PLACES[axis], name))
@@ -84,5 +96,5 @@ def _config(model: str, axis: str | None, name: str | None) -> dict[str, Any]:
 
 
 @cache
-def _composed(model: str) -> DictConfig:
-    return compose([f"model={model}", *BESIDE])
+def _composed(model: str, beside: tuple[str, ...]) -> DictConfig:
+    return compose([f"model={model}", *beside])

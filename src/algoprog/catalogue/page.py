@@ -17,13 +17,14 @@ Measured = Mapping[str, Sequence[str]]
 
 INTRODUCTION = f"""# The catalogue
 
-Every option of every axis, written by `make catalogue` from the options themselves; `algoprog options AXIS` shows one
-axis in the terminal. Costs are multiples of the default baseline with layer norm (dense attention written out, learned
-positions, GELU, AdamW) at {", ".join(MODELS)} and 50,257 tokens, by the closed forms that tests hold against counted
-FLOPs and built parameters: **params** are held, **active** used by a token, **FLOPs** those of training on a token,
-**cache** what generating keeps of a sequence, **optim.** what the optimizer keeps between steps. One number stands for
-three that agree to two digits. *Reported* gains are those of [the literature](literature.md), *measured* ones, in
-training FLOPs over `baseline=gpt2`, stand in [measurements](measurements/options.md) with what moves them.
+Every option of every axis, written by `make catalogue` from the options themselves; `algoprog options AXIS` shows
+one axis in the terminal, [axes/](axes/) has a page an axis on when to choose which. Costs are multiples of the
+default baseline with layer norm (dense attention written out, learned positions, GELU, AdamW) at {", ".join(MODELS)} and
+50,257 tokens, by the closed forms that tests hold against counted FLOPs and built parameters:
+**params** are held, **active** used by a token, **FLOPs** those of training on a token, **cache** what generating
+keeps of a sequence, **optim.** what the optimizer keeps between steps. One number stands for three that agree to
+two digits. *Reported* gains are those of [the literature](literature.md), *measured* ones, in training FLOPs over
+`baseline=gpt2`, stand in [measurements](measurements/options.md) with what moves them.
 """
 
 
@@ -50,14 +51,15 @@ def read_measured(file: Path) -> dict[str, list[str]]:
 def _section(axis: str, found: Sequence[Option], measured: Measured) -> str:
     priced = AXES[axis].owner != "data"
     heads = ["option", "what it is", *(COLUMNS if priced else ()), "gains"]
-    lines = [f"## {axis}\n", _row(heads), _row(["---"] * len(heads))]
+    lines = [f"## {axis}\n", row(heads), row(["---"] * len(heads))]
     for option in found:
-        shown = _shown(option) if priced else []
-        lines.append(_row([f"`{option.name}`", _what(option), *shown, _gains(option, measured)]))
+        shown = costs_of(option) if priced else []
+        lines.append(row([f"`{option.name}`", _what(option), *shown, "<br>".join(gains_of(option, measured))]))
     return "\n".join([*lines, ""])
 
 
-def _shown(option: Option) -> list[str]:
+def costs_of(option: Option) -> list[str]:
+    """Its costs as multiples of the baseline's, a cell a column; the reason where it cannot be had at a size."""
     rows = [multiples(option, model) for model in MODELS]
     refused = next((row for row in rows if isinstance(row, str)), None)
     if refused is not None:
@@ -79,10 +81,12 @@ def _what(option: Option) -> str:
     )
 
 
-def _gains(option: Option, measured: Measured) -> str:
+def gains_of(option: Option, measured: Measured) -> list[str]:
+    """What was published and measured of an option's gain."""
     told = [f"reported: {said(row)}" for row in option.reported if row.option == option.name]
-    return "<br>".join([*told, *(f"measured, {gain}" for gain in measured.get(option.variant, ()))])
+    return [*told, *(f"measured, {gain}" for gain in measured.get(option.variant, ()))]
 
 
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
