@@ -19,8 +19,8 @@ INTRODUCTION = f"""# The catalogue
 
 Every option of every axis, written by `make catalogue` from the options themselves; `algoprog options AXIS` shows
 one axis in the terminal, [axes/](axes/) has a page an axis on when to choose which. Costs are multiples of the
-default baseline with layer norm (dense attention written out, learned positions, GELU, AdamW) at {", ".join(MODELS)} and
-50,257 tokens, by the closed forms that tests hold against counted FLOPs and built parameters:
+default baseline with layer norm (dense attention written out, learned positions, GELU, AdamW) at
+{", ".join(MODELS)} and 50,257 tokens, by the closed forms that tests hold against counted FLOPs and built parameters:
 **params** are held, **active** used by a token, **FLOPs** those of training on a token, **cache** what generating
 keeps of a sequence, **optim.** what the optimizer keeps between steps. One number stands for three that agree to
 two digits. *Reported* gains are those of [the literature](literature.md), *measured* ones, in training FLOPs over
