@@ -28,7 +28,7 @@ def trained(folder: Path, *words: str) -> Any:
     return load_run(folder)
 
 
-@pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
+@pytest.mark.parametrize("precision", ["32", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("option", OPTIONS)
 def test_it_learns(tmp_path: Path, option: str, precision: str) -> None:
     run = trained(tmp_path, option, "norm=ln", f"precision={precision}", "optim.lr=1e-2", "budget.steps=20")
