@@ -47,6 +47,7 @@ plan-time: setup  ## how near the time and memory of a plan come to what then ha
 	$(PY) benchmarks/plan_time.py
 chaos: setup  ## kill, corrupt and starve a sweep at random; its records must equal those of an undisturbed one
 	$(PY) benchmarks/chaos.py
+	$(PY) benchmarks/chaos.py --members 3
 screening-accuracy: setup  ## how often a screen drops what lies at its gate and what it saves, by simulation, minutes
 	$(PY) benchmarks/screening_accuracy.py
 tuning-accuracy: setup  ## how well the gain of a tuned variant is known, by simulation, a minute

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import platform
 import statistics
 import sys
@@ -31,7 +32,9 @@ from algoprog import build  # noqa: E402
 from algoprog.compose import compose  # noqa: E402
 from algoprog.model.dims import Dims  # noqa: E402
 from algoprog.model.interface.backbone import Backbone  # noqa: E402
+from algoprog.run.precision import lacking  # noqa: E402
 from algoprog.training.module import next_token_loss  # noqa: E402
+from benchmarks.whole_program import compared, told  # noqa: E402
 from tests.whole_models import copy_to, gpt2, llama  # noqa: E402
 
 VOCABULARY = 2048
@@ -199,8 +202,16 @@ def measure(family: str, model: str, steps: int, device: str, precision: torch.d
     ours = found[0].median
     ratios = {one.name: round(one.median / ours, 3) for one in found[1:]}
     spread = abs(ratios["algoprog again"] - 1)
-    told = {name: ratio if abs(ratio - 1) > spread else None for name, ratio in ratios.items()}
-    return {"family": family, "model": model, "ms": round(1e3 * ours, 1), "ratios": ratios, "concluded": told}
+    concluded = {name: ratio if abs(ratio - 1) > spread else None for name, ratio in ratios.items()}
+    kind = str(precision).removeprefix("torch.")
+    return {
+        "family": family,
+        "model": model,
+        "precision": kind,
+        "ms": round(1e3 * ours, 1),
+        "ratios": ratios,
+        "concluded": concluded,
+    }
 
 
 def main() -> None:
@@ -208,23 +219,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", default="nano,micro,mini,compact")
     parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument(
+        "--precisions", default=",".join(precisions()), help="(default: what the processor multiplies in)"
+    )
+    parser.add_argument("--whole", type=int, default=60, help="steps of whole programs, 0 for none (default: 60)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     options = parser.parse_args()
-    rows = []
-    for model in options.models.split(","):
-        for family in ("gpt2", "llama"):
-            row = measure(family, model, options.steps, options.device, getattr(torch, options.precision))
-            rows.append(row)
-            print(f"{model}, {family}: {row['ms']} ms a step", flush=True)
-            for name, ratio in row["ratios"].items():
-                doubt = "" if row["concluded"][name] or name == "algoprog again" else "  within the spread of our own"
-                print(f"  {name:28} x{ratio:.3f}{doubt}", flush=True)
-    where = {"device": options.device, "precision": options.precision, "threads": torch.get_num_threads()}
+    rows = [
+        _told(measure(family, model, options.steps, options.device, getattr(torch, precision)))
+        for precision in options.precisions.split(",")
+        for model in options.models.split(",")
+        for family in ("gpt2", "llama")
+    ]
+    logging.disable(logging.INFO)
+    whole = [compared(model, *SHAPES[model], options.whole) for model in options.models.split(",") if options.whole]
+    print("\n".join(map(told, whole)))
+    where = {"device": options.device, "threads": torch.get_num_threads()}
     where |= {"processor": platform.processor() or platform.machine(), "torch": torch.__version__}
-    written = {"date": datetime.now(UTC).date().isoformat(), **where, "shapes": SHAPES, "rows": rows}
-    options.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    found = {"date": datetime.now(UTC).date().isoformat(), **where, "shapes": SHAPES, "rows": rows, "whole": whole}
+    options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def precisions() -> list[str]:
+    """float32, and bfloat16 where the processor or the GPU has it."""
+    return ["float32", *([] if lacking(cpu=not torch.cuda.is_available()) else ["bfloat16"])]
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """The row, printed."""
+    print(f"{row['model']}, {row['family']}, {row['precision']}: {row['ms']} ms a step", flush=True)
+    for name, ratio in row["ratios"].items():
+        doubt = "" if row["concluded"][name] or name == "algoprog again" else "  within the spread of our own"
+        print(f"  {name:28} x{ratio:.3f}{doubt}", flush=True)
+    return row
 
 
 if __name__ == "__main__":

@@ -69,9 +69,9 @@ def decide(configs: Sequence[dict[str, Any]], folder: Path, gain: Gain | None = 
     known = of_folder(folder)
     if known is not None:
         return known
-    lacking = _lacking(on_cpu(configs[0], gpus_here()))
-    if lacking:
-        return Decision(SINGLE, lacking)
+    why_not = lacking(cpu=on_cpu(configs[0], gpus_here()))
+    if why_not:
+        return Decision(SINGLE, why_not)
     times = min(map(gain or measured, configs))
     said = f"a step in {MIXED_BF16} was measured to be {times:.2f} times as fast"
     if times < PAYS:
@@ -121,7 +121,7 @@ def told(config: Mapping[str, Any], folder: Path) -> Decision | None:
     return None
 
 
-def _lacking(cpu: bool) -> str | None:
+def lacking(*, cpu: bool) -> str | None:
     """Why nothing can be gained here; None where it may be."""
     if cpu:
         return None if PROCESSOR_FLAGS & _flags() else "the processor has neither AMX nor AVX512-BF16"

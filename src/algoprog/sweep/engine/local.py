@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 
 from algoprog.runs.calls import read_calls
 from algoprog.runs.mistake import sentence
-from algoprog.runs.record import LOG_FILE
+from algoprog.runs.record import LOG_FILE, RECORD_FILE
 from algoprog.runs.store import load_run
 from algoprog.sweep.engine.devices import DeviceShare
 from algoprog.sweep.engine.job import PRELOAD, Job, jobs
@@ -70,7 +70,8 @@ class Local(Launcher):
         self.config = config
         self.settings.shares(most=1)
         multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
-        forkserver.ensure_running()
+        if not any(Path(config.hydra.sweep.dir).glob(f"*/{RECORD_FILE}")):  # else perhaps nothing is left to train
+            forkserver.ensure_running()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run every job; a failed one does not stop the others."""

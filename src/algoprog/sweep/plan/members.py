@@ -35,16 +35,18 @@ def members(planned: Plan, together: str | int, where: Placement) -> tuple[dict[
     """
     if together in ("off", 1):
         return {}, {}
-    from algoprog.run.stacking import alone_because, shape
-
     auto = isinstance(together, str)
-    specs = [spec for spec, _ in planned.todo if not auto or spec.role == SEARCH]
+    specs = [spec for spec, _ in planned.todo if not auto or (spec.role == SEARCH and _is_cheap(spec, where))]
+    if len(specs) < 2:
+        return {}, {}
+    from algoprog.run.stacking import alone_because, shape  # here: Lightning takes seconds to import
+
     texts = {spec.name: shape(spec) for spec in specs}
     shapes: dict[str, Shape] = {}
     alone: dict[str, str] = {}
     for text in dict.fromkeys(texts.values()):
         alike = [spec for spec in specs if texts[spec.name] == text]
-        if len(alike) < 2 or (auto and not _worth_measuring(alike, where)):
+        if len(alike) < 2 or (auto and sum(one.paid_flops for one in alike) < WORTH_FLOPS):
             continue
         reason = alone_because(alike[0])
         if reason:
@@ -54,11 +56,10 @@ def members(planned: Plan, together: str | int, where: Placement) -> tuple[dict[
     return shapes, alone
 
 
-def _worth_measuring(alike: list[RunSpec], where: Placement) -> bool:
-    spec = alike[0]
+def _is_cheap(spec: RunSpec, where: Placement) -> bool:
+    """Whether launching a step may take as long as its products."""
     most = CPU_STEP_FLOPS if on_cpu(spec.config, where.gpus) else GPU_STEP_FLOPS
-    step = spec.tokens_per_step * spec.flops_per_token
-    return step <= most and sum(one.paid_flops for one in alike) >= WORTH_FLOPS
+    return spec.tokens_per_step * spec.flops_per_token <= most
 
 
 def _shape(text: str, spec: RunSpec, planned: Plan, where: Placement) -> Shape:
