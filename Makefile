@@ -11,7 +11,7 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
 	.venv/bin/pip install -q --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target .venv/reference transformers safetensors fla-core && touch $@
 
-.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy screening-accuracy prediction-accuracy engine-speed engine-reentry plan-time chaos bench step-times mup-transfer catalogue gpu-smoke gpu-bench format clean
+.PHONY: help setup demo test test-sweeps test-slow test-slow-again fuzz test-cluster lint smoke golden ceg-accuracy findings-accuracy tuning-accuracy screening-accuracy prediction-accuracy engine-speed overhead engine-reentry plan-time chaos bench step-times mup-transfer catalogue gpu-smoke gpu-bench format clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
@@ -41,6 +41,8 @@ findings-accuracy: setup  ## false and missed findings in simulated sweeps of 20
 	$(PY) benchmarks/findings_accuracy.py
 engine-speed: setup  ## how busy a sweep of 16 short runs keeps the cores, minutes
 	$(PY) benchmarks/engine.py
+overhead: setup  ## what sixteen runs of 400 steps take over their optimizer steps alone, a quarter of an hour
+	$(PY) benchmarks/engine.py --steps 400 --overhead evaluation.points=2
 engine-reentry: setup  ## how long a finished sweep of 200 runs takes to be found complete and analysed
 	$(PY) benchmarks/reentry.py
 plan-time: setup  ## how near the time and memory of a plan come to what then happens: ten sweeps, a quarter of an hour
