@@ -23,7 +23,9 @@ from algoprog.sweep.design.jobs import design_of, jobs
 from algoprog.sweep.plan.placement import placement
 from algoprog.sweep.plan.plan import Plan
 from algoprog.sweep.screen.screening import Screening
+from algoprog.sweep.search.choices import read_choices
 from algoprog.sweep.search.phases import Sweep
+from algoprog.sweep.search.settings import tune_of
 from tests.configs import TINY_RUN
 from tests.report.conftest import Sweep as Written
 from tests.report.conftest import curve_row, record_of
@@ -69,7 +71,7 @@ def finish(folder: Path, spec: RunSpec) -> None:
         append_curve(folder, curve_row(int(step), float(loss), 1e9, 1.0))
     record = record_of(Written(), "nano", name, spec.seed, {}, losses, 1e9)
     own = {"run_id": spec.run_id, "cohort": spec.cohort, "model": spec.model, "variant": spec.variant}
-    write_record(folder, replace(record, **own))
+    write_record(folder, replace(record, **own, role=spec.role))
 
 
 Begin = Callable[..., Screening]
@@ -88,7 +90,7 @@ def begin(tmp_path: Path) -> Begin:
         where = replace(placement(config), memory=None)
         sweep = Sweep(tmp_path, "train.py", compose, where, None, True, fail_fast, machine.launch, design.left_out)
         assert design.screen is not None
-        return Screening(sweep, design.screen, None, jobs(config, asked, {}, loader, compose))
+        return Screening(sweep, design.screen, tune_of(config), jobs(config, asked, {}, loader, compose))
 
     return begin
 
@@ -188,3 +190,19 @@ def test_the_sweep_notes_what_it_leaves_out(begin: Begin, tmp_path: Path) -> Non
     (call,) = read_calls(tmp_path).calls
     assert any("block=post" in words for out in call.left_out for words in out["words"])
     assert {variant for _, variant, _ in outcomes(tmp_path)} == {"parallel"}
+
+
+@pytest.mark.slow  # plans and searches of six looks
+def test_every_variant_and_model_that_is_reached_gets_a_search(begin: Begin, tmp_path: Path) -> None:
+    words = ("tune=lr", "model.n_layers=1,2", "design.variants=[ln,relu]")
+    machine = Machine(tmp_path)
+    begin(machine, *words).run()
+    chosen = {(choice.model, choice.variant) for choice in read_choices(tmp_path).values()}
+    models = sorted({model for model, _ in chosen}, key=len, reverse=True)  # the smaller one says that it is
+    assert len(models) == 2
+    assert {variant for model, variant in chosen if model == models[0]} == {"none", "ln", "relu"}
+    assert {variant for model, variant in chosen if model == models[1]} == {"none", "ln"}
+    assert {seed for _, variant, seed in machine.trained if variant == "ln"} == {1000, 0, 1, 2, 3, 4}
+    again = Machine(tmp_path)
+    begin(again, *words).run()
+    assert not again.trained

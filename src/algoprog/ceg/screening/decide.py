@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from algoprog.ceg.curves import Curve
 from algoprog.ceg.estimator.iso_loss import IsoLoss
 from algoprog.ceg.evidence import evidence
@@ -77,9 +75,10 @@ def errors_of(samples: Mapping[str, Sample]) -> dict[str, list[Error]]:
 
 def decided(sample: Sample, errors: Sequence[Error], *, gate: float, level: float) -> Verdict:
     """Whether a variant's mean is so low that its true gain is below the gate, by every error that it is tested by."""
-    p_values = [error.p_below(sample.mean - math.log(gate)) for error in errors]
-    p = max(p_values) if p_values and np.isfinite(p_values).all() else None
-    log_high = max((sample.mean + error.half(1 - 2 * level) for error in errors), default=math.inf)
+    mean = sample.mean
+    p_values = [error.p_below(mean - math.log(gate)) for error in errors]
+    p = max(p_values) if p_values and all(map(math.isfinite, p_values)) else None
+    log_high = max((mean + error.half(1 - 2 * level) for error in errors), default=math.inf)
     high = math.exp(log_high) if log_high < math.log(HIGHEST) else None
     if p is not None and p < level:
         return DROPPED, f"its gain is below {gate:g}", high, p

@@ -23,6 +23,7 @@ from algoprog.sweep.screen.told import after, before, outcome
 from algoprog.sweep.search.phases import GaveUpError, Phases, Sweep, named
 from algoprog.sweep.search.searches import Rates
 from algoprog.sweep.search.settings import Tune
+from algoprog.sweep.search.told import many
 
 
 class Screening:
@@ -65,7 +66,7 @@ class Screening:
 
     def _look(self, stage: Stage) -> None:
         """Train what a look needs, and decide."""
-        print(f"{stage.name}: {len(stage.alive)} variants", flush=True)
+        print(f"{stage.name}: {many(len(stage.alive), 'variant')}", flush=True)
         ended = self._trained(stage.jobs)
         failed = {spec.variant for spec, run in ended if run is None}
         if BASELINE in failed or (failed and self.sweep.fail_fast):
