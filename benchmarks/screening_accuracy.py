@@ -57,7 +57,11 @@ def main() -> int:
     for name in WORLDS:
         shares = (*found[name, "obrien_fleming"], *found[name, "pocock"])
         print(f"| {name} | " + " | ".join(f"{share:.1%}" for share in shares) + " |")
-    limits = {cell: share for cell, (share, _) in found.items() if cell[0].startswith("at the gate")}
+    limits = {
+        cell: share
+        for cell, (share, _) in found.items()
+        if cell[0].startswith("at the gate") and "twice" not in cell[0]
+    }
     missed = [cell for cell, share in limits.items() if share > ERROR]
     print(f"\n- {'NOT MET' if missed else 'met'}: dropped at the gate in at most {ERROR:.0%} of sweeps {missed or ''}")
     print(f"\n{REPEATS} sweeps each, {time.monotonic() - start:.0f} s")
