@@ -33,7 +33,7 @@ TABLE = 2 * torch.finfo(torch.float32).eps
 POSITIONED = [case for case in cases("attention") if beside_each_other("attention", case, "pos")]
 """Kinds of attention that leave positions to the axis `pos`."""
 
-ONE_SOFTMAX = [case for case in POSITIONED if label(case) != "differential"]
+ONE_SOFTMAX = [case for case in POSITIONED if label(case).split("(")[0] not in ("differential", "nsa")]
 """Those of them that give what one softmax mixes."""
 
 

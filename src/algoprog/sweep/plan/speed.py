@@ -26,6 +26,12 @@ MOST_FLOPS = 3e10
 ENOUGH_SECONDS = 0.6
 """Steps are measured until they took so long together, after one that also pays for what is done once."""
 
+MOST_SECONDS = 2.0
+"""Of a measured round: written out attention takes far longer than its FLOPs say, so one sequence is tried first."""
+
+PASSES = 4
+"""A round takes as long as so many forward passes: one, with a backward pass of two, and one for evaluation."""
+
 LAYERS = (1, 2)
 """Of the measured models where the whole one is too expensive: every further layer takes as long as the second."""
 
@@ -125,14 +131,14 @@ def _with_layers(spec: RunSpec, layers: int) -> RunSpec:
 
 
 def _measured(spec: RunSpec, sequences: int) -> Speed:
-    """Means over steps of one micro-batch each."""
+    """Means over steps of one micro-batch each, or of a part of one that takes too long; the rest in proportion."""
     trainer = {**spec.config["trainer"], "compile": False}  # what is compiled once is no part of a step
     module = language_model(replace(spec, config={**spec.config, "trainer": trainer})).train()
     cast(module.gpt, spec.config["precision"])
     recipe = module.configure_optimizers()["optimizer"]
     assert isinstance(recipe, torch.optim.Optimizer)
     tokens = torch.randint(spec.tokens.info.vocab_size, (sequences, module.gpt.dims.seq_len + 1))
-    batch = tokens[:, :-1], tokens[:, 1:]
+    batch = tokens[:1, :-1], tokens[:1, 1:]
     precision = spec.config["precision"]
 
     def passes() -> None:
@@ -150,7 +156,12 @@ def _measured(spec: RunSpec, sequences: int) -> Speed:
         with torch.no_grad(), autocast("cpu", precision):
             module.score(batch)
 
-    return _means(passes, update, score)
+    score()  # which pays for what is done once
+    most = int(MOST_SECONDS / (PASSES * _seconds(score)))
+    tried = min(sequences, max(1, most))
+    batch = tokens[:tried, :-1], tokens[:tried, 1:]
+    found, times = _means(passes, update, score), sequences / tried
+    return replace(found, micro_batch=times * found.micro_batch, evaluation=times * found.evaluation)
 
 
 def _means(*acts: Callable[[], None]) -> Speed:
