@@ -28,7 +28,11 @@ from algoprog.runs.record import BASELINE
 from algoprog.training.devices.hardware import device_name, synchronize
 from algoprog.training.precision import autocast
 
-ROUNDS, WARM_UP = 40, 8
+ROUNDS, WARM_UP = 60, 10
+
+CYCLE = 10
+"""Steps that are timed as one: some optimizers do every tenth step what they do not in the others."""
+
 AGAIN = f"{BASELINE} again"
 
 
@@ -63,8 +67,9 @@ class Stepping:
 
     @property
     def median(self) -> float:
-        """Seconds of a step, the first ones left out."""
-        return statistics.median(self.seconds[WARM_UP:])
+        """Seconds of a step, by the median of the cycles, the first of which is left out."""
+        starts = range(WARM_UP, len(self.seconds), CYCLE)
+        return statistics.median(sum(self.seconds[start : start + CYCLE]) for start in starts) / CYCLE
 
 
 def _cut(batch: int, micro: int) -> list[tuple[int, int]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import weakref
 from contextlib import suppress
 from importlib import import_module
 
@@ -24,5 +26,10 @@ with initialize_config_dir(str(conf_dir()), version_base="1.3"):
 for module in ("algoprog.sweep.sweeper", "algoprog.sweep.finish.analysis", "wandb.sdk.launch.inputs.internal"):
     with suppress(ImportError):  # W&B imports the last of them in every run; it may be gone in another version
         import_module(module)
+# The first program that ends would remove W&B's temporary folders from under all others.
+for cleaning in weakref.finalize._registry:  # type: ignore[attr-defined]
+    cleaning.atexit = False
+with suppress(ImportError, AttributeError):
+    atexit.unregister(import_module("wandb.sdk.data_types._private").MEDIA_TMP.cleanup)
 gc.freeze()
 gc.set_threshold(50_000, 20, 20)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from algoprog.axes import AXES
@@ -35,17 +36,21 @@ def page(measured: Measured) -> str:
     return "\n".join([INTRODUCTION, *sections])
 
 
-def read_measured(file: Path) -> dict[str, list[str]]:
-    """Gains in FLOPs of a table that `algoprog ceg` wrote, by variant."""
+def read_measured(*files: Path) -> dict[str, list[str]]:
+    """Gains in FLOPs of tables that `algoprog ceg` wrote, by variant."""
     found: dict[str, list[str]] = {}
-    with file.open(encoding="utf-8", newline="") as text:
-        for row in csv.DictReader(text):
-            if row["estimator"] == "iso_loss" and row["cost"] == "flops" and row["ci_low"] and row["ci_high"]:
-                low, high = float(row["ci_low"]), float(row["ci_high"])
-                gain = f"{row['model']}: {float(row['ceg']):.2f} [{low:.2f}, {high:.2f}]"
-                if row["variant"] != row["baseline"]:
-                    found.setdefault(row["variant"], []).append(gain)
+    for row in chain.from_iterable(map(_rows, files)):
+        if row["estimator"] == "iso_loss" and row["cost"] == "flops" and row["ci_low"] and row["ci_high"]:
+            low, high = float(row["ci_low"]), float(row["ci_high"])
+            gain = f"{row['model']}: {float(row['ceg']):.2f} [{low:.2f}, {high:.2f}]"
+            if row["variant"] != row["baseline"]:
+                found.setdefault(row["variant"], []).append(gain)
     return found
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as text:
+        return list(csv.DictReader(text))
 
 
 def _section(axis: str, found: Sequence[Option], measured: Measured) -> str:
