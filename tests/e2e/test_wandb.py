@@ -13,6 +13,8 @@ from wandb.proto import wandb_internal_pb2 as pb
 from algoprog.runs.store import load_run
 from tests.e2e.conftest import TINY, Program
 
+pytestmark = pytest.mark.slow
+
 HEADER = struct.Struct("<4sHB")
 CHUNK = struct.Struct("<IHB")
 BLOCK = 32768
@@ -87,7 +89,6 @@ def test_the_run_is_closed_with_its_exit_code(run: tuple[Path, list[pb.Record]])
     assert ended.exit_code == 0
 
 
-@pytest.mark.slow
 def test_a_diverged_run_is_closed_as_finished_with_its_status(train: Program, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     words = [*TINY, "budget.steps=30", "optim.lr=1e5", "logger=wandb", f"hydra.run.dir={folder}"]

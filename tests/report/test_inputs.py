@@ -27,6 +27,7 @@ def folder(write_sweep, sweep) -> Path:
     return runs[0].path.parent
 
 
+@pytest.mark.slow
 def test_nothing_is_drawn_again_without_a_change(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     analyse(folder, wandb=None, redraw=False)
     page = folder / REPORT_FILE

@@ -195,7 +195,10 @@ def test_hostile_names_stay_text(report, sweep):
         {"models": ("nano",), "variants": ("none",)},
         {"models": ("nano",), "variants": ("rope",)},
         {"models": ("nano",), "variants": ("none", "ln", "rope"), "diverged": ("ln", "none")},
-        {"models": ("nano", "micro"), "variants": ("none", "ln", "rope"), "seeds": 1, "diverged": ("ln",)},
+        pytest.param(
+            {"models": ("nano", "micro"), "variants": ("none", "ln", "rope"), "seeds": 1, "diverged": ("ln",)},
+            marks=pytest.mark.slow,
+        ),
         {"models": ("nano",), "variants": ("none", "rope"), "diverged": ("none", "rope")},
         {"models": ("nano",), "variants": ("none", "rope"), "seeds": 12},
         {"models": ("../../nano",), "variants": ("none", "rope"), "seeds": 1},

@@ -36,6 +36,7 @@ def test_runs_go_on_at_a_time_as_memory_allows(
     assert found["totals"]["memory_bytes"] * at_once <= memory * one
 
 
+@pytest.mark.slow
 def test_a_batch_is_cut_so_that_the_cores_are_busy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ("model.seq_len=1024", "model.d_model=64", "model.n_heads=16", "batch_size=64", "evaluation.tokens=1024")
     whole = planned(capsys, tmp_path, *words, "hydra.launcher.memory=1e12")

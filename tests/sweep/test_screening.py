@@ -141,6 +141,7 @@ def test_a_sweep_that_was_cut_off_comes_to_the_same_decisions(begin: Begin, tmp_
     assert (tmp_path / "screening.json").read_text() == whole
 
 
+@pytest.mark.slow
 def test_a_lost_run_is_trained_again_and_changes_no_decision(begin: Begin, tmp_path: Path) -> None:
     begin(Machine(tmp_path)).run()
     before = (tmp_path / "screening.json").read_text()
@@ -179,6 +180,7 @@ def test_a_screen_that_cannot_be_is_refused(begin: Begin, tmp_path: Path, words:
         begin(Machine(tmp_path), *words)
 
 
+@pytest.mark.slow
 def test_decisions_by_another_rule_are_kept_to(begin: Begin, tmp_path: Path) -> None:
     begin(Machine(tmp_path)).run()
     with pytest.raises(ValueError, match=r"holds decisions by gate=1.05 looks=\[2, 3, 5\]"):

@@ -68,6 +68,7 @@ def own(texts: Path, *names: str) -> list[str]:
     return ["data=local", "data.path=" + ",".join(str(texts / f"{name}.txt") for name in names)]
 
 
+@pytest.mark.slow
 def test_tokenizers_are_variants_of_one_text(hydra: None, tmp_path: Path) -> None:
     found = planned(tmp_path, "tokenizer=bpe,bytes", "attention=dense,mqa")
     runs = specs(found)

@@ -13,6 +13,7 @@ import torch
 from benchmarks import gpu_bench
 
 
+@pytest.mark.slow
 def test_every_table_has_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
     tables = gpu_bench.measure(gpu_bench.Bench(torch.device("cpu"), tiny=True, deadline=time.monotonic() + 600))
     assert [row["members"] for row in tables["members"]] == [2] * 4

@@ -36,6 +36,7 @@ def test_a_damaged_configuration_of_a_run_in_use_is_named(
         fit.run(app.prepare(compose(*TINY_RUN)), tmp_path, [])
 
 
+@pytest.mark.slow
 def test_the_same_run_started_twice_is_trained_once(tmp_path: Path) -> None:
     first = start(tmp_path, *LONG)
     wait_for(lambda: checkpoints(tmp_path), first)

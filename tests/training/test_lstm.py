@@ -27,7 +27,7 @@ def trained(folder: Path, *words: str) -> Any:
     return load_run(folder)
 
 
-@pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
+@pytest.mark.parametrize("precision", ["32", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("norm", ["none", "ln"])
 def test_it_learns_and_its_record_holds_its_own_axes(tmp_path: Path, norm: str, precision: str) -> None:
     run = trained(tmp_path, f"norm={norm}", f"precision={precision}", "optim.lr=3e-2", "budget.steps=20")

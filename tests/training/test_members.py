@@ -50,7 +50,10 @@ SAME = ("run_id", "variant", "seed", "status", "steps", "train_flops", "flags", 
     "words",
     [
         ("micro_batch_size=2", "schedule.branch_ratio=2", "budget.steps=24"),
-        ("norm=ln", "kernel=flash", "pos=alibi", "attention=gqa", "attention.group_size=2", "model.dropout=0.2"),
+        pytest.param(
+            ("norm=ln", "kernel=flash", "pos=alibi", "attention=gqa", "attention.group_size=2", "model.dropout=0.2"),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             ("norm=rmsnorm", "mlp=swiglu", "pos=rope", "optim=muon", "model.dropout=0.1"), marks=pytest.mark.slow
         ),

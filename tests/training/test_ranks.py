@@ -74,6 +74,7 @@ def killed(folder: Path, strategy: str, step: int = 6) -> None:
     assert [path.name for path in checkpoints(folder)] == [f"{step - back:012d}.ckpt" for back in (2, 1)]
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_like_an_undisturbed_one(calm: Calm, tmp_path: Path, strategy: str) -> None:
     """Bit for bit, with dropout: every process goes on with its own random numbers."""
     killed(tmp_path, strategy)

@@ -125,6 +125,7 @@ def test_the_rates_of_both_keep_their_ratio_and_a_step_is_that_of_each(compose: 
         assert copy.inner[0].state[parameter]["exp_avg"].equal(state["exp_avg"])
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     words = (*WORDS, *EVERY_STEP, "evaluation.points=null", "evaluation.every=3")
     assert finish(tmp_path / "calm", *words)[0] == 0

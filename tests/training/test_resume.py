@@ -55,7 +55,7 @@ KILLS = {
 }
 
 
-QUICK = ("in a later write", "in another branch")
+QUICK = ("in another branch",)
 
 Calm = Callable[..., tuple[list[dict[str, str]], dict[str, Any]]]
 
