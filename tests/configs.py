@@ -60,6 +60,7 @@ KNOBS = {
         {"window": {"window": 5, "every": 2}},
     ),
     "output_gate": ({"sigmoid": {"per": "head"}},),
+    "skip": ({"hyper": {"streams": 3, "dynamic": False}},),
 }
 """Settings worth a test of every property besides the options as they stand in conf/."""
 

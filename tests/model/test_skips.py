@@ -74,7 +74,7 @@ def test_value_residual_is_its_equation() -> None:
     assert_same(model(tokens(2)), read(model, x))
 
 
-@pytest.mark.parametrize("skip", ["x0", "value", "unet"])
+@pytest.mark.parametrize("skip", [name for name in options("skip") if name != "none"])
 def test_skips_go_by_steps_in_deep_models(skip: str) -> None:
     model, x = model_of(skip, attention="window"), tokens(2)
     with torch.no_grad():
@@ -83,10 +83,10 @@ def test_skips_go_by_steps_in_deep_models(skip: str) -> None:
 
 @pytest.mark.parametrize("skip", [name for name in options("skip") if name not in ("none", "unet")])
 def test_skips_begin_as_said(skip: str) -> None:
-    """x0 with nothing of the embedding: the function without it."""
+    """x0 with nothing of the embedding, four streams alike: the function without it."""
     model, x = gpt(DEEP, skip=skip), tokens(1)
     same = model(x).equal(gpt(DEEP)(x))
-    assert same is (skip == "x0")
+    assert same is (skip in ("x0", "hyper"))
     if skip == "value":
         plain = gpt(DEEP, skip=part("skip", "value", first=0.0))
         torch.testing.assert_close(plain(x), gpt(DEEP)(x))

@@ -58,6 +58,7 @@ SAME = ("run_id", "variant", "seed", "status", "steps", "train_flops", "flags", 
             ("norm=rmsnorm", "mlp=swiglu", "pos=rope", "optim=muon", "model.dropout=0.1"), marks=pytest.mark.slow
         ),
         pytest.param(("mixer=gated_deltanet", "norm=ln", "mlp=swiglu"), marks=pytest.mark.slow),
+        pytest.param(("skip=hyper", "norm=ln"), marks=pytest.mark.slow),
     ],
     ids=lambda words: "+".join(words[:2]),
 )

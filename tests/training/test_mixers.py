@@ -1,4 +1,4 @@
-"""Runs of latent attention and of recurrences: they learn, and end alike however they are computed."""
+"""Runs of latent attention, recurrences and several streams: they learn, and end alike however they are computed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tests.training.resuming import EVERY_STEP, finish, result, resumed
 from tests.training.test_ranks import begin, end
 
 WITH_STATE = ["attention=mla", "mixer=gated_deltanet", "mixer=mamba2", "mixer=rwkv7", "attention=nsa"]
-OPTIONS = [*WITH_STATE, "pos=alibi", "pos=sinusoidal"]
+DISTURBED = [*WITH_STATE, "skip=hyper"]
+OPTIONS = [*DISTURBED, "pos=alibi", "pos=sinusoidal"]
 WSD = (
     *("model.dropout=0.2", "schedule=wsd", "budget.steps=12", "schedule.warmup_steps=1", "schedule.branches=2"),
     *("schedule.decay_fraction=0.5", "schedule.branch_ratio=2", "evaluation.points=4", "optim.lr=1e-2"),
@@ -58,7 +59,7 @@ def test_its_memory_is_known_before(option: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("option", WITH_STATE)
+@pytest.mark.parametrize("option", DISTURBED)
 def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, option: str) -> None:
     words = (*EVERY_STEP, *WSD, option)
     assert finish(tmp_path / "calm", *words)[0] == 0
@@ -70,7 +71,7 @@ def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, option: str) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("option", WITH_STATE)
+@pytest.mark.parametrize("option", DISTURBED)
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_give_the_curve_of_one(tmp_path: Path, strategy: str, option: str) -> None:
     words = (option, "norm=ln", "budget.steps=6", "optim.lr=3e-3")

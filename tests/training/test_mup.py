@@ -69,10 +69,10 @@ def moved(model: Backbone, steps: int = 4) -> dict[str, float]:
     return {name: float((after - before[name]).square().mean().sqrt()) for name, after in seen().items()}
 
 
-def slopes(name: str, *, n_heads: int | None) -> dict[str, float]:
+def slopes(name: str, *, n_heads: int | None, **parts: str) -> dict[str, float]:
     """Of the logarithm of each change on the logarithm of the width, from that of the base to eight times as many."""
     widths = [BASE, 2 * BASE, 4 * BASE, 8 * BASE]
-    told = [moved(begun(name, width, n_heads)) for width in widths]
+    told = [moved(begun(name, width, n_heads, **parts)) for width in widths]
     return {key: float(np.polyfit(np.log(widths), [math.log(each[key]) for each in told], 1)[0]) for key in told[0]}
 
 
@@ -83,6 +83,11 @@ def test_activations_move_alike_at_every_width(n_heads: int | None) -> None:
     assert all(abs(slope) < 0.2 for slope in flat.values()), flat
     assert standard["logits"] > 0.6, standard
     assert standard["layer 1"] > 0.8, standard
+
+
+def test_streams_move_alike_at_every_width() -> None:
+    """What is read of them, by as many outputs at every width, has the rate of a router."""
+    assert all(abs(slope) < 0.2 for slope in slopes("mup", n_heads=None, skip="hyper").values())
 
 
 def test_at_the_base_width_nothing_changes() -> None:

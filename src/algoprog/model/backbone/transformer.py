@@ -17,7 +17,7 @@ from algoprog.model.interface.part import Adapting, Kernel
 from algoprog.model.interface.places import Following, FromTheStart, Places
 from algoprog.model.interface.reports import Reports
 from algoprog.model.interface.site import Parts, Site, Work
-from algoprog.model.interface.wiring import Skip
+from algoprog.model.interface.wiring import Skip, Stream
 
 
 class Transformer(Backbone):
@@ -56,14 +56,14 @@ class Transformer(Backbone):
     def forward(self, tokens: Int[Tensor, "batch seq"], reports: Reports | None = None) -> Float[Tensor, "batch seq v"]:
         """Logits of the next token at every position of whole sequences."""
         context = self._context(FromTheStart(tokens.shape[1]), reports or Reports())
-        x = self._embedded(tokens, context)
+        x = self.skip.opened(self._embedded(tokens, context))
         for layer, block in enumerate(self.blocks):
             entered = self.skip.entering(layer, x, context.carried)
             x = block(entered, context)
             self.skip.left(layer, x, context.carried)
         if reports is not None:
             self._tell_ahead(entered, context)
-        return self.logits(x)
+        return self.logits(self.skip.closed(x))
 
     def look_ahead(self, further: int, parts: Parts) -> None:
         """Put so many blocks beside the last one, each of which is given what that is and shares norm and head with it.
@@ -93,12 +93,12 @@ class Transformer(Backbone):
     ) -> Float[Tensor, "batch new v"]:
         """Logits at positions behind those of the layers' states, which take them up."""
         context = self._context(places, Reports())
-        x = self._embedded(tokens, context)
+        x = self.skip.opened(self._embedded(tokens, context))
         for layer, (block, state) in enumerate(zip(self.blocks, layers, strict=True)):
             x = self.skip.entering(layer, x, context.carried)
             x = block.step(x, context, state)  # type: ignore[operator]  # a list of modules
             self.skip.left(layer, x, context.carried)
-        return self.logits(x)
+        return self.logits(self.skip.closed(x))
 
     def flops(self, work: Work) -> float:
         """Forward FLOPs of some work; in training the head is used for every further token besides."""
@@ -109,11 +109,11 @@ class Transformer(Backbone):
         """Parameters of the token embedding."""
         return self.embedding.table.weight.numel()
 
-    def _tell_ahead(self, entered: Float[Tensor, "batch seq d_model"], context: Context) -> None:
+    def _tell_ahead(self, entered: Stream, context: Context) -> None:
         """Logits of tokens further ahead; statistics of the layers that they come from are not kept."""
         for block in self.ahead:
             own = replace(context, reports=Reports())
-            context.reports.ahead.append(self.logits(block(entered, own)))
+            context.reports.ahead.append(self.logits(self.skip.closed(block(entered, own))))
             context.reports.losses += own.reports.losses
 
     def _context(self, places: Places, reports: Reports) -> Context:
@@ -143,7 +143,7 @@ def skip_for(parts: Parts, site: Site, blocks: nn.ModuleList) -> Skip:
     """The option of the axis `skip`.
 
     Raises:
-        ValueError: it mixes values, and a layer has none.
+        ValueError: it mixes values, and a layer has none, or weighs updates, and a layer adds none in turn.
     """
     skip: Skip = parts["skip"](site)
     mixers = [part for part in blocks.modules() if isinstance(part, Mixer)]
@@ -151,5 +151,10 @@ def skip_for(parts: Parts, site: Site, blocks: nn.ModuleList) -> Skip:
         raise ValueError(
             "skip=value mixes the values of attention heads, which this mixer has not or reads from latents: choose"
             " attention=dense or another that has them"
+        )
+    if skip.of_updates and not all(block.adds_in_turn for block in blocks):
+        raise ValueError(
+            "skip=hyper weighs what sublayers read of residual streams and add to them in turn, and this block does"
+            " otherwise: choose block=pre, sandwich or reordered"
         )
     return skip

@@ -1,12 +1,14 @@
 """Attention and MLP side by side."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from torch import Tensor
 
-from algoprog.model.interface.backbone import Block, Stream
+from algoprog.model.interface.backbone import Block
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.site import Parts, Site
+from algoprog.model.interface.wiring import Stream
 
 
 class ParallelBlock(Block):
@@ -16,6 +18,8 @@ class ParallelBlock(Block):
 
     Source: Wang and Komatsuzaki 2021 (GPT-J-6B); Chowdhery et al. 2022 (PaLM, arXiv 2204.02311), section 2.
     """
+
+    adds_in_turn: ClassVar[bool] = False
 
     def __init__(self, site: Site, parts: Parts) -> None:
         super().__init__(site)

@@ -1,12 +1,14 @@
 """Norms on the residual stream behind every sum: the original transformer."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from torch import Tensor
 
-from algoprog.model.interface.backbone import Block, Stream
+from algoprog.model.interface.backbone import Block
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.site import Parts, Site
+from algoprog.model.interface.wiring import Stream
 
 
 class PostNormBlock(Block):
@@ -20,6 +22,8 @@ class PostNormBlock(Block):
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.1.
     """
+
+    adds_in_turn: ClassVar[bool] = False
 
     def __init__(self, site: Site, parts: Parts) -> None:
         super().__init__(site)

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from algoprog.model.interface.backbone import Block, Stream
+from algoprog.model.interface.backbone import Block
 from algoprog.model.interface.context import Context
 from algoprog.model.interface.site import Parts, Site
+from algoprog.model.interface.wiring import Stream
 
 
 class ReorderedNormBlock(Block):
@@ -25,5 +26,5 @@ class ReorderedNormBlock(Block):
 
     def wired(self, x: Stream, mix: Callable[[Tensor], Tensor], context: Context) -> Stream:
         """The residual stream after this layer."""
-        x = x + self.attention_norm(mix(x))
-        return x + self.mlp_norm(self.mlp(x, context))
+        x = self.joined(0, x, lambda given: self.attention_norm(mix(given)), context)
+        return self.joined(1, x, lambda given: self.mlp_norm(self.mlp(given, context)), context)

@@ -21,15 +21,13 @@ from algoprog.model.interface.places import Following
 from algoprog.model.interface.reports import Reports, Statistic, key
 from algoprog.model.interface.roles import Declared, Role
 from algoprog.model.interface.site import Parts, Work
-from algoprog.model.interface.wiring import Head
+from algoprog.model.interface.wiring import Head, Stream
 
 TRAIN_OVER_FORWARD = 3
 """A backward pass costs two forward passes; nothing is recomputed."""
 
 AHEAD = "ahead."
 """Where the path of a part begins that training alone has."""
-
-Stream = Float[Tensor, "batch new d_model"]
 
 
 class Block(NoParameters, NoFlops, NoFacts, NoStatistics, Part):
@@ -44,6 +42,9 @@ class Block(NoParameters, NoFlops, NoFacts, NoStatistics, Part):
 
     attention: Mixer
     """Its mixer of positions, whatever the kind: initial weights and checkpoints know it by this name."""
+
+    adds_in_turn: ClassVar[bool] = True
+    """Whether the mixer's update is added to the stream, then the MLP's, and nothing else is done to it."""
 
     @abstractmethod
     def wired(self, x: Stream, mix: Callable[[Tensor], Tensor], context: Context) -> Stream:
@@ -60,6 +61,11 @@ class Block(NoParameters, NoFlops, NoFacts, NoStatistics, Part):
     def step(self, x: Stream, context: Context, state: Any) -> Stream:
         """The residual stream after this layer, for positions behind those of the state."""
         return self.wired(x, lambda inputs: self.attention.step(inputs, context, state), context)
+
+    def joined(self, place: int, x: Stream, update: Callable[[Tensor], Tensor], context: Context) -> Stream:
+        """The stream with an update, by the axis `skip`: their sum, but for options that weigh it."""
+        assert self.site.layer is not None
+        return context.skip.joined(self.site.layer, place, x, update)
 
     def placed(self, norm: Norm, option: str) -> Norm:
         """A norm whose place matters.
@@ -163,7 +169,7 @@ class Backbone(nn.Module, ABC):
             " choose backbone=transformer beside it"
         )
 
-    def logits(self, x: Stream) -> Float[Tensor, "batch new v"]:
+    def logits(self, x: Float[Tensor, "batch new d_model"]) -> Float[Tensor, "batch new v"]:
         """What the head makes of the stream behind the last layer."""
         read = self.final_norm(x)
         return self.head(read if self.scales.output == 1 else self.scales.output * read, self.embedding.table.weight)

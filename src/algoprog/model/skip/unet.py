@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from algoprog.model.init import Init
 from algoprog.model.interface.roles import Declared, vector
 from algoprog.model.interface.site import Site
-from algoprog.model.interface.wiring import Carried, LeavesValues, Skip
+from algoprog.model.interface.wiring import Carried, LeavesValues, OneStream, Skip
 
 
-class UnetSkip(LeavesValues, Skip):
+class UnetSkip(OneStream, LeavesValues, Skip):
     """The last layer is given x + w y, where y is the stream behind the first; the one before it, behind the second.
 
     The weights w are 1 at first and learned; of an odd number of layers, the middle one is joined to none.

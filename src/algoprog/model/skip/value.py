@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from algoprog.model.init import Init
 from algoprog.model.interface.roles import Declared, vector
 from algoprog.model.interface.site import Site
-from algoprog.model.interface.wiring import Carried, LeavesStream, Skip
+from algoprog.model.interface.wiring import Carried, LeavesLayers, OneStream, Skip
 
 
-class ValueSkip(LeavesStream, Skip):
+class ValueSkip(OneStream, LeavesLayers, Skip):
     """Attention of every layer but the first mixes a v + b v0, where v0 are the values of the first; both learned.
 
     Args:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from algoprog.model.init import Init
 from algoprog.model.interface.roles import Declared, vector
 from algoprog.model.interface.site import Site
-from algoprog.model.interface.wiring import Carried, LeavesValues, Skip
+from algoprog.model.interface.wiring import Carried, LeavesValues, OneStream, Skip
 
 
-class InputSkip(LeavesValues, Skip):
+class InputSkip(OneStream, LeavesValues, Skip):
     """Every layer is given a x + b x0, where x0 is what the first was given; a is 1 and b is 0 at first, both learned.
 
     Args:
