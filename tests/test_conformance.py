@@ -105,14 +105,14 @@ KNOBS = [
     for knob in knobs(path)
     if path.parent.name == AXES[axis].group
 ]
-SCHEDULE_KNOBS, OPTIM_KNOBS = (
+SCHEDULE_KNOBS, OPTIM_KNOBS, INIT_KNOBS, OBJECTIVE_KNOBS = (
     [
         pytest.param(path, knob, id=f"{path.stem}.{knob}")
         for path in FILES
         if path.parent.name == group
         for knob in knobs(path)
     ]
-    for group in ("schedule", "optim")
+    for group in ("schedule", "optim", "init", "objective")
 )
 
 
@@ -345,6 +345,32 @@ def test_no_knob_of_an_optimizer_is_dead(path: Path, knob: str) -> None:
         return sum(parameter.double().sum().item() for parameter in model.parameters())
 
     assert trained(other) != trained(config)
+
+
+@pytest.mark.parametrize(("path", "knob"), INIT_KNOBS)
+def test_no_knob_of_initial_weights_is_dead(path: Path, knob: str) -> None:
+    """It changes weights, or what the rule scales beside them."""
+    config = load(path)
+
+    def begun(config: dict[str, Any]) -> tuple[float, object]:
+        model = gpt(seed=None)
+        model.init_weights(0, build.construct({"init": config}, "init"))
+        return sum(parameter.double().abs().sum().item() for parameter in model.parameters()), model.scales
+
+    assert begun({**config, knob: 2 * config[knob]}) != begun(config)
+
+
+@pytest.mark.parametrize(("path", "knob"), OBJECTIVE_KNOBS)
+def test_no_knob_of_an_objective_is_dead(path: Path, knob: str) -> None:
+    """It changes what is added to a loss, or how far training looks ahead."""
+    config, targets = load(path), tokens(1).flatten()
+    logits = gpt()(tokens(1)).detach().flatten(0, 1).double()
+
+    def sought(config: dict[str, Any]) -> tuple[float, int]:
+        objective = build.construct({"objective": config}, "objective")
+        return float(objective.added(logits, targets)), objective.ahead
+
+    assert sought({**config, knob: 2 * config[knob]}) != sought(config)
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.parent.name == "optim"], ids=name)

@@ -240,6 +240,7 @@ def test_layers_of_a_hybrid_are_those_of_the_mixer() -> None:
     assert_same(by_steps(model, tokens(2), (1, 2, 9)), model(tokens(2)))
 
 
-def test_a_hybrid_of_another_recurrence_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"mixer=hybrid: mixer\.recurrent=lstm must be gated_deltanet or mamba2"):
-        gpt(mixer=part("mixer", "hybrid", recurrent="lstm"))
+@pytest.mark.parametrize("recurrent", ["lstm", "rwkv7"])
+def test_a_hybrid_of_another_recurrence_is_refused(recurrent: str) -> None:
+    with pytest.raises(ValueError, match=rf"mixer=hybrid: mixer\.recurrent={recurrent} must be gated_deltanet or"):
+        gpt(mixer=part("mixer", "hybrid", recurrent=recurrent))

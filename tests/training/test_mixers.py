@@ -12,16 +12,12 @@ from algoprog.run.memory import peak_memory
 from algoprog.runs.store import load_run
 from algoprog.training.devices.hardware import gpus_here
 from tests.configs import FLOATING_POINT_ORDER, TINY_RUN, compose
-from tests.training.resuming import EVERY_STEP, finish, result, resumed
+from tests.training.resuming import finish, result
 from tests.training.test_ranks import begin, end
 
 WITH_STATE = ["attention=mla", "mixer=gated_deltanet", "mixer=mamba2", "mixer=rwkv7", "attention=nsa"]
 DISTURBED = [*WITH_STATE, "skip=hyper"]
 OPTIONS = [*DISTURBED, "pos=alibi", "pos=sinusoidal"]
-WSD = (
-    *("model.dropout=0.2", "schedule=wsd", "budget.steps=12", "schedule.warmup_steps=1", "schedule.branches=2"),
-    *("schedule.decay_fraction=0.5", "schedule.branch_ratio=2", "evaluation.points=4", "optim.lr=1e-2"),
-)
 
 
 def trained(folder: Path, *words: str) -> Any:
@@ -56,18 +52,6 @@ def test_its_memory_is_known_before(option: str) -> None:
         for micro in (1, 2)
     ]
     assert peaks[1] - peaks[0] > 2 * 32 * 16 * 4
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("option", DISTURBED)
-def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, option: str) -> None:
-    words = (*EVERY_STEP, *WSD, option)
-    assert finish(tmp_path / "calm", *words)[0] == 0
-    assert finish(tmp_path / "killed", *words, faults={"step": 8})[0] == -9
-    code, output = finish(tmp_path / "killed", *words)
-    assert code == 0, output
-    assert resumed(tmp_path / "killed") == [7]
-    assert result(tmp_path / "killed") == result(tmp_path / "calm")
 
 
 @pytest.mark.slow

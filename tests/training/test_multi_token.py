@@ -21,7 +21,6 @@ from algoprog.training.cross_entropy import losses_ahead
 from algoprog.training.devices.hardware import gpus_here
 from tests.configs import TINY, TINY_RUN, assert_same, compose, context, gpt, part, shaken, tokens
 from tests.model.counting import CountingKernel, counted
-from tests.training.resuming import EVERY_STEP, finish, result, resumed
 
 MULTI = ("objective=multi_token", "objective.n_future=3")
 
@@ -139,17 +138,3 @@ def test_plans_know_it() -> None:
 def test_what_means_nothing_is_refused(words: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         app.prepare(compose(*TINY_RUN, "objective=multi_token", *words))
-
-
-@pytest.mark.slow
-def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
-    """Behind a branch, with dropout."""
-    words = (
-        *(*EVERY_STEP, *MULTI, "model.dropout=0.2", "schedule=wsd", "budget.steps=12", "schedule.warmup_steps=1"),
-        *("schedule.branches=2", "schedule.decay_fraction=0.5", "schedule.branch_ratio=2", "evaluation.points=4"),
-    )
-    assert finish(tmp_path / "calm", *words)[0] == 0
-    assert finish(tmp_path / "killed", *words, faults={"step": 8})[0] == -9
-    assert finish(tmp_path / "killed", *words)[0] == 0
-    assert resumed(tmp_path / "killed") == [7]
-    assert result(tmp_path / "killed") == result(tmp_path / "calm")

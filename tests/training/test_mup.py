@@ -22,7 +22,6 @@ from algoprog.run.spec import language_model
 from algoprog.runs.store import load_run
 from algoprog.training.optimizer import at_their_rates
 from tests.configs import TINY, TINY_RUN, assert_same, compose, gpt, part, shaken, tokens
-from tests.training.resuming import EVERY_STEP, finish, result, resumed
 
 BASE = 32
 DIMS = replace(TINY, d_model=BASE, n_heads=2, vocab_size=64)
@@ -185,13 +184,3 @@ def test_branches_decay_every_rate(tmp_path: Path) -> None:
     (branched,) = ends[0]["val_loss"][(ends[0]["annealed"] == 1) & (ends[0]["step"] == 6)]
     assert branched == ends[1]["val_loss"][-1]
     assert ends[0]["lr"].max() == 0.01
-
-
-@pytest.mark.slow
-def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
-    words = (*EVERY_STEP, *WSD, "schedule.branches=2")
-    assert finish(tmp_path / "calm", *words)[0] == 0
-    assert finish(tmp_path / "killed", *words, faults={"step": 8})[0] == -9
-    assert finish(tmp_path / "killed", *words)[0] == 0
-    assert resumed(tmp_path / "killed") == [7]
-    assert result(tmp_path / "killed") == result(tmp_path / "calm")

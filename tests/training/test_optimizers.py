@@ -18,7 +18,7 @@ from algoprog.run import app, fit
 from algoprog.runs.store import load_run
 from algoprog.training.optimizer import Averaging
 from tests.configs import FLOATING_POINT_ORDER, TINY_RUN, compose, part
-from tests.training.resuming import EVERY_STEP, finish, result, resumed
+from tests.training.resuming import finish, result, resumed
 from tests.training.test_ranks import begin, end
 
 Array = NDArray[np.float64]
@@ -244,18 +244,6 @@ def test_an_end_point_is_that_of_a_run_of_its_own(tmp_path: Path, name: str) -> 
     (row,) = ((branched["step"] == 6) & (branched["annealed"] == 1)).nonzero()[0]
     for column in ("step", "flops", "val_loss", "lr"):
         assert alone[column][-1] == branched[column][row], column
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_a_killed_run_ends_like_an_undisturbed_one(tmp_path: Path, name: str) -> None:
-    words = (*EVERY_STEP, *WSD, "schedule.branches=2", f"optim={name}", *QUICK.get(name, ()))
-    assert finish(tmp_path / "calm", *words)[0] == 0
-    assert finish(tmp_path / "killed", *words, faults={"step": 8})[0] == -9
-    code, output = finish(tmp_path / "killed", *words)
-    assert code == 0, output
-    assert resumed(tmp_path / "killed") == [7]
-    assert result(tmp_path / "killed") == result(tmp_path / "calm")
 
 
 @pytest.mark.slow

@@ -152,9 +152,10 @@ def skip_for(parts: Parts, site: Site, blocks: nn.ModuleList) -> Skip:
             "skip=value mixes the values of attention heads, which this mixer has not or reads from latents: choose"
             " attention=dense or another that has them"
         )
-    if skip.of_updates and not all(block.adds_in_turn for block in blocks):
+    otherwise = [type(block).__module__.rpartition(".")[2] for block in blocks if not block.adds_in_turn]
+    if skip.of_updates and otherwise:
         raise ValueError(
-            "skip=hyper weighs what sublayers read of residual streams and add to them in turn, and this block does"
-            " otherwise: choose block=pre, sandwich or reordered"
+            f"skip=hyper weighs what the mixer and then the MLP add to the residual stream, and block={otherwise[0]} is"
+            " wired otherwise: choose block=pre, sandwich or reordered"
         )
     return skip
