@@ -24,13 +24,12 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 from former_prediction import forecast as former
 
-from algoprog.ceg.ladder.forecast import Span, quantiles
-from algoprog.ceg.ladder.forecast_compute import forecast_compute, gains_of, losses_of, variant_loss
+from algoprog.ceg.ladder.forecast import Span
+from algoprog.ceg.ladder.forecast_compute import forecast_compute, gains_of, losses_ahead
 from algoprog.ceg.ladder.forms import FORMS
 from algoprog.ceg.ladder.gain_law import predict_gains
 from algoprog.ceg.ladder.ladder import Ladder
-from algoprog.ceg.ladder.loss_law import predict_losses
-from algoprog.ceg.ladder.noise import gain_noise, loss_noise, slopes
+from algoprog.ceg.ladder.noise import gain_noise, slopes
 from algoprog.ceg.simulate.gains import LadderWorld
 
 CONFIDENCE = 0.9
@@ -57,17 +56,12 @@ def oracle(ladder: Ladder, kind: str) -> dict[str, tuple[Span, Span]]:
     """Intervals of gain and loss for one that knows the form, not its numbers."""
     steep = slopes(ladder)
     forms, noise = [form for form in FORMS if form.name == kind], gain_noise(ladder, steep).variances
-    gains, apart = (
-        predict_gains(
-            [gains_of(ladder, v, steep, by_loss=loss) for v in ladder.variants], ladder.at, noise, forms, NO_MISFIT
-        )
-        for loss in (False, True)
-    )
-    base = losses_of(ladder, ladder.baseline)
-    loss = predict_losses(base, [], loss_noise(ladder).variances, walks=NO_MISFIT)
+    measured = [gains_of(ladder, v, steep) for v in ladder.variants]
+    gains = predict_gains(measured, ladder.at, noise, forms, NO_MISFIT)
+    losses = losses_ahead(ladder, steep, None, forms, NO_MISFIT, NO_MISFIT)
     return {
-        variant: (gain.measured.span(CONFIDENCE), quantiles(variant_loss(loss, nats, float(steep[-1]))[1], CONFIDENCE))
-        for variant, gain, nats in zip(ladder.variants, gains, apart, strict=True)
+        variant: (gain.measured.span(CONFIDENCE), losses[variant].measured.span(CONFIDENCE))
+        for variant, gain in zip(ladder.variants, gains, strict=True)
     }
 
 
@@ -125,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     part = ["formerly", "width", "score", "formerly"]
     print(f"| gains | fitted | gains: inside | flagged | {' | '.join(part)} | losses: inside | {' | '.join(part)} |")
     print("|" + " --- |" * 13)
-    missed = []
+    missed, own = [], []
     for name in WORLDS:
         parts = {
             fitted: np.concatenate([rows for case, rows in found.items() if case[:2] == (name, fitted)])
@@ -135,10 +129,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(_line(name, str(fitted), [part]))
         pooled = [parts[fitted] for fitted in JUDGED]
         print(_line(name, f"{JUDGED[0]} to {JUDGED[-1]}", pooled))
+        widths = [f"{_ratio(pooled, first, stretched=False):.2f}" for first in (0, LOSS)]
+        own.append(f"{name}: {' and '.join(widths)} times the width of the oracle as it is, gains and losses")
         missed += [f"{name}: {what}" for what in _missed(pooled)] if not WORLDS[name].walk else []
     print(f"\n{time.monotonic() - start:.0f} s, {3 * repeats} predictions a line, seed {options.seed}")
-    for line in missed:
-        print(f"missed: {line}")
+    print("\n".join((*own, *(f"missed: {line}" for line in missed))))
     return 0 if all(line.startswith(KNOWN) for line in missed) else 1
 
 
@@ -152,10 +147,10 @@ def _line(name: str, fitted: str, parts: list[np.ndarray]) -> str:
     return f"| {name} | {fitted} | {' | '.join(cells)} |"
 
 
-def _ratio(parts: list[np.ndarray], first: int) -> float:
+def _ratio(parts: list[np.ndarray], first: int, *, stretched: bool = True) -> float:
     """Median width over the oracle's, stretched to hold what it should; the median over numbers of fitted models."""
     medians = [np.median(part, axis=0) for part in parts]
-    stretch = [max(1.0, float(np.quantile(part[:, first + 6], CONFIDENCE))) for part in parts]
+    stretch = [max(1.0, float(np.quantile(part[:, first + 6], CONFIDENCE))) if stretched else 1.0 for part in parts]
     return float(np.median([m[first + 2] / (m[first + 3] * c) for m, c in zip(medians, stretch, strict=True)]))
 
 

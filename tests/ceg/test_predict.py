@@ -7,7 +7,7 @@ from scipy.optimize import check_grad
 from algoprog.ceg.fit.params_data import Points, _objective, fit_params_data
 from algoprog.ceg.ladder.forecast_compute import forecast_compute
 from algoprog.ceg.ladder.forms import CONSTANT, DRIFTING, SATURATING, TURNING
-from algoprog.ceg.ladder.gain_law import LadderGains, predict_gains
+from algoprog.ceg.ladder.gain_law import Course, LadderGains, predict_gains
 from algoprog.ceg.ladder.loss_law import Losses, predict_losses
 from algoprog.ceg.ladder.predict import predict
 from algoprog.ceg.simulate.gains import KINDS, LadderWorld
@@ -93,12 +93,44 @@ def test_what_is_measured_is_less_sure_than_the_law():
     assert least < low < high < most
 
 
+def losses_ahead(*losses, noise=1e-6, own=1.0, irreducible=None, courses=()):
+    """What losses of arms, the baseline's first, say of a model ten times as large as the last."""
+    places = np.log(10.0) * np.arange(len(losses[0]))
+    ones = np.ones(len(places) + 1)
+    arms = [Losses(places, np.array(found), ones / 3, float(places[-1]) + np.log(10.0)) for found in losses]
+    slope = 0.1 * 10.0 ** (-0.15 * np.arange(len(ones)))
+    return predict_losses(arms, courses, slope, np.array([noise]), own, irreducible)
+
+
+def width(found):
+    low, high = found.law.span(0.9)
+    return high - low
+
+
 def test_a_pinned_irreducible_loss_narrows_the_prediction_of_losses():
-    losses = Losses(np.array([0.0, 2.3]), np.array([3.5, 3.2]), np.ones(3), 4.6)
-    free, pinned = (predict_losses(losses, [], np.array([1e-6]), floor) for floor in (None, 1.7))
-    spans = [found.measured.span(0.9) for found in (free, pinned)]
-    assert spans[0][1] - spans[0][0] > 2 * (spans[1][1] - spans[1][0])
+    (free,), (pinned,) = (losses_ahead([3.5, 3.2], irreducible=floor) for floor in (None, 1.7))
+    assert width(free) > 2 * width(pinned)
     assert pinned.measured.quantile(0.5) == pytest.approx(1.7 + 1.5**2 / 1.8, abs=0.02)
+
+
+STILL = Course(np.full((4, 4), 4.0), np.zeros((4, 4)))
+FREE = Course(4.0 * np.eye(4), np.zeros((4, 4)))
+
+
+def test_variants_whose_gains_keep_still_tell_of_the_law_and_others_do_not():
+    """Losses of four arms that scatter by .02 nats about one law, lower by a constant share of what can be lost."""
+    rng = np.random.default_rng(3)
+    law = 1.8 * 10.0 ** (-0.15 * np.arange(3))
+    arms = [1.7 + law * (1 - 0.02 * i) + 0.02 / np.sqrt(3) * rng.normal(size=3) for i in range(4)]
+    alone = width(losses_ahead(arms[0], noise=4e-4, irreducible=1.7)[0])
+    known, told = (
+        width(losses_ahead(*arms, noise=4e-4, irreducible=1.7, courses=[course] * 3)[0]) for course in (STILL, FREE)
+    )
+    assert known < 0.85 * alone
+    assert told == pytest.approx(alone, rel=0.02)
+    alike = [arms[0] - 0.02 * i * law for i in range(4)]  # what all runs of a seed share, variants do not average away
+    shared = losses_ahead(*alike, noise=4e-4, own=0.03, irreducible=1.7, courses=[STILL] * 3)[0]
+    assert width(shared) == pytest.approx(alone, rel=0.05)
 
 
 def coverage(kind: str, ladders: int = 12) -> tuple[float, float]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from algoprog.ceg.curves import Array
-from algoprog.ceg.ladder.forecast import Forecast, quantiles
-from algoprog.ceg.ladder.forms import TURNING
-from algoprog.ceg.ladder.gain_law import GainAhead, LadderGains, predict_gains
+from algoprog.ceg.ladder.forecast import Forecast
+from algoprog.ceg.ladder.forms import FORMS, TURNING, Form
+from algoprog.ceg.ladder.forms import WALKS as STRAYS
+from algoprog.ceg.ladder.gain_law import SAME, GainAhead, LadderGains, predict_gains
 from algoprog.ceg.ladder.ladder import Ladder
-from algoprog.ceg.ladder.loss_law import LossAhead, Losses, predict_losses
-from algoprog.ceg.ladder.mixture import Mixture
-from algoprog.ceg.ladder.noise import gain_noise, loss_noise, relative, slopes
+from algoprog.ceg.ladder.loss_law import WALKS, LossAhead, Losses, Walks, predict_losses
+from algoprog.ceg.ladder.noise import gain_noise, loss_noise, relative, slopes, unshared
 
-DRAWS = 20_000
 TURNS = 0.25
 """Probability of the turning form above which a gain is flagged."""
 
@@ -25,7 +26,7 @@ def forecast_compute(ladder: Ladder, confidence: float, irreducible: float | Non
     """The forecast of every variant that was run at all fitted models.
 
     A variant's loss is the baseline's less what its gain is worth there: the paired gains know far better how a variant
-    bends than its own losses do.
+    bends than its own losses do. All losses tell of the baseline's law, each as far as its gain is known to keep still.
 
     Raises:
         ValueError: a given irreducible loss that a run went below.
@@ -35,37 +36,51 @@ def forecast_compute(ladder: Ladder, confidence: float, irreducible: float | Non
     if irreducible is not None and not 0 <= irreducible < lowest:
         raise ValueError(f"an irreducible loss of {irreducible:g} does not lie between 0 and the lowest, {lowest:.4g}")
     steep = slopes(ladder)
-    base, *rest = (losses_of(ladder, variant) for variant in variants)
-    loss = predict_losses(base, rest, loss_noise(ladder).variances, irreducible)
+    noise = gain_noise(ladder, steep).variances
     gained = [gains_of(ladder, variant, steep) for variant in ladder.variants]
-    gains = predict_gains(gained, ladder.at, gain_noise(ladder, steep).variances)
-    worth = [gains_of(ladder, variant, steep, by_loss=True) for variant in ladder.variants]
-    apart = predict_gains(worth, ladder.at, gain_noise(ladder, steep).variances)
+    gains = predict_gains(gained, ladder.at, noise)
+    losses = losses_ahead(ladder, steep, irreducible)
     flags = _flags(ladder, irreducible)
     return {
-        variant: _forecast(gain, variant_loss(loss, nats, float(steep[-1])), loss.exponents[i], confidence, flags)
-        for i, (variant, gain, nats) in enumerate(zip(ladder.variants, gains, apart, strict=True))
+        variant: _forecast(gain, losses[variant], confidence, flags)
+        for variant, gain in zip(ladder.variants, gains, strict=True)
     }
 
 
-def variant_loss(base: LossAhead, apart: GainAhead, slope: float) -> tuple[Array, Array]:
-    """Draws of a variant's loss at the larger model, by the laws and as it is measured."""
-    rng = np.random.default_rng(0)
-    law = base.law.draws(DRAWS, rng) - slope * apart.law.draws(DRAWS, rng)
-    return law, base.measured.draws(DRAWS, rng) - slope * apart.true.draws(DRAWS, rng)
+def losses_ahead(
+    ladder: Ladder,
+    steep: Array,
+    irreducible: float | None = None,
+    forms: Sequence[Form] = FORMS,
+    strays: Walks = STRAYS,
+    walks: Walks = WALKS,
+) -> dict[str, LossAhead]:
+    """Losses of every variant at the larger model; one that computes what the baseline does has the baseline's."""
+    noise = gain_noise(ladder, steep).variances
+    worth = {variant: gains_of(ladder, variant, steep, by_loss=True) for variant in ladder.variants}
+    other = [variant for variant, apart in worth.items() if np.abs(apart.log_gain).max() > SAME]
+    apart = predict_gains([worth[variant] for variant in other], ladder.at, noise, forms, strays)
+    found = predict_losses(
+        [losses_of(ladder, variant) for variant in (ladder.baseline, *other)],
+        [gain.course for gain in apart],
+        steep,
+        loss_noise(ladder).variances,
+        unshared(ladder, steep),
+        irreducible,
+        walks,
+    )
+    by_name = dict(zip((ladder.baseline, *other), found, strict=True))
+    return {variant: by_name.get(variant, found[0]) for variant in ladder.variants}
 
 
-def _forecast(
-    gain: GainAhead, loss: tuple[Array, Array], exponent: Mixture, confidence: float, flags: tuple[str, ...]
-) -> Forecast:
-    law, measured = loss
+def _forecast(gain: GainAhead, loss: LossAhead, confidence: float, flags: tuple[str, ...]) -> Forecast:
     turns = ("may-turn",) if gain.odds[TURNING] > TURNS else ()
     return Forecast(
-        exponent=exponent.quantile(0.5),
-        exponent_span=exponent.span(confidence),
-        loss=float(np.median(measured)),
-        loss_span=quantiles(measured, confidence),
-        loss_confidence=quantiles(law, confidence),
+        exponent=loss.exponent.quantile(0.5),
+        exponent_span=loss.exponent.span(confidence),
+        loss=loss.measured.quantile(0.5),
+        loss_span=loss.measured.span(confidence),
+        loss_confidence=loss.law.span(confidence),
         log_gain=gain.measured.quantile(0.5),
         log_gain_span=gain.measured.span(confidence),
         log_gain_confidence=gain.law.span(confidence),

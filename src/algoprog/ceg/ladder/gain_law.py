@@ -27,13 +27,25 @@ class LadderGains:
 
 
 @dataclass(frozen=True, eq=False)
+class Course:
+    """How a gain may move along the ladder, the larger model last: covariances of its form and of what strays."""
+
+    form: Array
+    stray: Array
+
+
+@dataclass(frozen=True, eq=False)
 class GainAhead:
-    """ln CEG at the larger model: the law's value, the true one, what is measured, and how likely each form is."""
+    """ln CEG at the larger model: the law's value, the true one, what is measured, and how likely each form is.
+
+    `course` is the covariance before anything is measured, averaged over forms and walks by what was measured.
+    """
 
     law: Mixture
     true: Mixture
     measured: Mixture
     odds: dict[str, float]
+    course: Course
 
 
 def predict_gains(
@@ -65,22 +77,31 @@ def predict_gains(
     telling = [total for variant, total in zip(variants, totals, strict=True) if np.abs(variant.log_gain).max() > SAME]
     shared = strays + sum(telling)
     found = []
-    for answer, evidence, total in zip(answers, each, totals, strict=True):
+    for variant, answer, evidence, total in zip(variants, answers, each, totals, strict=True):
         weight = weights((evidence - total + shared).ravel())
-        found.append(_ahead(answer, weight, forms))
+        share = weight.reshape(len(forms), len(walks), len(noise)).sum(2)
+        found.append(_ahead(answer, weight, forms, share.sum(1), _course(variant, at, forms, walks, share)))
     return found
 
 
-def _ahead(answer: Answer, weight: Array, forms: Sequence[Form]) -> GainAhead:
-    by_form = weight.reshape(len(forms), -1).sum(1)
+def _course(
+    gains: LadderGains, at: float, forms: Sequence[Form], walks: Sequence[tuple[float, float]], share: Array
+) -> Course:
+    decades = (np.append(gains.log_cost, at) - gains.log_cost[0]) / DECADE
+    form = np.einsum("f,fij->ij", share.sum(1), [form.covariance(decades) for form in forms])
+    return Course(form, float(share.sum(0) @ [sd**2 for sd, _ in walks]) * walk(decades))
+
+
+def _ahead(answer: Answer, weight: Array, forms: Sequence[Form], by_form: Array, course: Course) -> GainAhead:
     odds: dict[str, float] = {}
     for form, share in zip(forms, by_form, strict=True):
         odds[form.name] = odds.get(form.name, 0.0) + float(share)
     return GainAhead(
-        law=Mixture(weight, answer.value, answer.law_sd),
-        true=Mixture(weight, answer.value, answer.value_sd),
-        measured=Mixture(weight, answer.value, answer.measured_sd),
+        law=Mixture(weight, answer.value[:, 0], answer.law_sd[:, 0]),
+        true=Mixture(weight, answer.value[:, 0], answer.value_sd[:, 0]),
+        measured=Mixture(weight, answer.value[:, 0], answer.measured_sd[:, 0]),
         odds=odds,
+        course=course,
     )
 
 
@@ -94,4 +115,4 @@ def _ask(
     stray = np.multiply.outer(np.repeat([sd**2 for sd, _ in walks], len(noise)), walk(decades))
     misfit = np.tile(stray, (len(forms), 1, 1))
     variance = np.tile(np.multiply.outer(noise, gains.share), (len(forms) * len(walks), 1))
-    return ask(gains.log_gain, law, misfit, variance.reshape(-1, places))
+    return ask(gains.log_gain, law, misfit, variance.reshape(-1, places, 1) * np.eye(places))

@@ -44,12 +44,6 @@ class Mixture:
         tail = (1 - confidence) / 2
         return self.quantile(tail), self.quantile(1 - tail)
 
-    def draws(self, count: int, rng: np.random.Generator) -> Array:
-        """Values at random."""
-        part = rng.choice(len(self.weight), count, p=self.weight)
-        found = self.centre[part] + self.sd[part] * rng.normal(size=count)
-        return np.asarray(found if self.floor is None else self.floor[part] + np.exp(found))
-
     def _bounds(self) -> tuple[float, float]:
         low, high = self.centre - FAR * self.sd, self.centre + FAR * self.sd
         if self.floor is None:

@@ -64,6 +64,13 @@ def gain_noise(ladder: Ladder, steep: Array) -> Noise:
     return pooled([[end.log_gain / by for end in ends] for ends, by in cells], least)
 
 
+def unshared(ladder: Ladder, steep: Array) -> float:
+    """The part of a run's variance that the baseline's run of the same seed does not have too."""
+    nats = float(np.exp(np.log(steep[:-1]).mean()))
+    paired = float(np.median(gain_noise(ladder, steep).variances)) * nats**2
+    return min(1.0, paired / 2 / float(np.median(loss_noise(ladder).variances)))
+
+
 def slopes(ladder: Ladder) -> Array:
     """Nats that the baseline's loss falls by an e-fold of cost at each model and last at the larger one.
 
