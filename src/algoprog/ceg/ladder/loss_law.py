@@ -119,8 +119,11 @@ def _together(arms: Sequence[Losses], courses: Sequence[Course], slope: Array, o
     misfit = np.multiply.outer(grid.sd**2, _every(walk(decades), arms)) + stray
     noise = np.multiply.outer(grid.variance, _scatter(arms, rest, own))
     order = _measured_first(*values.shape)
-    parts = (part[:, order][:, :, order] for part in (np.repeat(law[None], len(grid.sd), 0), misfit, noise))
-    answer = ask(values.ravel() - level, *parts, [models * (arm + 1) - 1 for arm in range(len(arms))])
+    laws, misfits, noises = (
+        part[:, order][:, :, order] for part in (np.repeat(law[None], len(grid.sd), 0), misfit, noise)
+    )
+    last = [models * (arm + 1) - 1 for arm in range(len(arms))]
+    answer = ask(values.ravel() - level, laws, misfits, noises, last)
     evidence = answer.log_evidence - np.log(rest[:, :-1]).sum()
     value = answer.value + level - EXPONENT * steep[-1]
     return Answer(evidence, value, answer.law_sd, answer.value_sd, answer.measured_sd)
