@@ -33,11 +33,12 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
 
 
 STARTING_PROCESSES = ("sweep", "e2e", "training", "tracking")
+LONGEST = "test_every_option.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Folders whose files take long come first, so that the last worker is not left with one of them."""
-    items.sort(key=lambda item: item.path.parent.name not in STARTING_PROCESSES)
+    """What takes long comes first, file by file, so that the last worker is not left with one of them."""
+    items.sort(key=lambda item: (item.path.name != LONGEST, item.path.parent.name not in STARTING_PROCESSES))
 
 
 @pytest.fixture(scope="session", autouse=True)
