@@ -56,7 +56,7 @@ def test_nothing_is_lost_and_nothing_is_invented():
     comparisons = compare(measured)
     assert [c.gain.variant for c in comparisons if c.row is None] == ["ln+rope+flash"]
     assert [c.gain.variant for c in comparisons if c.row and c.gain] == ["ln"]
-    assert len([c for c in comparisons if c.row]) == 47
+    assert len([c for c in comparisons if c.row]) == 48
     assert {flag for c in comparisons for flag in c.flags} <= REASONS.keys()
 
 
