@@ -113,6 +113,13 @@ def test_a_pinned_irreducible_loss_narrows_the_prediction_of_losses():
     assert pinned.measured.quantile(0.5) == pytest.approx(1.7 + 1.5**2 / 1.8, abs=0.02)
 
 
+def test_an_exponent_has_the_error_of_a_slope_and_not_of_a_loss():
+    """Without noise, a walk of .6 % a decade is all that the slope over two decades is off by."""
+    (found,) = losses_ahead([3.5, 1.7 + 1.8 * 10**-0.15, 1.7 + 1.8 * 10**-0.3], irreducible=1.7, noise=1e-9)
+    assert found.exponent.quantile(0.5) == pytest.approx(0.15, abs=1e-3)
+    assert found.exponent.sd.max() == pytest.approx(0.006 / np.sqrt(2) / np.log(10.0), rel=0.05)
+
+
 STILL = Course(np.full((4, 4), 4.0), np.zeros((4, 4)))
 FREE = Course(4.0 * np.eye(4), np.zeros((4, 4)))
 

@@ -42,7 +42,8 @@ def ask(values: Array, law: Array, misfit: Array, noise: Array, before: Sequence
     count = values.shape[-1]
     both = law + misfit
     own, strayed, scatter = (np.diagonal(part, axis1=1, axis2=2) for part in (both, misfit, noise))
-    fresh = strayed[:, count:] - strayed[:, :count][:, list(before)]
+    asked = range(count, law.shape[-1])
+    fresh = strayed[:, count:] - misfit[:, :count, :][:, list(before), asked]
     known = both[:, :count, :count] + noise[:, :count, :count]
     values = np.broadcast_to(values, (len(law), count))
     towards = np.concatenate([values[:, :, None], both[:, :count, count:]], axis=2)
