@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -94,6 +95,7 @@ def load(path: Path) -> dict[str, Any]:
     return {key: value for name in shared for key, value in load(path.with_stem(name)).items()} | config
 
 
+@cache
 def knobs(path: Path) -> dict[str, Any]:
     return {key: value for key, value in load(path).items() if not key.startswith("_")}
 
