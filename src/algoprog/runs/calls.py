@@ -80,7 +80,7 @@ def begin_call(
     Args:
         folder: the sweep's folder.
         command: the command line of the whole sweep, as it may be written down.
-        runs: overrides of every run by the name of its folder, likewise.
+        runs: overrides of every run by the name of its folder, as they may be written down.
         expected: how many there will be at least, where some have no names yet.
         views: how it sees finished runs whose records say otherwise.
         left_out: what it cannot train, each reason with the words that it is about.

@@ -23,9 +23,9 @@ def hybrid(
         parts: of its layer.
         every: layers to one of attention.
         recurrent: gated_deltanet, or mamba2, whose state has an entry for each of a key and whose heads are values.
-        key_width: of the recurrence, as in `mixer=gated_deltanet`.
-        value_width: likewise.
-        conv_width: likewise.
+        key_width: of a head's keys in the recurrence, as in `mixer=gated_deltanet`.
+        value_width: of a head's values there.
+        conv_width: positions that its convolution sees.
 
     Raises:
         ValueError: there is no such recurrence, no layer is left to it, or a knob leaves no feature or position.

@@ -53,9 +53,9 @@ class Rwkv7(NoFacts, NoStatistics, Mixer):
         site: where it stands; there are as many heads as `dims.n_heads`.
         parts: of its layer; it needs none.
         decay_rank: width between the two matrices from which the decay is read, over model width.
-        rate_rank: likewise of how far keys are corrected.
-        value_rank: likewise of how much of the first layer's values is taken.
-        gate_rank: likewise of the gate.
+        rate_rank: width between those of how far keys are corrected, over model width.
+        value_rank: of how much of the first layer's values is taken.
+        gate_rank: of the gate.
 
     Raises:
         ValueError: a rank is no share.

@@ -65,7 +65,7 @@ class RunProcess:
 
         Raises:
             OSError: the process cannot be started, or no fork server can.
-            EOFError: likewise.
+            EOFError: a fork server died while it started one.
         """
         deadline = time.monotonic() + DEATH_SECONDS
         while self.process.pid is None:

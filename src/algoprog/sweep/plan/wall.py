@@ -18,13 +18,13 @@ START = 22.0
 """From the command line to the first run, in times that composing one configuration takes: imports above all."""
 
 RUN = 4.0
-"""Likewise of every run: its process, configuration, model and record."""
+"""Around every run, in the same unit: its process, configuration, model and record."""
 
 ANALYSIS = 17.0
-"""Likewise of gains, figures and report."""
+"""For gains, figures and report, in the same unit."""
 
 STEP = 0.008
-"""Likewise of what Lightning and the callbacks do around one micro-batch."""
+"""For what Lightning and the callbacks do around one micro-batch, in the same unit."""
 
 FURTHER_SHARE = 0.5
 """Of a search's possible first trial beyond its grid, how much is expected: half of the best lie at an edge."""
