@@ -4,7 +4,8 @@ Run by `make engine-speed`. Ideal is one start-up plus the time of all runs (tra
 construction to the record) divided by the runs at the same time. The target is a ratio of 1.15 on two quiet cores.
 
 `make overhead` asks more of runs of 400 steps: the whole command against optimizer steps alone, those of branches
-included, divided by the runs at the same time; the target is 1.10. What evaluations take is told beside it, for they are asked for.
+included, divided by the runs at the same time; the target is 1.10. What evaluations take is told beside it, for they
+are asked for.
 """
 
 from __future__ import annotations
