@@ -96,6 +96,19 @@ def test_prediction_from_two_models_has_no_floor():
     assert found.flags == ("extrapolated", "no-floor", "may-turn")
 
 
+def test_a_baseline_that_ends_higher_at_a_larger_model_says_so():
+    """With three models that rise and fall as with two: no law of compute has such losses."""
+    for models, holdout in ((MODELS[:3], "mini"), (MODELS[:4], "small")):
+        curves = [
+            replace(curve, val_loss=curve.val_loss + 2) if curve.model == models[-2] else curve
+            for curve in ladder(0.0, models=models)
+        ]
+        (found,) = predict(curves, holdout=holdout)
+        assert "rising-loss" in found.flags
+        (found,) = predict(ladder(0.0, models=models), holdout=holdout)
+        assert "rising-loss" not in found.flags
+
+
 @pytest.mark.parametrize(("holdout", "message"), [("huge", "hold out one of"), ("micro", "two at least")])
 def test_prediction_says_what_it_lacks(holdout, message):
     with pytest.raises(ValueError, match=message):

@@ -89,9 +89,15 @@ def _forecast(gain: GainAhead, loss: LossAhead, confidence: float, flags: tuple[
 
 
 def _flags(ladder: Ladder, irreducible: float | None) -> tuple[str, ...]:
-    if len(ladder.fitted) >= TO_TELL:
-        return ()
-    return ("may-turn",) if irreducible is not None else ("no-floor", "may-turn")
+    few = len(ladder.fitted) < TO_TELL
+    known = {"rising-loss": _rises(ladder), "no-floor": few and irreducible is None, "may-turn": few}
+    return tuple(flag for flag, holds in known.items() if holds)
+
+
+def _rises(ladder: Ladder) -> bool:
+    """Whether the baseline ended no lower at the largest fitted model than at some smaller one."""
+    *smaller, largest = (np.mean([end.loss for end in ladder.rungs[ladder.baseline][model]]) for model in ladder.fitted)
+    return bool(largest >= min(smaller))
 
 
 def gains_of(ladder: Ladder, variant: str, steep: Array, *, by_loss: bool = False) -> LadderGains:

@@ -52,6 +52,8 @@ FLAGS: dict[str, str] = {
     "end-points": "each run is known by its end alone: laws through the ends of several sizes are compared, and the "
     "interval is by their scatter about the laws, ends less parameters being its degrees of freedom",
     "own-target": "this estimator compares at the variant's last loss, whatever target is asked for",
+    "rising-loss": "the baseline ends no lower at the largest fitted model than at a smaller one, so more than compute "
+    "decides its loss (steps, warm-up, learning rate), and a law of compute says little at a larger model",
     "no-floor": "two models cannot show which part of the loss no compute removes, so the predicted loss allows for "
     "any part of the lowest loss",
     "may-turn": "the measured models allow a gain that turns further up, or are too few to show it: an interval that "
