@@ -99,9 +99,45 @@ def test_large_logits_that_are_only_scored_stay_as_they_are(ignored: int) -> Non
     assert logits.equal(before)
 
 
+@pytest.mark.parametrize("ignored", [0, 7])
 @pytest.mark.usefixtures("in_small_chunks")
-def test_whoever_needs_large_logits_afterwards_is_told() -> None:
-    leaf, targets = drawn(torch.float32, 0)
+def test_large_narrow_logits_are_never_widened_as_a_whole(ignored: int) -> None:
+    """Loss and gradient are those of PyTorch from logits in float32, of which nothing but a column is kept."""
+    leaf, targets = drawn(torch.bfloat16, ignored)
+    ours, torchs = leaf.clone().requires_grad_(), leaf.float().requires_grad_()
+    logits = 1 * ours
+    loss, expected = cross_entropy(logits, targets), F.cross_entropy(torchs, targets)
+    assert loss.dtype == torch.float32
+    assert loss.item() == expected.item()
+    assert {tuple(kept.shape): kept.dtype for kept in loss.grad_fn.saved_tensors} == {
+        (24, 37): torch.bfloat16,
+        (24, 1): torch.float32,
+        (24,): torch.int64,
+    }
+    (gradient,) = torch.autograd.grad(3 * loss, logits, retain_graph=True)
+    assert gradient.data_ptr() == logits.data_ptr()
+    (3 * expected).backward()
+    torch.testing.assert_close(gradient, torchs.grad.bfloat16(), rtol=torch.finfo(torch.bfloat16).eps, atol=1e-9)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_narrow_logits_are_scored_in_float32(monkeypatch: pytest.MonkeyPatch, chunked: bool) -> None:
+    monkeypatch.setattr(module, "LARGE_BYTES", 0 if chunked else 10**9)
+    logits, targets = drawn(torch.bfloat16, 7)
+    before = logits.clone()
+    expected = F.cross_entropy(logits.float(), targets)
+    assert cross_entropy(logits, targets).item() == expected.item()
+    assert logits.equal(before)
+    small = cross_entropy(1 * logits.requires_grad_(), targets)
+    assert small.item() == expected.item()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.usefixtures("in_small_chunks")
+def test_whoever_needs_large_logits_afterwards_is_told(dtype: torch.dtype) -> None:
+    leaf, targets = drawn(dtype, 0)
     logits = leaf.requires_grad_().exp()  # whose gradient is itself
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         cross_entropy(logits, targets).backward()

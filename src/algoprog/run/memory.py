@@ -68,12 +68,15 @@ def logits_bytes(spec: RunSpec, dims: Dims) -> float:
 
 
 def _beside_the_loss(spec: RunSpec, dims: Dims, gpus: Gpus) -> float:
-    """Bytes of logits held once the loss is known: small ones, those before a cast, what an objective copies."""
+    """Bytes of logits held once the loss is known: small ones, what an objective copies; large ones of 16 bits save.
+
+    They are kept themselves, where log-probabilities in float32 are counted.
+    """
     logits = logits_bytes(spec, dims)
     large = LARGE_BYTES if on_cpu(spec.config, gpus) else GPU_LARGE_BYTES
     if logits <= large or build.construct(spec.config, "objective").adds:
         return logits
-    return 0.0 if spec.config["precision"] == "32" else logits / 2
+    return 0.0 if spec.config["precision"] == "32" else -logits / 2
 
 
 def _branch_bytes(spec: RunSpec) -> float:

@@ -105,7 +105,7 @@ def _pass(spec: RunSpec, gpt: Backbone, device: torch.device) -> None:
     held = torch.empty(int(beside), dtype=torch.uint8, device=device)
     batch = torch.zeros(spec.micro_batch_size, model.dims.seq_len, dtype=torch.long, device=device)
     with autocast(device.type, precision):
-        of_next = cross_entropy(model(batch, reports).flatten(0, 1).float(), batch.flatten())
+        of_next = cross_entropy(model(batch, reports).flatten(0, 1), batch.flatten())
         loss = sum(losses_ahead(reports.ahead, batch), start=of_next)
     loss.backward()
     if device.type == "cuda":

@@ -23,17 +23,19 @@ LARGE_BYTES, GPU_LARGE_BYTES = 2**22, 2**28
 def cross_entropy(logits: Float[Tensor, "scored vocab"], targets: Int[Tensor, " scored"]) -> Float[Tensor, ""]:
     """Mean negative log-likelihood of the targets that are not ignored, in nats, bit for bit as PyTorch has it.
 
-    The gradient, equal to PyTorch's to rounding, overwrites the log-probabilities: PyTorch fills a tensor of their size
-    with zeros and writes another. It can be asked for once. Large logits whose gradient is wanted are overwritten by
-    them, so whoever reads these must do so before.
+    It is computed in float32 at least: bfloat16 cannot tell losses apart. The gradient, equal to PyTorch's to rounding,
+    overwrites the log-probabilities: PyTorch fills a tensor of their size with zeros and writes another. It can be
+    asked for once. Large logits whose gradient is wanted are overwritten, by log-probabilities in the forward pass or,
+    where they are narrow, by the gradient in the backward pass, so whoever reads these must do so before.
     """
-    chunked = in_chunks(logits)
+    chunked, wide = in_chunks(logits), _wide(logits)
     if not (torch.is_grad_enabled() and logits.requires_grad):
-        return _scored(logits, targets) if chunked else F.cross_entropy(logits, targets, ignore_index=IGNORED)
+        return _scored(logits, targets) if chunked else F.cross_entropy(logits.to(wide), targets, ignore_index=IGNORED)
     # torch has no types for `apply` of a function of ours.
     if chunked and not logits.is_leaf:
-        return _OfLogits.apply(logits, targets)  # type: ignore[no-untyped-call]
-    return _InPlace.apply(logits, targets)[0]  # type: ignore[no-untyped-call]
+        function = _OfLogits if logits.dtype == wide else _OfNarrowLogits
+        return function.apply(logits, targets)  # type: ignore[no-untyped-call]
+    return _InPlace.apply(logits.to(wide), targets)[0]  # type: ignore[no-untyped-call]
 
 
 def losses_ahead(
@@ -46,35 +48,47 @@ def losses_ahead(
         targets: the next tokens.
     """
     shifted = [F.pad(targets[:, further:], (0, further), value=IGNORED) for further in range(1, len(ahead) + 1)]
-    wide = [logits.to(torch.promote_types(logits.dtype, torch.float32)).flatten(0, 1) for logits in ahead]
-    return [cross_entropy(logits, tokens.flatten()) for logits, tokens in zip(wide, shifted, strict=True)]
+    return [cross_entropy(logits.flatten(0, 1), own.flatten()) for logits, own in zip(ahead, shifted, strict=True)]
 
 
 def in_chunks(logits: Tensor) -> bool:
     """Whether the loss makes no tensor of the size of these; under `vmap` it does."""
     large = GPU_LARGE_BYTES if logits.is_cuda else LARGE_BYTES
-    return logits.nbytes > large and not torch._C._functorch.is_batchedtensor(logits)
+    return logits.numel() * _wide(logits).itemsize > large and not torch._C._functorch.is_batchedtensor(logits)
+
+
+def _wide(logits: Tensor) -> torch.dtype:
+    """What log-probabilities are computed in."""
+    return torch.promote_types(logits.dtype, torch.float32)
 
 
 def _rows(logits: Tensor) -> int:
     """Of a chunk."""
     chunk = GPU_CHUNK_BYTES if logits.is_cuda else CHUNK_BYTES * torch.get_num_threads()
-    return max(1, chunk // (logits.shape[1] * logits.element_size()))
+    return max(1, chunk // (logits.shape[1] * _wide(logits).itemsize))
 
 
 def _scored(logits: Tensor, targets: Tensor) -> Tensor:
     """The loss alone; logits stay as they are."""
     seen, rows = targets != IGNORED, _rows(logits)
     parts = zip(logits.split(rows), targets.where(seen, 0).unsqueeze(1).split(rows), strict=True)
-    found = torch.cat([F.log_softmax(part, dim=-1).gather(1, own) for part, own in parts])
+    found = torch.cat([F.log_softmax(part, dim=-1, dtype=_wide(logits)).gather(1, own) for part, own in parts])
     return F.nll_loss(found, targets.where(~seen, 0), ignore_index=IGNORED)
 
 
 def _gradient(log_probabilities: Tensor, targets: Tensor, gradient: Tensor) -> Tensor:
     """That of the logits, in place: the probability, less one at the target, over the number of targets."""
+    return _written(log_probabilities, _shares(targets, gradient), targets.where(targets != IGNORED, 0).unsqueeze(1))
+
+
+def _shares(targets: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient over the number of targets; 0 where one is ignored."""
     seen = targets != IGNORED
-    share = (gradient / seen.sum() * seen).unsqueeze(1)
-    return log_probabilities.exp_().mul_(share).scatter_add_(1, targets.where(seen, 0).unsqueeze(1), -share)
+    return (gradient / seen.sum() * seen).unsqueeze(1)
+
+
+def _written(log_probabilities: Tensor, share: Tensor, wanted: Tensor) -> Tensor:
+    return log_probabilities.exp_().mul_(share).scatter_add_(1, wanted, -share)
 
 
 class _InPlace(torch.autograd.Function):
@@ -124,3 +138,35 @@ class _OfLogits(torch.autograd.Function):
         """The gradient, where they lay."""
         log_probabilities, targets = ctx.saved_tensors
         return _gradient(log_probabilities, targets, gradient), None
+
+
+class _OfNarrowLogits(torch.autograd.Function):
+    """Keeps logits of 16 bits and a sum a row; log-probabilities, twice as wide, are made chunk by chunk and again.
+
+    The gradient is written where the logits lay; a part before them whose backward pass needs them comes too late.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss."""
+        seen, rows = targets != IGNORED, _rows(logits)
+        wanted = targets.where(seen, 0).unsqueeze(1)
+        found, sums = [], []
+        for part, own in zip(logits.split(rows), wanted.split(rows), strict=True):
+            wide = part.to(_wide(logits))
+            found.append(F.log_softmax(wide, dim=-1).gather(1, own))
+            sums.append(wide.gather(1, own) - found[-1])
+        ctx.save_for_backward(logits, torch.cat(sums), targets)
+        return F.nll_loss(torch.cat(found), targets.where(~seen, 0), ignore_index=IGNORED)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """The gradient, where they lay."""
+        logits, sums, targets = ctx.saved_tensors
+        wanted, rows = targets.where(targets != IGNORED, 0).unsqueeze(1), _rows(logits)
+        logits = logits.detach()
+        parts = (column.split(rows) for column in (logits, sums, _shares(targets, gradient), wanted))
+        for part, total, share, own in zip(*parts, strict=True):
+            part.copy_(_written(part - total, share, own))
+        return logits, None

@@ -159,5 +159,4 @@ class LanguageModel(L.LightningModule):
 
 def next_token_loss(logits: Float[Tensor, "batch seq v"], targets: Int[Tensor, "batch seq"]) -> Float[Tensor, ""]:
     """Mean cross-entropy in nats over all targets but the ignored."""
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bf16 cannot tell losses apart
-    return cross_entropy(wide.flatten(0, 1), targets.flatten())
+    return cross_entropy(logits.flatten(0, 1), targets.flatten())
