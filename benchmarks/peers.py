@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import platform
 import statistics
 import sys
 import time
@@ -33,6 +32,7 @@ from algoprog.compose import compose  # noqa: E402
 from algoprog.model.dims import Dims  # noqa: E402
 from algoprog.model.interface.backbone import Backbone  # noqa: E402
 from algoprog.run.precision import lacking  # noqa: E402
+from algoprog.training.devices.hardware import device_name  # noqa: E402
 from algoprog.training.module import next_token_loss  # noqa: E402
 from benchmarks.whole_program import compared, told  # noqa: E402
 from tests.whole_models import copy_to, gpt2, llama  # noqa: E402
@@ -236,7 +236,7 @@ def main() -> None:
     whole = [compared(model, *SHAPES[model], options.whole) for model in options.models.split(",") if options.whole]
     print("\n".join(map(told, whole)))
     where = {"device": options.device, "threads": torch.get_num_threads()}
-    where |= {"processor": platform.processor() or platform.machine(), "torch": torch.__version__}
+    where |= {"processor": device_name(torch.device("cpu")), "torch": torch.__version__}
     found = {"date": datetime.now(UTC).date().isoformat(), **where, "shapes": SHAPES, "rows": rows, "whole": whole}
     options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from algoprog.runs.record import RECORD_FILE
 from algoprog.sweep.engine.devices import cores
 from algoprog.sweep.engine.together import FILE as MEMBERS
 from algoprog.sweep.plan.calibration import FILE as CALIBRATION
+from algoprog.training.devices.hardware import device_name
 
 ROOT = Path(__file__).resolve().parents[1]
 NEAR = 1.25
@@ -129,7 +131,7 @@ def _line(row: Row) -> str:
 
 
 def _write(path: Path, rows: list[Row]) -> None:
-    where = {"processor": platform.processor() or platform.machine(), "cores": cores(), "load": os.getloadavg()[0]}
+    where = {"processor": device_name(torch.device("cpu")), "cores": cores(), "load": os.getloadavg()[0]}
     written: list[dict[str, Any]] = [{**asdict(row), "ratio": round(row.ratio, 3), "near": row.near} for row in rows]
     text = json.dumps({"date": datetime.now(UTC).date().isoformat(), **where, "rows": written}, indent=1)
     path.write_text(text + "\n", encoding="utf-8")
