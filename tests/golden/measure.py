@@ -57,7 +57,7 @@ CASES = {
     "optim=soap": ("optim=soap", "optim.eps=1e-2", "optim.lr=4e-2"),
     "init=mup": ("init=mup", "optim.lr=5e-3"),
     "init=torch": ("init=torch", "optim.lr=2e-3"),
-    "init=zero_out": ("init=zero_out",),
+    "init=zero_out": ("init=zero_out", "optim.lr=1e-2"),  # at twice it roundings grow to 2e-4
     "objective=label_smoothing": ("objective=label_smoothing",),
     "objective=multi_token": ("objective=multi_token", "objective.n_future=2"),
     "objective=z_loss": ("objective=z_loss", "objective.weight=0.02"),
