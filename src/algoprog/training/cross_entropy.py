@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -70,25 +70,43 @@ def _rows(logits: Tensor) -> int:
 
 def _scored(logits: Tensor, targets: Tensor) -> Tensor:
     """The loss alone; logits stay as they are."""
-    seen, rows = targets != IGNORED, _rows(logits)
-    parts = zip(logits.split(rows), targets.where(seen, 0).unsqueeze(1).split(rows), strict=True)
-    found = torch.cat([F.log_softmax(part, dim=-1, dtype=_wide(logits)).gather(1, own) for part, own in parts])
-    return F.nll_loss(found, targets.where(~seen, 0), ignore_index=IGNORED)
+    return _mean(_of_targets(logits, targets), targets)
 
 
-def _gradient(log_probabilities: Tensor, targets: Tensor, gradient: Tensor) -> Tensor:
-    """That of the logits, in place: the probability, less one at the target, over the number of targets."""
-    return _written(log_probabilities, _shares(targets, gradient), targets.where(targets != IGNORED, 0).unsqueeze(1))
+def _of_targets(logits: Tensor, targets: Tensor) -> Tensor:
+    """A column of the log-probability of each target, or of token 0 where it is ignored."""
+    # Made before the chunks: small tensors that are kept between them would leave holes in memory.
+    found = logits.new_empty(len(logits), 1, dtype=_wide(logits))
+    for part, own, out in _chunks(logits, _column(targets), found):
+        torch.gather(F.log_softmax(part, dim=-1, dtype=_wide(logits)), 1, own, out=out)
+    return found
+
+
+def _mean(of_targets: Tensor, targets: Tensor) -> Tensor:
+    """The loss."""
+    return F.nll_loss(of_targets, targets.where(targets == IGNORED, 0), ignore_index=IGNORED)
+
+
+def _column(targets: Tensor) -> Tensor:
+    """The index of each target, or 0 where it is ignored."""
+    return targets.where(targets != IGNORED, 0).unsqueeze(1)
 
 
 def _shares(targets: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient over the number of targets; 0 where one is ignored."""
+    """A column of the gradient over the number of targets; 0 where one is ignored."""
     seen = targets != IGNORED
     return (gradient / seen.sum() * seen).unsqueeze(1)
 
 
-def _written(log_probabilities: Tensor, share: Tensor, wanted: Tensor) -> Tensor:
-    return log_probabilities.exp_().mul_(share).scatter_add_(1, wanted, -share)
+def _chunks(logits: Tensor, *columns: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """A few rows of each at a time."""
+    rows = _rows(logits)
+    return zip(logits.split(rows), *(column.split(rows) for column in columns), strict=True)
+
+
+def _gradient(log_probabilities: Tensor, shares: Tensor, column: Tensor) -> Tensor:
+    """That of the logits, in place: the probability, less one at the target, by the share of its row."""
+    return log_probabilities.exp_().mul_(shares).scatter_add_(1, column, -shares)
 
 
 class _InPlace(torch.autograd.Function):
@@ -113,7 +131,7 @@ class _InPlace(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None]:
         """Turn them into gradients."""
         log_probabilities, targets = ctx.saved_tensors
-        return _gradient(log_probabilities, targets, gradient), None
+        return _gradient(log_probabilities, _shares(targets, gradient), _column(targets)), None
 
 
 class _OfLogits(torch.autograd.Function):
@@ -137,7 +155,7 @@ class _OfLogits(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """The gradient, where they lay."""
         log_probabilities, targets = ctx.saved_tensors
-        return _gradient(log_probabilities, targets, gradient), None
+        return _gradient(log_probabilities, _shares(targets, gradient), _column(targets)), None
 
 
 class _OfNarrowLogits(torch.autograd.Function):
@@ -149,24 +167,16 @@ class _OfNarrowLogits(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
         """The loss."""
-        seen, rows = targets != IGNORED, _rows(logits)
-        wanted = targets.where(seen, 0).unsqueeze(1)
-        found, sums = [], []
-        for part, own in zip(logits.split(rows), wanted.split(rows), strict=True):
-            wide = part.to(_wide(logits))
-            found.append(F.log_softmax(wide, dim=-1).gather(1, own))
-            sums.append(wide.gather(1, own) - found[-1])
-        ctx.save_for_backward(logits, torch.cat(sums), targets)
-        return F.nll_loss(torch.cat(found), targets.where(~seen, 0), ignore_index=IGNORED)
+        found = _of_targets(logits, targets)
+        ctx.save_for_backward(logits, logits.gather(1, _column(targets)) - found, targets)
+        return _mean(found, targets)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """The gradient, where they lay."""
         logits, sums, targets = ctx.saved_tensors
-        wanted, rows = targets.where(targets != IGNORED, 0).unsqueeze(1), _rows(logits)
         logits = logits.detach()
-        parts = (column.split(rows) for column in (logits, sums, _shares(targets, gradient), wanted))
-        for part, total, share, own in zip(*parts, strict=True):
-            part.copy_(_written(part - total, share, own))
+        for part, total, share, own in _chunks(logits, sums, _shares(targets, gradient), _column(targets)):
+            part.copy_(_gradient(part - total, share, own))
         return logits, None
