@@ -102,6 +102,17 @@ def test_a_cliff_beyond_the_best_moves_the_choice_away_by_half_a_step_at_most() 
     assert 2e-3 * 2**0.5 < found < 4e-3
 
 
+def test_a_denser_grid_comes_nearer_to_a_cliff() -> None:
+    """Trials of a baseline of 5M parameters, every second of which moves the choice further from the best."""
+    losses = {3e-4: 4.874, 4.243e-4: 4.703, 6e-4: 4.600, 8.485e-4: 5.984, 1.2e-3: 5.984}
+    dense = [Trial(rate, loss) for rate, loss in losses.items()]
+    coarse, found = best_rate(dense[::2]), best_rate(dense)
+    assert coarse is not None
+    assert found is not None
+    assert coarse < found < 6e-4
+    assert [trial.rate for trial in around_best(dense)] == [4.243e-4, 6e-4, 8.485e-4]
+
+
 def test_a_failed_neighbour_bounds_the_search() -> None:
     trials = [Trial(5e-4, 3.2), Trial(1e-3, 3.0), Trial(2e-3, None)]
     assert next_rates(trials, 2.0, 6) == ()

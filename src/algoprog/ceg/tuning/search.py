@@ -19,6 +19,9 @@ DIGITS = 4
 NEAR = 1.001 * log(2)
 """Trials whose ln rate is nearer to the best than this count; a little more than a factor of 2, for rounded rates."""
 
+CLIFF = 0.5
+"""Nats above the best from which a trial so near to it lies beyond a cliff: no parabola goes through both sides."""
+
 FLAT = 1e-9
 """Nats per squared e-fold of rate below which a parabola has no minimum but for rounding."""
 
@@ -43,8 +46,8 @@ def best_rate(trials: Sequence[Trial]) -> float | None:
     """The minimum of the quadratic in ln rate fitted to the trials around the best one, within their range.
 
     It is the best trial's own rate where fewer than three have a vote or no parabola opens upwards, and None where none
-    has a vote. A trial beyond a cliff counts like any other: it moves the choice down, by half a step of the grid at
-    most, away from rates at which other seeds fall.
+    has a vote. A trial beyond a cliff, next to the best, moves the choice away from it, by half a step of the grid at
+    most, and so away from rates at which other seeds fall.
     """
     near = around_best(trials)
     if len(near) < 3:
@@ -56,7 +59,8 @@ def around_best(trials: Sequence[Trial]) -> list[Trial]:
     """The trials that the quadratic is fitted to, by rate; all that have a vote where they are fewer than three.
 
     Those within a factor of 2 of the best and its neighbours, three at least: a denser grid fits the same stretch of
-    rates with more trials, so that it narrows the choice and does not move it.
+    rates with more trials, so that it narrows the choice and does not move it. Where one of them lies beyond a cliff,
+    the three that are next to each other: there a denser grid comes nearer to the cliff.
     """
     votes = _votes(trials)
     if len(votes) < 3:
@@ -65,7 +69,11 @@ def around_best(trials: Sequence[Trial]) -> list[Trial]:
     at = votes.index(best)
     by_distance = sorted(votes, key=lambda trial: (abs(log(trial.rate / best.rate)), trial.rate))
     chosen = {*votes[max(0, at - 1) : at + 2], *by_distance[:3]}
-    return [trial for trial in votes if trial in chosen or abs(log(trial.rate / best.rate)) < NEAR]
+    near = [trial for trial in votes if trial in chosen or abs(log(trial.rate / best.rate)) < NEAR]
+    if max(_loss(trial) for trial in near) - _loss(best) < CLIFF:
+        return near
+    first = min(max(0, at - 1), len(votes) - 3)
+    return votes[first : first + 3]
 
 
 def next_rates(trials: Sequence[Trial], factor: float, max_trials: int) -> tuple[float, ...]:
@@ -146,7 +154,11 @@ def _votes(trials: Sequence[Trial]) -> list[Trial]:
 
 def _best(votes: Sequence[Trial]) -> Trial:
     """The one with the lowest loss; of equals the one with the lowest rate."""
-    return min(votes, key=lambda trial: (trial.loss if trial.loss is not None else inf, trial.rate))
+    return min(votes, key=lambda trial: (_loss(trial), trial.rate))
+
+
+def _loss(trial: Trial) -> float:
+    return trial.loss if trial.loss is not None else inf
 
 
 def _best_cell(cells: Mapping[Point, float | None]) -> Point | None:
@@ -158,7 +170,7 @@ def _vertex(near: Sequence[Trial]) -> float:
     """Where the fitted parabola is lowest within the range of the trials; the best trial where it has no minimum."""
     best = _best(near).rate
     x = [log(trial.rate / best) for trial in near]
-    _, slope, square = np.polynomial.polynomial.polyfit(x, [float(trial.loss or 0.0) for trial in near], 2)
+    _, slope, square = np.polynomial.polynomial.polyfit(x, [_loss(trial) for trial in near], 2)
     if not square > FLAT:
         return best
     return best * exp(min(max(-float(slope) / (2 * float(square)), x[0]), x[-1]))
