@@ -43,6 +43,7 @@ def test_a_published_race_of_optimizers_is_replicated():
         ("demo/curves.csv", "demo/gains.csv"),
         ("demo/curves-other-seeds.csv", "demo/gains-other-seeds.csv"),
         ("ladder/curves.csv", "ladder/gains.csv"),
+        ("ladder/curves-twice-as-dense.csv", "ladder/gains-twice-as-dense.csv"),
         ("measurements/options-curves.csv", "measurements/options.csv"),
         ("measurements/ten-options-curves.csv", "measurements/ten-options.csv"),
     ],
