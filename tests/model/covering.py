@@ -7,8 +7,6 @@ from functools import cache
 from itertools import combinations
 from typing import Any
 
-from jaxtyping import config as jaxtyping_config
-
 from algoprog.axes import MODEL
 from algoprog.baseline import meaningless
 from algoprog.variant import baseline
@@ -34,12 +32,8 @@ def covering() -> tuple[list[Row], set[frozenset[Choice]]]:
 
     They are the same in every process: workers that share tests must collect the same ones.
     """
-    checked = jaxtyping_config.jaxtyping_disable
-    jaxtyping_config.update("jaxtyping_disable", True)  # a thousand models are only built
     search = _Search()
-    rows = search.rows()
-    jaxtyping_config.update("jaxtyping_disable", checked)
-    return rows, search.refused
+    return search.rows(), search.refused
 
 
 def models() -> list[dict[str, dict[str, Any]]]:
