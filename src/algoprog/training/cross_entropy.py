@@ -16,8 +16,8 @@ from algoprog.data.windows import IGNORED
 CHUNK_BYTES, GPU_CHUNK_BYTES = 2**20, 2**26
 """Of the rows whose log-probabilities lie elsewhere for a moment: as much as a core's cache holds, for each thread."""
 
-LARGE_BYTES, GPU_LARGE_BYTES = 2**22, 2**28
-"""Logits that take more are turned into log-probabilities chunk by chunk, where they lie."""
+LARGE_BYTES, GPU_LARGE_BYTES = 2**20, 2**28
+"""Logits that take more are turned into their gradient chunk by chunk, where they lie."""
 
 
 def cross_entropy(logits: Float[Tensor, "scored vocab"], targets: Int[Tensor, " scored"]) -> Float[Tensor, ""]:
@@ -25,16 +25,15 @@ def cross_entropy(logits: Float[Tensor, "scored vocab"], targets: Int[Tensor, " 
 
     It is computed in float32 at least: bfloat16 cannot tell losses apart. The gradient, equal to PyTorch's to rounding,
     overwrites the log-probabilities: PyTorch fills a tensor of their size with zeros and writes another. It can be
-    asked for once. Large logits whose gradient is wanted are overwritten, by log-probabilities in the forward pass or,
-    where they are narrow, by the gradient in the backward pass, so whoever reads these must do so before.
+    asked for once. Large logits whose gradient is wanted are overwritten by it in the forward pass already, while each
+    chunk of them is in the cache, so whoever reads these must do so before.
     """
     chunked, wide = in_chunks(logits), _wide(logits)
     if not (torch.is_grad_enabled() and logits.requires_grad):
         return _scored(logits, targets) if chunked else F.cross_entropy(logits.to(wide), targets, ignore_index=IGNORED)
     # torch has no types for `apply` of a function of ours.
     if chunked and not logits.is_leaf:
-        function = _OfLogits if logits.dtype == wide else _OfNarrowLogits
-        return function.apply(logits, targets)  # type: ignore[no-untyped-call]
+        return _OfLogits.apply(logits, targets)  # type: ignore[no-untyped-call]
     return _InPlace.apply(logits.to(wide), targets)[0]  # type: ignore[no-untyped-call]
 
 
@@ -70,20 +69,15 @@ def _rows(logits: Tensor) -> int:
 
 def _scored(logits: Tensor, targets: Tensor) -> Tensor:
     """The loss alone; logits stay as they are."""
-    return _mean(_of_targets(logits, targets), targets)
-
-
-def _of_targets(logits: Tensor, targets: Tensor) -> Tensor:
-    """A column of the log-probability of each target, or of token 0 where it is ignored."""
     # Made before the chunks: small tensors that are kept between them would leave holes in memory.
     found = logits.new_empty(len(logits), 1, dtype=_wide(logits))
     for part, own, out in _chunks(logits, _column(targets), found):
         torch.gather(F.log_softmax(part, dim=-1, dtype=_wide(logits)), 1, own, out=out)
-    return found
+    return _mean(found, targets)
 
 
 def _mean(of_targets: Tensor, targets: Tensor) -> Tensor:
-    """The loss."""
+    """The loss, from a column of the log-probability of each target, or of token 0 where it is ignored."""
     return F.nll_loss(of_targets, targets.where(targets == IGNORED, 0), ignore_index=IGNORED)
 
 
@@ -93,7 +87,7 @@ def _column(targets: Tensor) -> Tensor:
 
 
 def _shares(targets: Tensor, gradient: Tensor) -> Tensor:
-    """A column of the gradient over the number of targets; 0 where one is ignored."""
+    """A column of the loss's gradient over the number of targets; 0 where one is ignored."""
     seen = targets != IGNORED
     return (gradient / seen.sum() * seen).unsqueeze(1)
 
@@ -123,12 +117,13 @@ class _InPlace(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
         """Keep them."""
+        ctx.set_materialize_grads(False)  # else zeros as large as the logits, for an output that has no gradient
         ctx.mark_non_differentiable(output[1])
         ctx.save_for_backward(output[1], inputs[1])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor, _: None) -> tuple[Tensor, None]:
         """Turn them into gradients."""
         log_probabilities, targets = ctx.saved_tensors
         return _gradient(log_probabilities, _shares(targets, gradient), _column(targets)), None
@@ -138,45 +133,28 @@ class _OfLogits(torch.autograd.Function):
     """Works in place of the logits from the first: no other tensor of their size is ever made.
 
     Autograd is not told that they change, since no part before them may need them; one that does is refused in its
-    backward pass, for they count as a later version.
+    backward pass, for they count as a later version. Log-probabilities of 32 bits of narrower logits, too, are made
+    for a chunk alone.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss."""
-        log_probabilities = logits.detach()
-        for rows in log_probabilities.split(_rows(logits)):
-            rows.copy_(F.log_softmax(rows, dim=-1))
-        ctx.save_for_backward(log_probabilities, targets)
-        return F.nll_loss(log_probabilities, targets, ignore_index=IGNORED)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """The gradient, where they lay."""
-        log_probabilities, targets = ctx.saved_tensors
-        return _gradient(log_probabilities, _shares(targets, gradient), _column(targets)), None
-
-
-class _OfNarrowLogits(torch.autograd.Function):
-    """Keeps logits of 16 bits and a sum a row; log-probabilities, twice as wide, are made chunk by chunk and again.
-
-    The gradient is written where the logits lay; a part before them whose backward pass needs them comes too late.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss."""
-        found = _of_targets(logits, targets)
-        ctx.save_for_backward(logits, logits.gather(1, _column(targets)) - found, targets)
+        """The loss; its gradient comes to lie where the logits lay."""
+        lying, wide = logits.detach(), _wide(logits)
+        found = logits.new_empty(len(logits), 1, dtype=wide)
+        scratch = logits.new_empty(min(_rows(logits), len(logits)), logits.shape[1], dtype=wide)
+        for part, own, share, out in _chunks(lying, _column(targets), _shares(targets, found.new_ones(())), found):
+            log_probabilities = torch.log_softmax(part, dim=-1, dtype=wide, out=scratch[: len(part)])
+            torch.gather(log_probabilities, 1, own, out=out)
+            part.copy_(_gradient(log_probabilities, share, own))
+        ctx.save_for_backward(lying)
         return _mean(found, targets)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """The gradient, where they lay."""
-        logits, sums, targets = ctx.saved_tensors
-        logits = logits.detach()
-        for part, total, share, own in _chunks(logits, sums, _shares(targets, gradient), _column(targets)):
-            part.copy_(_gradient(part - total, share, own))
-        return logits, None
+        """The gradient, by what the loss is multiplied with."""
+        (of_logits,) = ctx.saved_tensors
+        if of_logits.is_cuda or gradient.item() != 1:  # a GPU would have to be waited for
+            of_logits.mul_(gradient)
+        return of_logits, None
