@@ -132,6 +132,35 @@ def heads(seq_len: int, n_heads: int, d_head: int = TINY.d_head, batch: int = 1)
     return torch.randn(batch, n_heads, seq_len, d_head, generator=generator, dtype=torch.float64)
 
 
+@pytest.mark.parametrize("n_kv_heads", [1, 2, 4])
+def test_hiding_keys_takes_no_pass_over_the_gradients_of_scores(n_kv_heads: int) -> None:
+    """Changing a view in place would: autograd copies its gradient, twice."""
+    q, k, v = (torch.randn(2, heads, 6, 8, requires_grad=True) for heads in (4, n_kv_heads, n_kv_heads))
+    seen, ahead = set(), [MathKernel(SITE)(q, k, v, None).grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            ahead.extend(further for further, _ in node.next_functions)
+    names = {node.name() for node in seen}
+    assert "SoftmaxBackward0" in names
+    assert not {"CopySlices", "AsStridedBackward0"} & names
+
+
+@pytest.mark.parametrize(("d_head", "biased", "wide"), [(32, False, True), (32, True, True), (64, False, False)])
+def test_narrow_heads_are_attended_in_float32_on_a_cpu(d_head: int, biased: bool, wide: bool) -> None:
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 4, 40, d_head, dtype=torch.bfloat16) for _ in range(3))
+    bias = torch.randn(4, 40, 40, dtype=torch.bfloat16) if biased else None
+    wide_bias = bias.float() if bias is not None else None
+    expected = FlashKernel(SITE)(q.float(), k.float(), v.float(), None, bias=wide_bias).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = FlashKernel(SITE)(q, k, v, None, bias=bias)
+    assert mixed.dtype == torch.bfloat16
+    torch.testing.assert_close(mixed, expected, rtol=0.05, atol=0.05)
+    assert torch.equal(mixed, expected) == wide
+
+
 KERNELS = [part("kernel", name) for name in options("kernel")]
 
 

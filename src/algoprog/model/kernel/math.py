@@ -38,15 +38,18 @@ class MathKernel(Kernel):
         shared, group = k.shape[-3], q.shape[-3] // k.shape[-3]
         scaled = q / math.sqrt(q.shape[-1]) if scale is None else q * scale
         rows = scaled.unflatten(-3, (shared, group)).flatten(-3, -2)
-        scores = (rows @ k.transpose(-1, -2)).unflatten(-2, (group, -1)).flatten(-4, -3)
+        scores = rows @ k.transpose(-1, -2)
+        if group > 1:
+            scores = scores.unflatten(-2, (group, -1)).flatten(-4, -3)
         if cap is not None:
             scores = cap * torch.tanh(scores / cap)
         if bias is not None:
             scores = scores + bias
         if mask is None:
             mask = causal_mask(q.shape[-2], k.shape[-2], q.device)
-        # Adding needs no pass over the gradients, which are zero where a weight is.
-        scores = scores.add_(hidden(mask, scores.dtype))
+        # Adding needs no pass over the gradients, which are zero where a weight is; in place of a view it needs two.
+        added = hidden(mask, scores.dtype)
+        scores = scores + added if group > 1 else scores.add_(added)
         if sinks is None:
             weights = F.softmax(scores, dim=-1)
         else:
