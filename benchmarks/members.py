@@ -20,6 +20,7 @@ from algoprog import build
 from algoprog.compose import compose
 from algoprog.run.app import prepare
 from algoprog.run.stacking import Steps, gain
+from algoprog.training.devices.allocator import keep_freed_memory
 from algoprog.training.devices.hardware import device_name
 
 DEMO = ("model=nano", "model.seq_len=128", "batch_size=8", "budget.steps=100")
@@ -55,6 +56,7 @@ def main() -> None:
 def _measured(words: list[str], members: int, device: str) -> tuple[float, str]:
     """The gain, and two profiles."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     spec = prepare(build.resolve(compose(words)))
     ratio = gain(spec, members, torch.device(device), ROUNDS)
     steps = Steps(spec, members, torch.device(device))

@@ -32,6 +32,7 @@ from algoprog.compose import compose  # noqa: E402
 from algoprog.model.dims import Dims  # noqa: E402
 from algoprog.model.interface.backbone import Backbone  # noqa: E402
 from algoprog.run.precision import lacking  # noqa: E402
+from algoprog.training.devices.allocator import keep_freed_memory  # noqa: E402
 from algoprog.training.devices.hardware import device_name  # noqa: E402
 from algoprog.training.module import next_token_loss  # noqa: E402
 from benchmarks.whole_program import compared, told  # noqa: E402
@@ -226,6 +227,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     options = parser.parse_args()
+    keep_freed_memory()
     rows = [
         _told(measure(family, model, options.steps, options.device, getattr(torch, precision)))
         for precision in options.precisions.split(",")

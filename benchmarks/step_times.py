@@ -25,6 +25,7 @@ from algoprog.compose import compose
 from algoprog.run.app import prepare
 from algoprog.run.spec import RunSpec, language_model
 from algoprog.runs.record import BASELINE
+from algoprog.training.devices.allocator import keep_freed_memory
 from algoprog.training.devices.hardware import device_name, synchronize
 from algoprog.training.precision import autocast
 
@@ -95,6 +96,7 @@ def one_run_a_variant(words: list[str]) -> dict[str, list[str]]:
 def main() -> None:
     """Measure, and print a Markdown table."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     runs, device = {}, torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for name, words in one_run_a_variant(sys.argv[1:]).items():
         runs[name] = Stepping(prepare(build.resolve(compose(words))), device)

@@ -33,6 +33,7 @@ from algoprog.training.callbacks.heartbeat import Heartbeat
 from algoprog.training.callbacks.progress import Progress
 from algoprog.training.clock import Clock, SharedClock
 from algoprog.training.devices import hardware, parallel
+from algoprog.training.devices.allocator import keep_freed_memory
 from algoprog.training.interrupt import StopRequest
 from algoprog.training.loggers import interface as loggers
 from algoprog.training.members.module import Member, Seat
@@ -61,6 +62,7 @@ def run(spec: RunSpec, folder: Path, overrides: list[str], seat: Seat | None = N
         FolderTakenError: the folder holds another run, or another program is writing one there.
         SystemExit: a signal ended the run.
     """
+    keep_freed_memory()
     with warnings.catch_warnings():
         _silence_lightning()
         trainer = _trainer(spec, folder)

@@ -27,6 +27,7 @@ from algoprog.runs.mistake import FAULT
 from algoprog.runs.record import LOG_FILE
 from algoprog.runs.secrets import RedactedText
 from algoprog.runs.status import now, one_line
+from algoprog.training.devices.allocator import keep_freed_memory
 
 PRELOAD = ["algoprog.sweep.engine.preload"]
 """What a process that runs are forked from has imported."""
@@ -133,6 +134,7 @@ def begin(environment: dict[str, str]) -> None:
     with contextlib.suppress(PermissionError):  # it leads a group already
         os.setsid()  # a group of its own, with the processes that it starts for further devices
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_freed_memory()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ.update({**environment, "HYDRA_FULL_ERROR": "1"})  # without it Hydra cuts the traceback
     if "torch" in sys.modules and "OMP_NUM_THREADS" in environment:  # imported by the fork server, with its variables
