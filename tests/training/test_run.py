@@ -174,6 +174,29 @@ def test_first_update_against_the_formula(train: Train, spec: Callable[..., RunS
     assert losses(train(*overrides, double))[-1] == pytest.approx(loss, rel=ROUNDING)
 
 
+@pytest.mark.parametrize("share", [0.5, 1 - 1e-7, 1.0, 1 + 1e-7, 1 + 1e-5, 2.0, math.inf])
+def test_clipping_is_pytorchs_to_the_bit(spec: Callable[..., RunSpec], share: float) -> None:
+    """Also about the bound, below which nothing is multiplied; and a gradient that is no number stays none."""
+    module = language_model(spec())
+    parameters = [p for p in module.gpt.parameters() if p.requires_grad]
+    for number, parameter in enumerate(parameters):
+        parameter.grad = torch.full_like(parameter, 1e-3 * (number + 1))
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
+    before = [p.grad.clone() for p in parameters if p.grad is not None]
+    bound = norm * share if share < math.inf else 1.0
+    if share == math.inf:
+        before[0].fill_(math.nan)
+        parameters[0].grad = before[0].clone()
+    module.configure_gradient_clipping(torch.optim.SGD(parameters), bound)
+    ours = [p.grad for p in parameters]
+    for parameter, gradient in zip(parameters, before, strict=True):
+        parameter.grad = gradient
+    torch.nn.utils.clip_grad_norm_(parameters, bound)
+    for parameter, gradient in zip(parameters, ours, strict=True):
+        assert gradient is not None
+        assert torch.equal(gradient.view(torch.int32), parameter.grad.view(torch.int32))
+
+
 def test_accumulated_gradients_are_those_of_the_whole_batch(train: Train, double: str) -> None:
     folders = [train(f"micro_batch_size={size}", double) for size in (1, 2, 4)]
     for column in ("val_loss", "train_loss"):

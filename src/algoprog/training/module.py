@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import lightning as L
@@ -12,6 +13,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from algoprog.data.windows import IGNORED
@@ -26,6 +28,9 @@ from algoprog.training.objectives import Objective
 from algoprog.training.optimizer import Recipe, at_their_rates
 from algoprog.training.reported import Totals
 from algoprog.training.schedule import Schedule
+
+CLIP_EPS = 1e-6
+"""PyTorch adds it to the norm that it clips by."""
 
 Batch = tuple[Int[Tensor, "batch seq"], Int[Tensor, "batch seq"]]
 
@@ -130,11 +135,15 @@ class LanguageModel(L.LightningModule):
 
     def adapt(self) -> None:
         """Let the parts that adapt do so, by what was reported in the step that ends here."""
-        adapting = [part for part in self.gpt.parts().values() if isinstance(part, Adapting)]
-        told = self.reported_in_step.together() if adapting else {}
-        for part in adapting:
+        told = self.reported_in_step.together() if self._adapting else {}
+        for part in self._adapting:
             part.adapt({name: told[key(part.site.layer, name)] for name in part.statistics()})
         self.reported_in_step.reset()
+
+    @cached_property
+    def _adapting(self) -> list[Adapting]:
+        """Listed once: it takes long enough to show in steps of small models."""
+        return [part for part in self.gpt.parts().values() if isinstance(part, Adapting)]
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer and its schedule, stepped after every update."""
@@ -153,8 +162,13 @@ class LanguageModel(L.LightningModule):
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         """Clip the gradient's norm; Lightning's own refuses fused optimizers under mixed precision."""
-        if gradient_clip_val:
-            torch.nn.utils.clip_grad_norm_(self.gpt.parameters(), gradient_clip_val)
+        if not gradient_clip_val:
+            return
+        parameters = [parameter for parameter in self.gpt.parameters() if parameter.grad is not None]
+        norm = get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+        # PyTorch multiplies by 1 where nothing is to be clipped, so that it need not wait for a GPU.
+        if self.device.type != "cpu" or self.sharded or not gradient_clip_val / (norm + CLIP_EPS) >= 1:
+            clip_grads_with_norm_(parameters, gradient_clip_val, norm)
 
 
 def next_token_loss(logits: Float[Tensor, "batch seq v"], targets: Int[Tensor, "batch seq"]) -> Float[Tensor, ""]:
