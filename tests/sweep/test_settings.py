@@ -10,7 +10,7 @@ import yaml
 
 from algoprog.config import conf_dir
 from algoprog.sweep.engine import devices
-from algoprog.sweep.engine.devices import cores, cpu_shares, gpu_shares, visible_gpus
+from algoprog.sweep.engine.devices import cores, cpu_shares, gpu_shares, how_a_gpu_is_shared, visible_gpus
 from algoprog.sweep.engine.settings import checked
 
 KNOBS = {
@@ -90,6 +90,17 @@ def test_a_containers_quota_counts(
 
 def _visible(shares: list[dict[str, str]]) -> list[str]:
     return [share["CUDA_VISIBLE_DEVICES"] for share in shares]
+
+
+def test_who_shares_a_gpu_is_told_of_mps(tmp_path: Path) -> None:
+    """Whether its daemon listens, could be started, or is not there."""
+    environment = {"PATH": str(tmp_path), "CUDA_MPS_PIPE_DIRECTORY": str(tmp_path)}
+    assert "is not here" in how_a_gpu_is_shared(environment)
+    daemon = tmp_path / "nvidia-cuda-mps-control"
+    daemon.touch(mode=0o755)
+    assert f"`{daemon.name} -d` before the sweep" in how_a_gpu_is_shared(environment)
+    (tmp_path / "control").touch()
+    assert how_a_gpu_is_shared(environment).endswith(f"NVIDIA MPS listens in {tmp_path}")
 
 
 def test_gpus_are_handed_out() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 DeviceShare = dict[str, str]
@@ -12,6 +13,9 @@ DeviceShare = dict[str, str]
 
 MOST_CPU_RUNS = 8
 """More runs at the same time than this are rarely faster, and each takes memory."""
+
+MPS_DAEMON, MPS_FOLDER = "nvidia-cuda-mps-control", "/tmp/nvidia-mps"
+"""NVIDIA's Multi-Process Service, and where it listens unless `CUDA_MPS_PIPE_DIRECTORY` says otherwise."""
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -47,6 +51,20 @@ def gpu_shares(gpus: Sequence[str], gpus_per_run: int, runs_per_gpu: int, thread
     visible = [",".join(group) for _ in range(runs_per_gpu) for group in groups]
     each = _threads(threads, len(visible))
     return [{**_thread_variables(each), "CUDA_VISIBLE_DEVICES": names} for names in visible]
+
+
+def how_a_gpu_is_shared(environment: Mapping[str, str]) -> str:
+    """A sentence for several runs a GPU: with NVIDIA's MPS they compute at the same time, without it they take turns.
+
+    Args:
+        environment: of this process, which the runs inherit.
+    """
+    folder, turns = environment.get("CUDA_MPS_PIPE_DIRECTORY", MPS_FOLDER), "runs that share a GPU take turns"
+    if (Path(folder) / "control").exists():
+        return f"runs that share a GPU compute at the same time: NVIDIA MPS listens in {folder}"
+    if shutil.which(MPS_DAEMON, path=environment.get("PATH")) is None:
+        return f"{turns}: {MPS_DAEMON}, which would let them compute at the same time, is not here"
+    return f"{turns}: `{MPS_DAEMON} -d` before the sweep lets them compute at the same time"
 
 
 def cpu_shares(runs: int | str, threads: int | str, most: int) -> list[DeviceShare]:

@@ -6,6 +6,7 @@ The processes are forked from a server that has the imports loaded, so that a sh
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -22,7 +23,7 @@ from algoprog.runs.calls import read_calls
 from algoprog.runs.mistake import sentence
 from algoprog.runs.record import LOG_FILE, RECORD_FILE
 from algoprog.runs.store import load_run
-from algoprog.sweep.engine.devices import DeviceShare
+from algoprog.sweep.engine.devices import DeviceShare, how_a_gpu_is_shared
 from algoprog.sweep.engine.job import PRELOAD, Job, jobs
 from algoprog.sweep.engine.pool import Pool
 from algoprog.sweep.engine.settings import checked
@@ -81,7 +82,10 @@ class Local(Launcher):
         todo = jobs(job_overrides, sweep_dir)
         settings, shares = self.settings, self._shares(sweep_dir, len(todo))
         work = grouped(todo, self.shapes, len(shares), settings.together, partial(measured, share=shares[0]))
-        print("".join(f"{line}\n" for line in told(work, self.alone)), end="", flush=True)
+        lines = told(work, self.alone)
+        if settings.runs_per_gpu > 1:
+            lines.append(f"  {how_a_gpu_is_shared(os.environ)}")
+        print("".join(f"{line}\n" for line in lines), end="", flush=True)
         with screen(sweep_dir, [job.folder for job in todo]) as shown:
             pool = Pool(
                 work,
