@@ -8,21 +8,29 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from algoprog import build
+from algoprog.config import conf_dir
 from algoprog.run.spec import RunSpec, priced
+from algoprog.sweep.engine.devices import DeviceShare
+from algoprog.sweep.engine.job import Job
+from algoprog.sweep.engine.together import Shape
 from algoprog.sweep.plan import calibration, speed
+from algoprog.sweep.plan import members as plan_members
 from algoprog.sweep.plan.calibration import FILE, Calibration
 from algoprog.sweep.plan.expected import expected_time, time_text
+from algoprog.sweep.plan.members import times_as_fast
 from algoprog.sweep.plan.pace import Pace
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan
 from algoprog.sweep.plan.speed import Speed, speed_beside, speed_here
-from algoprog.sweep.plan.wall import ANALYSIS, RUN, START, STEP, Machine
+from algoprog.sweep.plan.wall import ANALYSIS, RUN, START, STEP, Machine, wall_seconds
 from algoprog.training.devices.hardware import Gpus
 from tests.configs import TINY_RUN
 
 NONE = Gpus(0, 0)
+KNOBS = yaml.safe_load((conf_dir() / "hydra" / "launcher" / "local.yaml").read_text())
 WHERE = Placement("basic", {}, NONE, None)
 
 
@@ -145,6 +153,34 @@ def test_a_sweep_takes_its_phases_its_start_and_its_analysis() -> None:
     assert machine.phase([1.0, 4.0, 2.0, 2.0]) == 5  # in their order, each where a share is free
     assert machine.run(10.0, 1000) == 10 + 0.5 * (RUN + 1000 * STEP)
     assert machine.sweep([[3.0], [], [1.0, 1.0]]) == 4 + 0.5 * (START + ANALYSIS)
+
+
+@pytest.mark.usefixtures("measured")
+def test_members_are_planned_to_be_as_fast_as_they_are_together(
+    spec: Callable[..., RunSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def members_gain(job: Job, shape: Shape, size: int, share: DeviceShare) -> float:
+        asked.append((job.folder.name, size))
+        return 2.5
+
+    monkeypatch.setattr(plan_members, "measured", members_gain)
+    runs = [spec(f"seed={number}", f"cache_dir={tmp_path}") for number in range(4)]
+    planned = Plan(todo=[(run, [f"seed={run.seed}"]) for run in runs], at_once=1)
+
+    def faster(together: str | int, launcher: str = "local") -> dict[str, float]:
+        knobs = {name: value for name, value in KNOBS.items() if name != "_target_"}
+        return times_as_fast(planned, Placement(launcher, {**knobs, "together": together}, NONE, None), tmp_path)
+
+    assert faster("off") == faster(2, "slurm") == {}
+    assert not asked
+    assert faster(2) == {run.name: 2.5 for run in runs}
+    assert asked == [(runs[0].name, 2)]
+    pace = Pace(tmp_path / "none", NONE, Calibration(tmp_path, 1, 10.0, 1))
+    alone, together = (wall_seconds([runs], pace, Machine(1, composing=0.0), times) for times in ({}, faster(2)))
+    assert together is not None
+    assert alone == pytest.approx(2.5 * together)
 
 
 def test_times_are_told_in_their_unit() -> None:

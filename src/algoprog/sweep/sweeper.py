@@ -12,7 +12,6 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 from algoprog import written
-from algoprog.overrides import quoted
 from algoprog.run.precision import keep
 from algoprog.runs.calls import begin_call, end_call
 from algoprog.runs.mistake import exit_code, sentence
@@ -103,8 +102,7 @@ class Sweeper(BasicSweeper):
         assert self.launcher is not None
         assert self.config is not None
         hand_over(planned, self.launcher, placement(self.config))
-        words = [[*overrides, f"hydra.sweep.subdir={quoted(spec.name)}"] for spec, overrides in planned.todo]
-        return self.launcher.launch(words, initial_job_idx=0) if words else []
+        return self.launcher.launch(planned.to_launch(), initial_job_idx=0) if planned.todo else []
 
 
 def _begin(sweep: Sweep, wanted: Sequence[Words]) -> Plan:

@@ -11,7 +11,9 @@ from algoprog.build import dims_of
 from algoprog.run.memory import CPU_PROCESS_BYTES, logits_bytes, on_cpu, peak_memory
 from algoprog.run.spec import RunSpec
 from algoprog.runs.record import SEARCH
-from algoprog.sweep.engine.together import MOST, Shape
+from algoprog.sweep.engine.job import Job, Members, jobs
+from algoprog.sweep.engine.settings import checked
+from algoprog.sweep.engine.together import MOST, Shape, grouped, measured
 from algoprog.sweep.plan.placement import Placement
 
 if TYPE_CHECKING:
@@ -54,6 +56,29 @@ def members(planned: Plan, together: str | int, where: Placement) -> tuple[dict[
             continue
         shapes |= dict.fromkeys([spec.name for spec in alike], _shape(text, alike[0], planned, where))
     return shapes, alone
+
+
+def times_as_fast(planned: Plan, where: Placement, sweep_dir: Path) -> dict[str, float]:
+    """How many times as fast members will train together as one after the other, by their folders' names.
+
+    What is not known is measured, as the sweep would do and then need not. Other launchers have no members.
+    """
+    if where.launcher != "local":
+        return {}
+    knobs = checked(dict(where.knobs))
+    shapes, _ = members(planned, knobs.together, where)
+    if not shapes:
+        return {}
+    shares = knobs.shares(most=len(planned.todo))[: planned.at_once]
+    found: dict[Shape, float] = {}
+
+    def gain(job: Job, shape: Shape, size: int) -> float:
+        found[shape] = measured(job, shape, size, shares[0])
+        return found[shape]
+
+    work = grouped(jobs(planned.to_launch(), sweep_dir), shapes, len(shares), knobs.together, gain)
+    groups = [one.jobs for one in work if isinstance(one, Members) and one.stacked]
+    return {job.name: found[shapes[job.name]] for group in groups for job in group}
 
 
 def _is_cheap(spec: RunSpec, where: Placement) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from algoprog import written
 from algoprog.axes import AXES
 from algoprog.baseline import against, baseline_name, baseline_of
+from algoprog.overrides import quoted
 from algoprog.run.spec import RunSpec
 from algoprog.runs.mistake import visible
 from algoprog.runs.record import BASELINE, CONFIG_FILE, CURVE_FILE, FINISHED, RECORD_FILE, Record
@@ -46,6 +47,10 @@ class Plan:
     baselines: list[Checked] = field(default_factory=list)  # of the runs asked for, those asked for among them
     at_once: int | None = None  # runs at the same time that memory takes; None where it does not matter
     share: float | None = None  # bytes of memory for each of them
+
+    def to_launch(self) -> list[list[str]]:
+        """The words of the runs to train, as a launcher takes them: each with the name of its folder."""
+        return [[*overrides, f"hydra.sweep.subdir={quoted(spec.name)}"] for spec, overrides in self.todo]
 
 
 def plan(

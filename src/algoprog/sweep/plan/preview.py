@@ -30,6 +30,7 @@ from algoprog.sweep.design.precision import settled
 from algoprog.sweep.plan.calibration import Calibration
 from algoprog.sweep.plan.condition import Condition, condition
 from algoprog.sweep.plan.expected import SHORT_FLOPS
+from algoprog.sweep.plan.members import times_as_fast
 from algoprog.sweep.plan.pace import Pace
 from algoprog.sweep.plan.placement import Placement, placement
 from algoprog.sweep.plan.plan import Plan, plan, typed
@@ -187,6 +188,7 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
         planned = plan(asked, compose, sweep_dir=sweep_dir, reuse=reuse, placement=where)
         pace = pace_of(planned)
         runs, further, phases = _runs(planned, sweep_dir, where, pace), None, [_todo(planned)]
+        launched = [planned]
     else:
         seen = outlook(asked, tune, compose, sweep_dir, where, reuse)
         planned, pace = seen.compared, pace_of(seen.compared)
@@ -194,8 +196,10 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
         runs = _runs(seen.trials, sweep_dir, where, pace)
         runs += _runs(planned, sweep_dir, where, pace, unsettled=seen.unsettled)
         likely = [some.trial for some in seen.further for _ in range(tune.seeds)]
+        launched = [seen.trials, planned]
         phases = [_todo(seen.trials), likely[: math.ceil(FURTHER_SHARE * len(likely))], _todo(planned)]
     machine = Machine(_at_once(planned, where), quickness)
+    faster = {name: times for one in launched for name, times in times_as_fast(one, where, sweep_dir).items()}
     return Preview(
         sweep_dir=redacted(str(sweep_dir)),
         skip_refused=bool(knobs.get("skip_refused")) or design.tolerant,
@@ -204,7 +208,7 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
         refused=[(typed(words), redacted(reason)) for words, reason in (*planned.refused, *out)],
         further=further,
         later=later,
-        wall_seconds=wall_seconds(phases, pace, machine) if any(phases) and design.screen is None else None,
+        wall_seconds=wall_seconds(phases, pace, machine, faster) if any(phases) and design.screen is None else None,
     )
 
 

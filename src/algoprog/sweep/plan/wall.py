@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hydra.core.config_loader import ConfigLoader
@@ -60,11 +60,22 @@ def composing(config: DictConfig, loader: ConfigLoader) -> float:
     return time.perf_counter() - began
 
 
-def wall_seconds(phases: Sequence[Sequence[RunSpec]], pace: Pace, machine: Machine) -> float | None:
-    """Seconds from the command line to the report; None where a run's are not known."""
+def wall_seconds(
+    phases: Sequence[Sequence[RunSpec]], pace: Pace, machine: Machine, faster: Mapping[str, float]
+) -> float | None:
+    """Seconds from the command line to the report; None where a run's are not known.
+
+    Args:
+        phases: the runs of each, one phase after the other.
+        pace: of runs that train alone.
+        machine: that trains them.
+        faster: how many times as fast members train, by the names of the runs.
+    """
     found = [[(spec, pace.expected(spec)) for spec in phase] for phase in phases]
     if any(known is None for phase in found for _, known in phase):
         return None
-    return machine.sweep(
-        [[machine.run(known.seconds, micro_batches(spec)) for spec, known in phase if known] for phase in found]
-    )
+
+    def seconds(spec: RunSpec, alone: float) -> float:
+        return machine.run(alone / faster.get(spec.name, 1.0), micro_batches(spec))
+
+    return machine.sweep([[seconds(spec, known.seconds) for spec, known in phase if known] for phase in found])
