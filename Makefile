@@ -15,7 +15,7 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 setup: .venv/.installed  ## make .venv and install into it
-demo: setup  ## four arms on real text, tuned, three seeds, annealed ends: a table of gains in minutes
+demo: setup  ## four arms on real text, tuned, four seeds, annealed ends: a table of gains in minutes
 	$(PY) train.py -m experiment=demo
 test: setup  ## the fast tests
 	$(PY) -m pytest $(SHARED) -m 'not slow and not cluster'
