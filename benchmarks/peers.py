@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
+import multiprocessing
 import statistics
 import sys
 import time
@@ -234,13 +234,18 @@ def main() -> None:
         for model in options.models.split(",")
         for family in ("gpt2", "llama")
     ]
-    logging.disable(logging.INFO)
-    whole = [compared(model, *SHAPES[model], options.whole) for model in options.models.split(",") if options.whole]
+    whole = [_whole(model, options.whole) for model in options.models.split(",") if options.whole]
     print("\n".join(map(told, whole)))
     where = {"device": options.device, "threads": torch.get_num_threads()}
     where |= {"processor": device_name(torch.device("cpu")), "torch": torch.__version__}
     found = {"date": datetime.now(UTC).date().isoformat(), **where, "shapes": SHAPES, "rows": rows, "whole": whole}
     options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def _whole(model: str, steps: int) -> dict[str, Any]:
+    """train.py beside a bare loop, in a process that has trained nothing before: memory in pieces slows either."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(compared, (model, *SHAPES[model], steps))
 
 
 def precisions() -> list[str]:

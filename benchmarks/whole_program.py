@@ -35,6 +35,7 @@ ROUNDS = 5
 
 def compared(model: str, batch: int, seq_len: int, steps: int, rounds: int = ROUNDS) -> dict[str, Any]:
     """Seconds of a step in a bare loop, and what train.py's takes over it."""
+    logging.disable(logging.INFO)
     spec = _spec(model, batch, seq_len, steps)
     found = [(_program(spec), _bare(spec), _bare(spec)) for _ in range(rounds)]
     program, bare, again = (statistics.median(column) for column in zip(*found, strict=True))
@@ -101,7 +102,6 @@ def main() -> None:
     parser.add_argument("--seq-len", type=int, default=256)
     parser.add_argument("--steps", type=int, default=60)
     options = parser.parse_args()
-    logging.disable(logging.INFO)
     rows = []
     for model in options.models.split(","):
         rows.append(compared(model, options.batch, options.seq_len, options.steps))
