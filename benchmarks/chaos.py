@@ -77,7 +77,8 @@ CLOSE = 1e-4
 """Relative difference of numbers of members beyond which something else was computed."""
 
 FAULTS = {"kill a run": 4, "kill a write": 3, "full disk": 3, "corrupt": 3, "kill the launcher": 3, "start twice": 1}
-WALL_CLOCK = {"seconds", "tokens_per_second", "mfu", "peak_memory_bytes", "created"}
+WALL_CLOCK = {"seconds", "tokens_per_second", "mfu", "peak_memory_bytes", "created", "beside"}
+"""Fields of a record that tell when a run was trained, how long it took, and how many others trained meanwhile."""
 
 
 class Chaos:
