@@ -13,7 +13,7 @@ import yaml
 from algoprog import build
 from algoprog.config import conf_dir
 from algoprog.run.spec import RunSpec, priced
-from algoprog.sweep.engine.devices import DeviceShare
+from algoprog.sweep.engine.devices import DeviceShare, cores
 from algoprog.sweep.engine.job import Job
 from algoprog.sweep.engine.together import Shape
 from algoprog.sweep.plan import calibration, speed
@@ -162,7 +162,7 @@ def test_members_are_planned_to_be_as_fast_as_they_are_together(
     asked = []
 
     def members_gain(job: Job, shape: Shape, size: int, share: DeviceShare) -> float:
-        asked.append((job.folder.name, size))
+        asked.append((job.folder.name, size, int(share["OMP_NUM_THREADS"])))
         return 2.5
 
     monkeypatch.setattr(plan_members, "measured", members_gain)
@@ -176,7 +176,7 @@ def test_members_are_planned_to_be_as_fast_as_they_are_together(
     assert faster("off") == faster(2, "slurm") == {}
     assert not asked
     assert faster(2) == {run.name: 2.5 for run in runs}
-    assert asked == [(runs[0].name, 2)]
+    assert asked == [(runs[0].name, 2, cores())], "the share of the only run at a time"
     pace = Pace(tmp_path / "none", NONE, Calibration(tmp_path, 1, 10.0, 1))
     alone, together = (wall_seconds([runs], pace, Machine(1, composing=0.0), times) for times in ({}, faster(2)))
     assert together is not None

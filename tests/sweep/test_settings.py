@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,14 @@ def test_who_shares_a_gpu_is_told_of_mps(tmp_path: Path) -> None:
     daemon = tmp_path / "nvidia-cuda-mps-control"
     daemon.touch(mode=0o755)
     assert f"`{daemon.name} -d` before the sweep" in how_a_gpu_is_shared(environment)
-    (tmp_path / "control").touch()
-    assert how_a_gpu_is_shared(environment).endswith(f"NVIDIA MPS listens in {tmp_path}")
+    pipe = tmp_path / "control"
+    os.mkfifo(pipe)
+    assert "take turns" in how_a_gpu_is_shared(environment), "its daemon was killed"
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert how_a_gpu_is_shared(environment).endswith(f"NVIDIA MPS listens in {tmp_path}")
+    finally:
+        os.close(reader)
 
 
 def test_gpus_are_handed_out() -> None:

@@ -21,6 +21,7 @@ from algoprog import build
 from algoprog.axes import MODEL
 from algoprog.model.dims import Dims
 from algoprog.model.interface.reports import Reports
+from algoprog.model.kernel.flash import widened
 from algoprog.run.spec import RunSpec
 from algoprog.training.cross_entropy import GPU_LARGE_BYTES, LARGE_BYTES
 from algoprog.training.devices.hardware import Gpus
@@ -40,7 +41,7 @@ SLACK = 1.15
 
 HALVED = {F.linear, F.conv1d, torch.matmul, Tensor.matmul, Tensor.__matmul__}
 WHOLE = {F.layer_norm, F.rms_norm, F.softmax, F.cross_entropy}
-"""What mixed precision does in bfloat16 and what in float32; the rest takes what it is given."""
+"""What mixed precision does in bfloat16 and what, on a GPU, in float32; the rest takes what it is given."""
 
 
 def peak_memory(spec: RunSpec, gpus: Gpus) -> float:
@@ -51,13 +52,14 @@ def peak_memory(spec: RunSpec, gpus: Gpus) -> float:
         gpus: those that it will see.
     """
     dims = build.dims_of(spec.config, spec.tokens)
-    first, further = _known(spec.config, replace(dims, n_layers=2))
+    cpu = on_cpu(spec.config, gpus)
+    first, further = _known(spec.config, replace(dims, n_layers=2), cpu=cpu)
     # The loss works in place of the logits where they are large, and the backward pass of what was kept, within a layer
     # with gradients that are about as much as it kept.
     activations = SLACK * (first + dims.n_layers * further + _beside_the_loss(spec, dims, gpus))
     share = bytes_of_numbers(spec.config["precision"]) / 4
     held = share * BYTES_PER_PARAMETER * spec.n_params + spec.optimizer_bytes + activations
-    if on_cpu(spec.config, gpus):
+    if cpu:
         return share * CPU_BYTES_PER_PARAMETER * spec.n_params + held + _branch_bytes(spec) + CPU_PROCESS_BYTES
     return held
 
@@ -100,14 +102,14 @@ KEPT: dict[str, tuple[float, float]] = {}
 """What was counted before, by all that it depends on."""
 
 
-def _known(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
-    shape = repr([dims, *(config[name] for name in (*MODEL, "micro_batch_size", "precision", "objective"))])
+def _known(config: dict[str, Any], dims: Dims, *, cpu: bool) -> tuple[float, float]:
+    shape = repr([dims, cpu, *(config[name] for name in (*MODEL, "micro_batch_size", "precision", "objective"))])
     if shape not in KEPT:
-        KEPT[shape] = _kept(config, dims)
+        KEPT[shape] = _kept(config, dims, cpu=cpu)
     return KEPT[shape]
 
 
-def _kept(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
+def _kept(config: dict[str, Any], dims: Dims, *, cpu: bool) -> tuple[float, float]:
     """Bytes that the forward pass of a micro-batch keeps beside weights: with one layer, and for each layer more."""
     gpt = cast(build.skeleton(config, dims).train(), config["precision"])
     weights = {parameter.untyped_storage()._cdata for parameter in gpt.parameters()}
@@ -125,7 +127,7 @@ def _kept(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
     gpt.layers[1].register_forward_pre_hook(lambda *_: marks.append(total()))
     gpt.layers[1].register_forward_hook(lambda *_: marks.append(total()))
     batch, reports = torch.zeros(config["micro_batch_size"], dims.seq_len, dtype=torch.long, device="meta"), Reports()
-    with saved_tensors_hooks(keep, lambda tensor: tensor), _AsOnDevice(config["precision"] == MIXED_BF16):
+    with saved_tensors_hooks(keep, lambda tensor: tensor), _AsOnDevice(config["precision"] == MIXED_BF16, cpu=cpu):
         for logits in (gpt(batch, reports), *reports.ahead):
             F.cross_entropy(logits.flatten(0, 1).float(), batch.flatten())
     further = marks[1] - marks[0]
@@ -135,9 +137,9 @@ def _kept(config: dict[str, Any], dims: Dims) -> tuple[float, float]:
 class _AsOnDevice(TorchFunctionMode):
     """What the meta device does not do by itself: a fused attention kernel, and mixed precision."""
 
-    def __init__(self, mixed: bool) -> None:
+    def __init__(self, mixed: bool, *, cpu: bool) -> None:
         super().__init__()
-        self.mixed = mixed
+        self.mixed, self.cpu = mixed, cpu
         self.cast: dict[int, Tensor] = {}  # a weight is cast once a step
 
     def __torch_function__(
@@ -151,11 +153,15 @@ class _AsOnDevice(TorchFunctionMode):
         given = dict(kwargs or {})
         if func is F.scaled_dot_product_attention:
             q, k, v = (self._to(tensor, torch.bfloat16) if self.mixed else tensor for tensor in args[:3])
+            dtype = q.dtype
+            if self.cpu and widened(q):
+                q, k, v = (tensor.float() for tensor in (q, k, v))
             # torch has no types for `apply` of a function of ours.
-            return _Fused.apply(q, k, v, given["attn_mask"])  # type: ignore[no-untyped-call]
+            out: Tensor = _Fused.apply(q, k, v, given["attn_mask"])  # type: ignore[no-untyped-call]
+            return out.to(dtype)
         if self.mixed and func in HALVED:
             args = tuple(self._to(value, torch.bfloat16) for value in args)
-        elif self.mixed and func in WHOLE:
+        elif self.mixed and not self.cpu and func in WHOLE:
             args = tuple(self._to(value, torch.float32) for value in args)
         return func(*args, **given)
 

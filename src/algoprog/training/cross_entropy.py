@@ -155,6 +155,6 @@ class _OfLogits(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """The gradient, by what the loss is multiplied with."""
         (of_logits,) = ctx.saved_tensors
-        if of_logits.is_cuda or gradient.item() != 1:  # a GPU would have to be waited for
+        if of_logits.device.type != "cpu" or gradient.item() != 1:  # a GPU would have to be waited for
             of_logits.mul_(gradient)
         return of_logits, None

@@ -62,12 +62,17 @@ class FlashKernel(Kernel):
             enable_gqa=k.shape[-3] != q.shape[-3],
         )
         added = mask if bias is None or mask is None else _added(bias, mask)
-        if q.device.type != "cpu" or q.dtype != torch.bfloat16 or q.shape[-1] >= WIDE:
+        if q.device.type != "cpu" or not widened(q):
             return fused(q, k, v, attn_mask=added)
         if added is not None and added.is_floating_point():
             added = added.float()
         with torch.autocast("cpu", enabled=False):
             return fused(q.float(), k.float(), v.float(), attn_mask=added).to(q.dtype)
+
+
+def widened(q: Float[Tensor, "batch heads queries d_head"]) -> bool:
+    """Whether a CPU attends these queries in float32, and keeps them so."""
+    return q.dtype == torch.bfloat16 and q.shape[-1] < WIDE
 
 
 def _added(bias: Tensor, mask: Tensor) -> Tensor:

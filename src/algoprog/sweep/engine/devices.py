@@ -56,15 +56,26 @@ def gpu_shares(gpus: Sequence[str], gpus_per_run: int, runs_per_gpu: int, thread
 def how_a_gpu_is_shared(environment: Mapping[str, str]) -> str:
     """A sentence for several runs a GPU: with NVIDIA's MPS they compute at the same time, without it they take turns.
 
+    A pipe that its daemon left behind when it was killed has no reader, and counts as none.
+
     Args:
         environment: of this process, which the runs inherit.
     """
-    folder, turns = environment.get("CUDA_MPS_PIPE_DIRECTORY", MPS_FOLDER), "runs that share a GPU take turns"
-    if (Path(folder) / "control").exists():
+    folder, turns = environment.get("CUDA_MPS_PIPE_DIRECTORY") or MPS_FOLDER, "runs that share a GPU take turns"
+    if _is_read(Path(folder) / "control"):
         return f"runs that share a GPU compute at the same time: NVIDIA MPS listens in {folder}"
     if shutil.which(MPS_DAEMON, path=environment.get("PATH")) is None:
         return f"{turns}: {MPS_DAEMON}, which would let them compute at the same time, is not here"
     return f"{turns}: `{MPS_DAEMON} -d` before the sweep lets them compute at the same time"
+
+
+def _is_read(pipe: Path) -> bool:
+    """Whether a program waits at the other end."""
+    try:
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
 
 
 def cpu_shares(runs: int | str, threads: int | str, most: int) -> list[DeviceShare]:

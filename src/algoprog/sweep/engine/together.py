@@ -106,15 +106,20 @@ def _parts(jobs: Sequence[Job], size: int) -> list[Sequence[Job]]:
 
 
 def measured(job: Job, shape: Shape, size: int, share: DeviceShare) -> float:
-    """The gain of so many members here, from a process of its own or from what was measured before; 0 if it fails."""
+    """The gain of so many members here, from a process of its own or from what was measured before.
+
+    A measurement that fails, or takes too long on a busy machine, is 0 and not remembered.
+    """
     key, path = _key(shape, size, share), shape.cache / FILE
     known = _read(path)
-    if key not in known:
-        known[key] = _asked(job, size, share)
+    if key in known:
+        return known[key]
+    times = _asked(job, size, share)
+    if times:
         with suppress(OSError):  # it is measured again then
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, json.dumps({**_read(path), key: known[key]}, indent=1))
-    return known[key]
+            write_atomic(path, json.dumps({**_read(path), key: times}, indent=1))
+    return times
 
 
 def _key(shape: Shape, size: int, share: DeviceShare) -> str:

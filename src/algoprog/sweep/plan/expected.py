@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from algoprog.sweep.plan.calibration import Calibration
+from algoprog.sweep.plan.members import times_as_fast
 from algoprog.sweep.plan.pace import Pace
 from algoprog.sweep.plan.placement import Placement
 from algoprog.sweep.plan.plan import Plan
@@ -30,7 +31,10 @@ def expected_time(planned: Plan, where: Placement, sweep_dir: Path) -> str:
     known = [one for one in found if one]
     if len(known) < len(found):
         return ""
-    seconds = Machine(at_once, composing=0.0).phase([one.seconds for one in known])
+    faster = times_as_fast(planned, where, sweep_dir)
+    seconds = Machine(at_once, composing=0.0).phase(
+        [one.seconds / faster.get(spec.name, 1.0) for spec, one in zip(todo, known, strict=True)]
+    )
     how = "a few steps of the models here" if any(one.n_runs == 0 for one in known) else "the runs that are finished"
     return f"expected: {time_text(seconds)} with {at_once} at a time, by {how}"
 

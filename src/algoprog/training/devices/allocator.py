@@ -19,5 +19,6 @@ def keep_freed_memory() -> None:
     if platform.libc_ver()[0] != "glibc":
         return
     library = ctypes.CDLL(None)
-    library.mallopt(M_MMAP_THRESHOLD, 2**30)
-    library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    # Before 2.35 glibc takes 32 MB at most. Where it takes neither, its own rule for both thresholds is the better one.
+    if library.mallopt(M_MMAP_THRESHOLD, 2**30) or library.mallopt(M_MMAP_THRESHOLD, 2**25):
+        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
