@@ -23,12 +23,12 @@ from algoprog.sweep.plan.schedules import told
 
 def tell(planned: Plan, sweep_dir: Path, where: Placement) -> None:
     """One line on what will be trained, and a sentence for everything that nobody asked for."""
-    total = len(planned.todo) + len(planned.done) + len(planned.reused)
     left_out = f", {len(planned.refused)} refused and left out" if planned.refused else ""
-    print(f"{total} runs in {sweep_dir}: {len(planned.todo)} to train, {len(planned.done)} finished before{left_out}")
+    counted = f"{len(planned.todo)} to train, {len(planned.done)} finished before{left_out}"
+    print(f"{planned.size} runs in {sweep_dir}: {counted}")
     print(told_text([spec for spec, _ in (*planned.todo, *planned.done)]), end="")
     tell_time(planned, sweep_dir, where)
-    tell_origins(planned, sweep_dir, where, size=total)
+    tell_origins(planned, sweep_dir, where, size=planned.size)
 
 
 def told_text(specs: Sequence[RunSpec]) -> str:

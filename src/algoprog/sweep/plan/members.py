@@ -69,8 +69,7 @@ def times_as_fast(planned: Plan, where: Placement, sweep_dir: Path) -> dict[str,
     shapes, _ = members(planned, knobs.together, where)
     if not shapes:
         return {}
-    runs = len(planned.todo) + len(planned.done) + len(planned.reused)
-    shares = knobs.shares(most=min(runs, planned.at_once or runs))[: planned.at_once]
+    shares = knobs.shares(most=min(planned.size, planned.at_once or planned.size))[: planned.at_once]
     found: dict[Shape, float] = {}
 
     def gain(job: Job, shape: Shape, size: int) -> float:

@@ -48,6 +48,11 @@ class Plan:
     at_once: int | None = None  # runs at the same time that memory takes; None where it does not matter
     share: float | None = None  # bytes of memory for each of them
 
+    @property
+    def size(self) -> int:
+        """All runs that can be trained or are finished."""
+        return len(self.todo) + len(self.done) + len(self.reused)
+
     def to_launch(self) -> list[list[str]]:
         """The words of the runs to train, as a launcher takes them: each with the name of its folder."""
         return [[*overrides, f"hydra.sweep.subdir={quoted(spec.name)}"] for spec, overrides in self.todo]

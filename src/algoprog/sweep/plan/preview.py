@@ -172,8 +172,7 @@ def _preview(config: DictConfig, loader: ConfigLoader, records: Path) -> Preview
     reuse = Path(knobs.reuse) if knobs.get("reuse") else None
 
     def pace_of(planned: Plan) -> Pace:
-        size = len(planned.todo) + len(planned.done) + len(planned.reused)
-        threads = where.threads(planned.at_once or size)
+        threads = where.threads(planned.at_once or planned.size)
         cache = Path(config.cache_dir).expanduser()
         at_once = _at_once(planned, where)
         beside = at_once if where.launcher == "local" and _paid(planned) >= SHORT_FLOPS else 1
